@@ -1,0 +1,13 @@
+/* plait/plait.h - everything at once. */
+#ifndef PLAIT_PLAIT_H
+#define PLAIT_PLAIT_H
+
+#include "plait/buf.h"
+#include "plait/env.h"
+#include "plait/error.h"
+#include "plait/socket.h"
+#include "plait/stack.h"
+#include "plait/trace.h"
+#include "plait/types.h"
+
+#endif

@@ -1,0 +1,150 @@
+/* plait/socket.h - the calls of an application.
+ *
+ * Life of a socket (plait_socket_state):
+ *   NEW          after plait_open: bind, set, connect or listen are legal
+ *   CONNECTING   after plait_connect: wait for CONNECTED or ERROR
+ *   HELD         an incoming SYN on a deferring listener: plait_confirm or plait_abort
+ *   OPEN         read, write, shutdown, splice
+ *   LISTENING    accept
+ *   DEAD         an error was reported: only plait_close is of use
+ * plait_close ends the id in every state. All calls return 0 or a count, or a negative
+ * plait_error; a stale or foreign id gives BAD_SOCKET.
+ *
+ * Readiness is announced by events, edge-triggered: after AGAIN from read (write) the next
+ * READABLE (WRITABLE) comes when there is something to do. plait_poll() tells the level. */
+#ifndef PLAIT_SOCKET_H
+#define PLAIT_SOCKET_H
+
+#include "plait/stack.h"
+
+enum plait_socket_state {
+    PLAIT_SOCKET_NEW,
+    PLAIT_SOCKET_CONNECTING,
+    PLAIT_SOCKET_HELD,
+    PLAIT_SOCKET_OPEN,
+    PLAIT_SOCKET_LISTENING,
+    PLAIT_SOCKET_DEAD,
+};
+
+/* Options for plait_set / plait_get; values are int64_t. */
+enum plait_option {
+    PLAIT_OPT_MPTCP,          /* 0/1, before connect or listen; default from the stack */
+    PLAIT_OPT_NODELAY,        /* 0/1: no Nagle (default 1: the core sends at once) */
+    PLAIT_OPT_SEND_BUFFER,    /* bytes */
+    PLAIT_OPT_RECEIVE_BUFFER, /* bytes */
+    PLAIT_OPT_DEFER,          /* listener: hold SYNs until plait_confirm */
+    PLAIT_OPT_IS_MPTCP,       /* read only: 1 while the connection speaks MPTCP */
+    PLAIT_OPT_STATE,          /* read only: enum plait_socket_state */
+    PLAIT_OPT_ERROR,          /* read only: why the socket is DEAD (a negative code) or 0 */
+    PLAIT_OPT_SEND_QUEUE,     /* read only: bytes written and not yet data-acknowledged */
+    PLAIT_OPT_RECEIVE_QUEUE,  /* read only: bytes that can be read now */
+    PLAIT_OPT_USER,           /* any value; given back in events */
+    PLAIT_OPT_PORT_MASK,      /* bit i: port id i may carry subflows (ids 1..63); 0 = all */
+};
+
+PLAIT_MUST_CHECK int plait_open(struct plait_stack *stack, plait_sock *out);
+PLAIT_MUST_CHECK int plait_set(struct plait_stack *stack, plait_sock sock, enum plait_option option,
+                               int64_t value);
+PLAIT_MUST_CHECK int plait_get(struct plait_stack *stack, plait_sock sock, enum plait_option option,
+                               int64_t *value);
+/* Local side. port 0: any; addr NULL or family NONE: any; local TCP port 0: any. */
+PLAIT_MUST_CHECK int plait_bind(struct plait_stack *stack, plait_sock sock, plait_port_id port,
+                                const struct plait_addr *addr, uint16_t tcp_port);
+/* Accepts connections for the bound TCP port; TCP port 0 on a PLAIT_PORT_ANY_ADDRESS port takes
+ * every port. */
+PLAIT_MUST_CHECK int plait_listen(struct plait_stack *stack, plait_sock sock, uint32_t backlog);
+PLAIT_MUST_CHECK int plait_connect(struct plait_stack *stack, plait_sock sock,
+                                   const struct plait_endpoint *remote, plait_time now);
+/* Next connection of a listener (OPEN, or HELD with PLAIT_OPT_DEFER), or AGAIN. */
+PLAIT_MUST_CHECK int plait_accept(struct plait_stack *stack, plait_sock listener, plait_sock *out);
+/* Answers a held SYN with SYN/ACK. */
+PLAIT_MUST_CHECK int plait_confirm(struct plait_stack *stack, plait_sock sock, plait_time now);
+
+/* Queues bytes; returns how many (may be fewer), AGAIN, CLOSED or the connection's error. */
+PLAIT_MUST_CHECK int64_t plait_write(struct plait_stack *stack, plait_sock sock, const void *data,
+                                     size_t len, plait_time now);
+/* Reads in order; 0 means end of stream (the peer's FIN or DATA_FIN was read). */
+PLAIT_MUST_CHECK int64_t plait_read(struct plait_stack *stack, plait_sock sock, void *data,
+                                    size_t len, plait_time now);
+/* Moves up to max bytes from one receive queue to another's send queue without a copy. Returns
+ * bytes, 0 at end of stream, AGAIN if nothing can move now, or an error of either side. */
+PLAIT_MUST_CHECK int64_t plait_splice(struct plait_stack *stack, plait_sock from, plait_sock to,
+                                      size_t max, plait_time now);
+/* Ends the sending direction after what was written (FIN / DATA_FIN). */
+PLAIT_MUST_CHECK int plait_shutdown(struct plait_stack *stack, plait_sock sock, plait_time now);
+/* Gives the socket up; what was written is still delivered. Unread data turns it into an abort. */
+int plait_close(struct plait_stack *stack, plait_sock sock, plait_time now);
+/* RST / MP_FASTCLOSE (RFC 8684 section 3.5), then as close. On a HELD socket `error` chooses the
+ * answer: REFUSED sends RST, everything else says nothing more. */
+int plait_abort(struct plait_stack *stack, plait_sock sock, int error, plait_time now);
+
+enum plait_poll_bit {
+    PLAIT_POLL_READ = 1 << 0,  /* plait_read would not say AGAIN */
+    PLAIT_POLL_WRITE = 1 << 1, /* plait_write would not say AGAIN */
+    PLAIT_POLL_DEAD = 1 << 2,
+};
+int plait_poll(struct plait_stack *stack, plait_sock sock);
+
+int plait_local(struct plait_stack *stack, plait_sock sock, struct plait_endpoint *out);
+int plait_remote(struct plait_stack *stack, plait_sock sock, struct plait_endpoint *out);
+
+/* ---- events ---- */
+
+enum plait_event_type {
+    PLAIT_EVENT_NONE,
+    PLAIT_EVENT_ACCEPT,         /* listener: plait_accept has something */
+    PLAIT_EVENT_CONNECTED,      /* the first subflow is established */
+    PLAIT_EVENT_READABLE,       /* data or end of stream */
+    PLAIT_EVENT_WRITABLE,
+    PLAIT_EVENT_ERROR,          /* the socket is DEAD; `error` says why */
+    PLAIT_EVENT_CLOSED,         /* both directions have ended and all was acknowledged */
+    PLAIT_EVENT_SF_ESTABLISHED, /* the names of `ip mptcp monitor` from here */
+    PLAIT_EVENT_SF_CLOSED,
+    PLAIT_EVENT_SF_PRIO,
+    PLAIT_EVENT_ANNOUNCED,
+    PLAIT_EVENT_REMOVED,
+    PLAIT_EVENT_FALLBACK,       /* the connection goes on as plain TCP */
+};
+
+struct plait_event {
+    uint32_t type;
+    plait_sock sock;
+    int64_t user;       /* PLAIT_OPT_USER of the socket */
+    int error;          /* ERROR, SF_CLOSED: a plait_error */
+    plait_port_id port; /* SF_…: over which port */
+    uint8_t id;         /* ANNOUNCED, REMOVED: the peer's address id */
+};
+
+/* Takes the oldest event; false when there is none. */
+bool plait_event_next(struct plait_stack *stack, struct plait_event *event);
+
+/* ---- what a connection is doing ---- */
+
+/* State of one subflow, for tools (the fields of `ss -M` and TCP_INFO). */
+struct plait_subflow_info {
+    size_t size;
+    uint32_t serial; /* 1, 2, … in the order of creation */
+    plait_port_id port;
+    struct plait_endpoint local, remote;
+    uint8_t local_id, remote_id;
+    bool established, backup, backup_peer, stale;
+    uint64_t srtt_ns, rttvar_ns, rto_ns;
+    uint32_t cwnd_bytes, ssthresh_bytes, inflight_bytes, mss;
+    uint64_t bytes_sent, bytes_acked, bytes_received, retrans_bytes;
+    uint64_t segments_sent, segments_received;
+};
+/* Fills up to max entries; returns how many subflows there are. */
+int plait_subflows(struct plait_stack *stack, plait_sock sock, struct plait_subflow_info *out,
+                   unsigned max);
+
+struct plait_connection_info { /* the fields of MPTCP_INFO that apply */
+    size_t size;
+    bool mptcp, fallback, checksum;
+    uint32_t token_local, token_remote;
+    uint64_t write_seq, snd_una, rcv_nxt; /* data-level */
+    uint64_t bytes_sent, bytes_acked, bytes_received, reinjected_bytes;
+    uint32_t subflows, subflows_max, add_addr_signal, add_addr_accepted;
+};
+int plait_connection(struct plait_stack *stack, plait_sock sock, struct plait_connection_info *out);
+
+#endif
