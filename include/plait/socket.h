@@ -92,9 +92,9 @@ int plait_remote(struct plait_stack *stack, plait_sock sock, struct plait_endpoi
 
 enum plait_event_type {
     PLAIT_EVENT_NONE,
-    PLAIT_EVENT_ACCEPT,         /* listener: plait_accept has something */
-    PLAIT_EVENT_CONNECTED,      /* the first subflow is established */
-    PLAIT_EVENT_READABLE,       /* data or end of stream */
+    PLAIT_EVENT_ACCEPT,    /* listener: plait_accept has something */
+    PLAIT_EVENT_CONNECTED, /* the first subflow is established */
+    PLAIT_EVENT_READABLE,  /* data or end of stream */
     PLAIT_EVENT_WRITABLE,
     PLAIT_EVENT_ERROR,          /* the socket is DEAD; `error` says why */
     PLAIT_EVENT_CLOSED,         /* both directions have ended and all was acknowledged */
@@ -103,7 +103,7 @@ enum plait_event_type {
     PLAIT_EVENT_SF_PRIO,
     PLAIT_EVENT_ANNOUNCED,
     PLAIT_EVENT_REMOVED,
-    PLAIT_EVENT_FALLBACK,       /* the connection goes on as plain TCP */
+    PLAIT_EVENT_FALLBACK, /* the connection goes on as plain TCP */
 };
 
 struct plait_event {

@@ -70,15 +70,16 @@ struct plait_port_config {
 };
 
 /* Adds a port, up and without addresses. Errors: BAD_ARGUMENT, LIMIT, NO_MEMORY. */
-PLAIT_MUST_CHECK int plait_port_add(struct plait_stack *stack, const struct plait_port_config *config,
-                                    plait_port_id *out);
+PLAIT_MUST_CHECK int plait_port_add(struct plait_stack *stack,
+                                    const struct plait_port_config *config, plait_port_id *out);
 /* Removes a port; its subflows die, the connections live on over others. */
 int plait_port_remove(struct plait_stack *stack, plait_port_id port, plait_time now);
 /* Carrier. Down: subflows over it stop at once and others take over; up: paths are re-created. */
 int plait_port_set_up(struct plait_stack *stack, plait_port_id port, bool up, plait_time now);
 int plait_port_set_mtu(struct plait_stack *stack, plait_port_id port, uint32_t mtu);
 
-enum plait_address_flag { /* the flags of `ip mptcp endpoint` */
+/* The flags of `ip mptcp endpoint`. */
+enum plait_address_flag {
     PLAIT_ADDRESS_SIGNAL = 1 << 0,   /* announce with ADD_ADDR */
     PLAIT_ADDRESS_SUBFLOW = 1 << 1,  /* open subflows from it */
     PLAIT_ADDRESS_BACKUP = 1 << 2,   /* its subflows are backups */
@@ -143,9 +144,9 @@ const uint64_t *plait_counters(const struct plait_stack *stack);
 
 struct plait_stack_stats {
     size_t size;
-    uint32_t connections;     /* connections that exist, whatever their state */
-    uint32_t subflows;        /* subflows that exist, TIME-WAIT included */
-    uint64_t memory_bytes;    /* payload held now */
+    uint32_t connections;  /* connections that exist, whatever their state */
+    uint32_t subflows;     /* subflows that exist, TIME-WAIT included */
+    uint64_t memory_bytes; /* payload held now */
 };
 void plait_stack_stats(const struct plait_stack *stack, struct plait_stack_stats *out);
 /* Walks every invariant; aborts through plait_abort_hook() when one is broken. */

@@ -13,7 +13,7 @@ struct pl_list {
 #define PL_LIST_FOREACH(it, head) \
     for (struct pl_list *it = (head)->next; it != (head); it = it->next)
 /* Like FOREACH, but the body may remove (or free) the current node. */
-#define PL_LIST_FOREACH_SAFE(it, head) \
+#define PL_LIST_FOREACH_SAFE(it, head)                                           \
     for (struct pl_list *it = (head)->next, *it##_next = it->next; it != (head); \
          it = it##_next, it##_next = it->next)
 

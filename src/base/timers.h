@@ -1,8 +1,8 @@
 /* base/timers.h - a binary heap of timers.
  *
  * A pl_timer is embedded in what it belongs to. States: idle (index 0), armed (index > 0). Equal
- * deadlines fire in the order they were armed, so that runs are repeatable. A fire function may arm or
- * cancel any timer, its own included, and may free its container; it was idle when called. */
+ * deadlines fire in the order they were armed, so that runs are repeatable. A fire function may arm
+ * or cancel any timer, its own included, and may free its container; it was idle when called. */
 #ifndef PL_BASE_TIMERS_H
 #define PL_BASE_TIMERS_H
 

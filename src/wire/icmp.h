@@ -2,8 +2,8 @@
 #ifndef PL_WIRE_ICMP_H
 #define PL_WIRE_ICMP_H
 
-#include "wire/ip.h"
 #include "base/seq.h"
+#include "wire/ip.h"
 
 enum pl_icmp_kind {
     PL_ICMP_OTHER,
@@ -20,7 +20,8 @@ struct pl_icmp_error {
     pl_seq32 inner_seq;
 };
 
-/* Parses an ICMP message (the IP payload of `ip`), checksum included. False: nothing that concerns TCP. */
+/* Parses an ICMP message (the IP payload of `ip`), checksum included. False: nothing that concerns
+ * TCP. */
 bool pl_icmp_parse(const struct pl_ip *ip, const uint8_t *payload, size_t len,
                    struct pl_icmp_error *out);
 

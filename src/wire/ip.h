@@ -11,18 +11,19 @@ struct pl_ip {
     uint8_t protocol; /* of the payload, behind IPv6 extension headers */
     uint8_t hops;     /* TTL or hop limit */
     uint8_t traffic_class;
-    bool fragment;          /* not the whole datagram */
-    uint32_t header_len;    /* IPv6 extension headers included */
-    uint32_t payload_len;   /* by the IP length field, never more than the bytes given */
+    bool fragment;        /* not the whole datagram */
+    uint32_t header_len;  /* IPv6 extension headers included */
+    uint32_t payload_len; /* by the IP length field, never more than the bytes given */
 };
 
 enum pl_ip_result { PL_IP_OK, PL_IP_TRUNCATED, PL_IP_BAD_CHECKSUM, PL_IP_MALFORMED };
 
-/* Parses a packet. IPv4 options and the IPv6 hop-by-hop, routing, destination and fragment headers are skipped. */
+/* Parses a packet. IPv4 options and the IPv6 hop-by-hop, routing, destination and fragment headers
+ * are skipped. */
 enum pl_ip_result pl_ip_parse(const uint8_t *data, size_t len, struct pl_ip *out);
 /* Writes a header without options (20 or 40 bytes) for `payload_len` bytes of payload, DF set, and
- * returns its length. Packets of more than 65,535 bytes (GSO over IPv6) write length modulo 2^16. `ident` is
- * the IPv4 identification. */
+ * returns its length. Packets of more than 65,535 bytes (GSO over IPv6) write length modulo 2^16.
+ * `ident` is the IPv4 identification. */
 uint32_t pl_ip_write(uint8_t *out, const struct pl_ip *ip, uint16_t ident);
 
 bool pl_addr_equal(const struct plait_addr *a, const struct plait_addr *b);

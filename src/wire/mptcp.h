@@ -1,8 +1,9 @@
 /* wire/mptcp.h - the MPTCP options (RFC 8684 section 3; kind 30), bytes <-> plain structs.
  *
- * Parsing is strict by length and lenient by meaning: an option whose length does not fit its subtype
- * is counted in `bad` and not stored; unknown subtypes (0xF, section 9) are counted in `unknown`.
- * A second option of the same subtype in one segment is counted in `bad` and ignored, but for ADD_ADDR and REMOVE_ADDR: the first is kept. */
+ * Parsing is strict by length and lenient by meaning: an option whose length does not fit its
+ * subtype is counted in `bad` and not stored; unknown subtypes (0xF, section 9) are counted in
+ * `unknown`. A second option of the same subtype in one segment is counted in `bad` and ignored,
+ * but for ADD_ADDR and REMOVE_ADDR: the first is kept. */
 #ifndef PL_WIRE_MPTCP_H
 #define PL_WIRE_MPTCP_H
 
@@ -39,8 +40,8 @@ struct pl_mptcp_options {
     struct { /* section 3.2; len 12 (SYN), 16 (SYN/ACK), 24 (ACK) */
         uint8_t len, address_id;
         bool backup;
-        uint32_t token; /* SYN */
-        uint32_t nonce; /* SYN, SYN/ACK */
+        uint32_t token;   /* SYN */
+        uint32_t nonce;   /* SYN, SYN/ACK */
         uint8_t hmac[20]; /* SYN/ACK: the first 8 bytes; ACK: 20 */
     } join;
 
@@ -57,7 +58,8 @@ struct pl_mptcp_options {
         uint8_t address_id;
         struct plait_addr addr;
         uint16_t port;
-        uint64_t hmac; /* the truncated HMAC as it stands in the option, big-endian; absent (0) in an echo */
+        /* The truncated HMAC as it stands in the option, big-endian; absent (0) in an echo. */
+        uint64_t hmac;
     } add_addr;
 
     struct { /* section 3.4.2 */
@@ -98,8 +100,9 @@ static inline bool pl_mptcp_has(const struct pl_mptcp_options *o, enum pl_mptcp_
 void pl_mptcp_parse(const uint8_t *opt, uint32_t len, bool is_syn, bool is_ack,
                     struct pl_mptcp_options *out);
 
-/* Writes one option of subtype `s` from the matching member of `o` at `out` (40 bytes of room), padded
- * with NOPs to a multiple of 4, and returns the bytes written. capable.len, join.len and the has_… members choose the form. */
+/* Writes one option of subtype `s` from the matching member of `o` at `out` (40 bytes of room),
+ * padded with NOPs to a multiple of 4, and returns the bytes written. capable.len, join.len and the
+ * has_… members choose the form. */
 uint32_t pl_mptcp_write(uint8_t *out, enum pl_mptcp_subtype s, const struct pl_mptcp_options *o);
 /* What pl_mptcp_write() would write. */
 uint32_t pl_mptcp_len(enum pl_mptcp_subtype s, const struct pl_mptcp_options *o);

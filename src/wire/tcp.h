@@ -1,4 +1,5 @@
-/* wire/tcp.h - the TCP header and its options (RFC 9293 section 3.1, 7323, 2018), bytes <-> plain structs.
+/* wire/tcp.h - the TCP header and its options (RFC 9293 section 3.1, 7323, 2018): bytes <-> plain
+ * structs.
  *
  * Parsing never fails half way: a segment is either malformed as a whole, or all fields are set. */
 #ifndef PL_WIRE_TCP_H
@@ -56,19 +57,21 @@ enum pl_tcp_result {
     PL_TCP_BAD_OPTION, /* lengths that contradict each other; the segment must be dropped */
 };
 
-/* Parses header, options and payload of `len` bytes. The checksum is not looked at. Unknown options are skipped;
- * a known option of a wrong length is ignored (RFC 9293 section 3.1); an option list whose lengths run past the header is BAD_OPTION. */
+/* Parses header, options and payload of `len` bytes. The checksum is not looked at. Unknown options
+ * are skipped; a known option of a wrong length is ignored (RFC 9293 section 3.1); an option list
+ * whose lengths run past the header is BAD_OPTION. */
 enum pl_tcp_result pl_tcp_parse(const uint8_t *data, size_t len, struct pl_segment *out);
 
-/* Writes the 20-byte header and `options_len` (a multiple of 4) option bytes that the caller put at out + 20;
- * the checksum field is left zero. Returns the header length. */
+/* Writes the 20-byte header and `options_len` (a multiple of 4) option bytes that the caller put at
+ * out + 20; the checksum field is left zero. Returns the header length. */
 uint32_t pl_tcp_write(uint8_t *out, const struct pl_segment *seg, uint32_t options_len);
 
 /* Option writers: each writes at `out` (room for what it says) and returns the bytes written. */
-uint32_t pl_tcp_put_mss(uint8_t *out, uint16_t mss);                                /* 4 */
-uint32_t pl_tcp_put_wscale(uint8_t *out, uint8_t shift);                            /* 3 + NOP */
-uint32_t pl_tcp_put_sack_ok(uint8_t *out);                                          /* 2 + 2 NOP */
-uint32_t pl_tcp_put_timestamps(uint8_t *out, uint32_t val, uint32_t ecr);           /* 10 + 2 NOP */
-uint32_t pl_tcp_put_sack(uint8_t *out, const struct pl_sack_block *b, unsigned n);  /* 2 NOP + 2 + 8n */
+uint32_t pl_tcp_put_mss(uint8_t *out, uint16_t mss);                      /* 4 */
+uint32_t pl_tcp_put_wscale(uint8_t *out, uint8_t shift);                  /* 3 + NOP */
+uint32_t pl_tcp_put_sack_ok(uint8_t *out);                                /* 2 + 2 NOP */
+uint32_t pl_tcp_put_timestamps(uint8_t *out, uint32_t val, uint32_t ecr); /* 10 + 2 NOP */
+/* 2 NOP + 2 + 8n */
+uint32_t pl_tcp_put_sack(uint8_t *out, const struct pl_sack_block *b, unsigned n);
 
 #endif
