@@ -1,0 +1,101 @@
+/* mptcp/conn.h - one connection: an MPTCP session with its subflows (RFC 8684), or plain TCP after
+ * fallback. The structs are in mptcp/state.h.
+ *
+ * Life: pl_conn_create -> (pl_conn_connect | pl_conn_accept [-> pl_conn_confirm]) -> ... -> pl_conn_destroy.
+ * States (enum pl_conn_state):
+ *   NEW          created
+ *   OPENING      first subflow's handshake runs (or its SYN is held)
+ *   OPEN         bytes flow; local and remote end of stream are flags of their own
+ *   CLOSED       both directions ended and acknowledged, or error set; subflows may linger (TIME-WAIT)
+ * Modes: MPTCP, PLAIN (RFC 8684 section 3.7: fallback is a change of mode, not another object).
+ *
+ * Nothing is freed while engine code runs: what has to be cleaned up or decided is left for pl_conn_settle(), which the
+ * stack calls for every connection in host->settle_list at the end of each of its verbs. */
+#ifndef PL_MPTCP_CONN_H
+#define PL_MPTCP_CONN_H
+
+#include "mptcp/host.h"
+
+enum pl_conn_state { PL_CONN_NEW, PL_CONN_OPENING, PL_CONN_OPEN, PL_CONN_CLOSED };
+
+struct pl_conn_setup {
+    bool mptcp;              /* ask for / accept MPTCP */
+    uint64_t port_mask;      /* PLAIT_OPT_PORT_MASK, 0 = all */
+    uint32_t send_buffer_bytes, receive_buffer_bytes; /* upper bounds; 0: the stack's */
+    uint32_t serial;         /* names the connection in traces */
+};
+
+PLAIT_MUST_CHECK int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx,
+                                    const struct pl_conn_host *host,
+                                    const struct pl_conn_setup *setup);
+/* Frees everything silently; unregisters flows and token. */
+void pl_conn_destroy(struct pl_conn *conn);
+
+/* Opens the first subflow. tuple->local_port 0: any. Errors of flow_prepare, NO_MEMORY. */
+PLAIT_MUST_CHECK int pl_conn_connect(struct pl_conn *conn, plait_port_id port,
+                                     struct pl_tcp_tuple tuple, plait_time now);
+/* A SYN for a listener, without MP_JOIN. */
+PLAIT_MUST_CHECK int pl_conn_accept(struct pl_conn *conn, plait_port_id port,
+                                    struct pl_tcp_tuple tuple, const struct pl_segment *syn,
+                                    bool hold, plait_time now);
+void pl_conn_confirm(struct pl_conn *conn, plait_time now);
+/* A SYN with MP_JOIN whose token is this connection's. Returns 0 when a subflow was made, or a negative
+ * error: the stack answers with RST (and MP_TCPRST, `reason` is set). */
+PLAIT_MUST_CHECK int pl_conn_join(struct pl_conn *conn, plait_port_id port,
+                                  struct pl_tcp_tuple tuple, const struct pl_segment *syn,
+                                  uint8_t *reason, plait_time now);
+
+/* A segment for one of its subflows; a subflow's turn to send. (The stack found `sf` by its tuple, or in a port's list.) */
+void pl_subflow_input(struct pl_subflow *sf, const struct pl_segment *seg, struct plait_buf *buf,
+                      plait_time now);
+bool pl_subflow_output(struct pl_subflow *sf, struct pl_tcp_tx *tx, plait_time now);
+struct pl_tcp *pl_subflow_tcp(struct pl_subflow *sf);
+struct pl_subflow *pl_subflow_of_tcp_link(struct pl_list *out_link);
+struct pl_subflow *pl_subflow_of_flow_node(struct pl_hash_node *node);
+struct pl_conn *pl_conn_of_token_node(struct pl_hash_node *node);
+struct pl_conn *pl_conn_of_settle_link(struct pl_list *link);
+struct pl_conn *pl_subflow_conn(struct pl_subflow *sf);
+struct pl_hash_node *pl_subflow_flow_node(struct pl_subflow *sf);
+struct pl_hash_node *pl_conn_token_node(struct pl_conn *conn);
+plait_port_id pl_subflow_port(const struct pl_subflow *sf);
+uint32_t pl_conn_token(const struct pl_conn *conn);
+/* The owner's word for this connection (the socket). */
+void pl_conn_set_user(struct pl_conn *conn, uint64_t user);
+uint64_t pl_conn_user(const struct pl_conn *conn);
+
+/* Application side; same results as the calls of plait/socket.h. */
+int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_time now);
+int64_t pl_conn_read(struct pl_conn *conn, void *data, size_t len, plait_time now);
+int64_t pl_conn_splice(struct pl_conn *from, struct pl_conn *to, size_t max, plait_time now);
+int pl_conn_shutdown(struct pl_conn *conn, plait_time now);
+/* The application is gone: finishes by itself (config.orphan_ns bounds it). */
+void pl_conn_orphan(struct pl_conn *conn, plait_time now);
+void pl_conn_abort(struct pl_conn *conn, int error, plait_time now);
+int pl_conn_poll(const struct pl_conn *conn); /* PLAIT_POLL_… */
+enum pl_conn_state pl_conn_state(const struct pl_conn *conn);
+int pl_conn_error(const struct pl_conn *conn);
+bool pl_conn_is_mptcp(const struct pl_conn *conn);
+int pl_conn_set_buffers(struct pl_conn *conn, uint32_t send_bytes, uint32_t receive_bytes);
+uint64_t pl_conn_send_queue(const struct pl_conn *conn);
+uint64_t pl_conn_receive_queue(const struct pl_conn *conn);
+void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out);
+int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out, unsigned max);
+/* Tuple of the first subflow (remembered after it is gone). */
+const struct pl_tcp_tuple *pl_conn_tuple(const struct pl_conn *conn);
+
+/* Environment changes; the stack has updated the endpoint table before. */
+void pl_conn_endpoint_added(struct pl_conn *conn, const struct pl_local_endpoint *ep,
+                            plait_time now);
+void pl_conn_endpoint_removed(struct pl_conn *conn, const struct pl_local_endpoint *ep,
+                              plait_time now);
+void pl_conn_endpoint_backup(struct pl_conn *conn, const struct pl_local_endpoint *ep,
+                             plait_time now);
+void pl_conn_port_down(struct pl_conn *conn, plait_port_id port, plait_time now);
+void pl_conn_port_up(struct pl_conn *conn, plait_port_id port, plait_time now);
+
+/* Deferred work: frees finished subflows, runs the path manager, reinjects. Returns true when the connection is CLOSED
+ * and has no subflow left: then the stack may destroy it if no socket holds it. */
+bool pl_conn_settle(struct pl_conn *conn, plait_time now);
+void pl_conn_check(const struct pl_conn *conn);
+
+#endif

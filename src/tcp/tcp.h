@@ -1,0 +1,132 @@
+/* tcp/tcp.h - one TCP connection (RFC 9293), the calls. The struct itself is in tcp/state.h.
+ *
+ * Life: pl_tcp_init -> (pl_tcp_connect | pl_tcp_accept [-> pl_tcp_confirm]) -> input/output/timer ... -> event
+ * PL_TCP_CLOSED -> pl_tcp_fini. CLOSED is said exactly once, for every end (orderly after TIME-WAIT or LAST-ACK, reset,
+ * time-out, pl_tcp_abort). Between CLOSED and fini the subflow may still want to output one RST:
+ * the owner calls pl_tcp_fini when pl_tcp_finished() says so. In TIME-WAIT everything but the state, the tuple and what
+ * an ACK needs may be released.
+ *
+ * Output is pulled. A subflow that has something to send puts its out_link into the list given at init; whoever serves
+ * the port takes it from there with pl_tcp_output() until that returns false (then the subflow has removed itself from the list).
+ * Time only comes in as `now`; the only timer is tcp->timer in ctx->timers. */
+#ifndef PL_TCP_TCP_H
+#define PL_TCP_TCP_H
+
+#include "base/ctx.h"
+#include "base/list.h"
+#include "tcp/upper.h"
+
+struct pl_tcp;
+struct pl_tcp_record;
+
+enum pl_tcp_state {
+    PL_TCP_ST_CLOSED,
+    PL_TCP_ST_SYN_SENT,
+    PL_TCP_ST_SYN_RECEIVED,
+    PL_TCP_ST_ESTABLISHED,
+    PL_TCP_ST_FIN_WAIT_1,
+    PL_TCP_ST_FIN_WAIT_2,
+    PL_TCP_ST_CLOSE_WAIT,
+    PL_TCP_ST_CLOSING,
+    PL_TCP_ST_LAST_ACK,
+    PL_TCP_ST_TIME_WAIT,
+};
+
+struct pl_tcp_tuple {
+    struct plait_addr local, remote;
+    uint16_t local_port, remote_port;
+};
+
+struct pl_tcp_setup {
+    struct pl_tcp_tuple tuple;
+    const struct pl_tcp_upper *ops;
+    void *up;
+    struct pl_list *out_list;  /* where out_link goes when there is something to send */
+    struct pl_trace_id trace_id;
+    uint32_t mtu;              /* of the port, IP header included */
+    bool tso;                  /* segments of up to 64 KB may be output */
+    pl_seq32 iss;              /* RFC 6528; chosen by the owner */
+    uint32_t ts_offset;        /* added to the timestamp clock (RFC 7323 section 5.4 of privacy) */
+    uint8_t cc;                /* enum plait_cc */
+    uint64_t syn_timeout_ns;   /* 0: the stack's; joins use a shorter one */
+};
+
+/* A segment to send; the stack adds the IP header, ports are in the tuple. */
+struct pl_tcp_tx {
+    struct pl_segment seg; /* flags, seq, ack, window_raw are final; options are in `options` */
+    uint8_t options[PL_TCP_OPTIONS_MAX];
+    uint32_t options_len;
+    struct plait_slice slices[PLAIT_TX_SLICES_MAX]; /* borrowed until the next call on the stack */
+    uint32_t slice_count;
+    uint32_t payload_len;
+    uint16_t gso_size; /* payload bytes per cut when payload_len is larger, else 0 */
+};
+
+/* Reserves the timer in ctx. Errors: NO_MEMORY. */
+PLAIT_MUST_CHECK int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx,
+                                 const struct pl_tcp_setup *setup);
+/* Releases everything without a word on the wire. Legal in every state after init. */
+void pl_tcp_fini(struct pl_tcp *tcp);
+
+void pl_tcp_connect(struct pl_tcp *tcp, plait_time now);
+/* Takes a SYN (ACK not set) for a new passive connection: options_in is asked with PL_SEG_SYN first. With `hold` the
+ * SYN/ACK waits for pl_tcp_confirm. */
+void pl_tcp_accept(struct pl_tcp *tcp, const struct pl_segment *syn, bool hold, plait_time now);
+void pl_tcp_confirm(struct pl_tcp *tcp, plait_time now);
+
+/* A segment for this connection. `buf` holds seg->payload. */
+void pl_tcp_input(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_buf *buf,
+                  plait_time now);
+/* Next segment to send, or false. */
+bool pl_tcp_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
+
+/* There may be something new to send, or the upper's window opened. */
+void pl_tcp_kick(struct pl_tcp *tcp);
+/* Send an ACK at the next chance even if nothing else asks for one (options, window updates). */
+void pl_tcp_ack_now(struct pl_tcp *tcp);
+/* FIN after everything `next` has to give. Idempotent. */
+void pl_tcp_shutdown(struct pl_tcp *tcp, plait_time now);
+/* RST (if the peer may know of us), then CLOSED with `error`. Idempotent. */
+void pl_tcp_abort(struct pl_tcp *tcp, int error, plait_time now);
+/* CLOSED was said and nothing is left to output. */
+bool pl_tcp_finished(const struct pl_tcp *tcp);
+
+/* The path's MTU became smaller (ICMP, already validated against the sequence number by the stack) or the port's changed. */
+void pl_tcp_set_mtu(struct pl_tcp *tcp, uint32_t mtu, plait_time now);
+/* A validated ICMP error: soft ones are remembered and become the reason of a later time-out;
+ * hard ones end a connection that is not yet synchronised (RFC 5461). */
+void pl_tcp_icmp_error(struct pl_tcp *tcp, bool hard, int error, plait_time now);
+/* Whether `seq` lies in what is in flight: the check of RFC 5927 section 4. */
+bool pl_tcp_seq_in_flight(const struct pl_tcp *tcp, pl_seq32 seq);
+
+/* ---- what schedulers and tools see ---- */
+
+enum pl_tcp_state pl_tcp_state(const struct pl_tcp *tcp);
+struct pl_tcp_info {
+    enum pl_tcp_state state;
+    uint64_t srtt_ns, rttvar_ns, rto_ns; /* srtt 0: no sample yet */
+    uint64_t min_rtt_ns;
+    uint32_t cwnd_bytes, ssthresh_bytes, inflight_bytes, mss, snd_wnd_bytes;
+    uint32_t rto_backoff; /* RTOs in a row */
+    uint64_t bytes_sent, bytes_acked, bytes_received, retrans_bytes, segments_sent, segments_received;
+    uint64_t pacing_rate; /* bytes per second, 0 = not paced */
+    plait_time last_in, last_data_in; /* when something, and when payload, arrived last; 0 never */
+};
+void pl_tcp_info(const struct pl_tcp *tcp, struct pl_tcp_info *out);
+/* Could send new payload right now: state, congestion window, own send window, pacing, not in
+ * RTO recovery. */
+bool pl_tcp_can_send(const struct pl_tcp *tcp, plait_time now);
+/* Sequence numbers the MPTCP upper needs: ours and the peer's initial ones. */
+pl_seq32 pl_tcp_iss(const struct pl_tcp *tcp);
+pl_seq32 pl_tcp_irs(const struct pl_tcp *tcp);
+pl_seq32 pl_tcp_rcv_nxt(const struct pl_tcp *tcp);
+
+/* Calls visit for every record of payload in flight, in sequence order. `tag` is that of the record's first
+ * byte; chunk and offset say where its bytes are. Used for reinjection. */
+typedef void pl_tcp_visit(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
+                          uint32_t len, const struct pl_tcp_origin *origin);
+void pl_tcp_inflight_walk(const struct pl_tcp *tcp, pl_tcp_visit *visit, void *arg);
+/* Invariants; aborts through plait_abort_hook. */
+void pl_tcp_check(const struct pl_tcp *tcp);
+
+#endif
