@@ -14,7 +14,7 @@
 
 struct pl_memory { /* payload accounting of one stack */
     const struct plait_env *env;
-    uint64_t used_bytes; /* buffer capacity held by chunks */
+    uint64_t used_bytes; /* charges of the chunks that exist (chunk.c says how they are made) */
     uint64_t max_bytes;
 };
 
@@ -26,24 +26,30 @@ struct pl_chunk {
     const uint8_t *data;
     struct pl_memory *memory;
     uint32_t charge; /* bytes charged to `memory` */
+    bool growable;   /* from pl_chunk_alloc */
 };
+
+/* What a chunk is charged beyond the bytes it keeps: its own header and its buffer's. */
+enum { PL_CHUNK_OVERHEAD = sizeof(struct pl_chunk) + sizeof(struct plait_buf) };
 
 /* A chunk over part of `buf` (takes a reference of its own). When the part is under a quarter of
  * the buffer's capacity the bytes are copied into a buffer of their own size. NULL: no memory or
  * over the limit. */
 struct pl_chunk *pl_chunk_of(struct pl_memory *memory, struct plait_buf *buf, const uint8_t *data,
                              uint32_t len);
-/* An empty chunk with room for `cap` bytes of its own. */
+/* An empty chunk with room for `cap` bytes of its own; NULL as above. */
 struct pl_chunk *pl_chunk_alloc(struct pl_memory *memory, uint32_t cap);
 /* Appends bytes to a chunk from pl_chunk_alloc that is the last of its stream; returns how many
- * fitted. */
+ * fitted, 0 if the chunk cannot grow. */
 uint32_t pl_chunk_append(struct pl_chunk *chunk, const void *data, uint32_t len);
-/* A chunk that shares bytes [offset, offset+len) of another one; NULL without memory. */
+/* A chunk that shares (or, by the rule of pl_chunk_of, copies) bytes [offset, offset+len) of
+ * another one; NULL as above. */
 struct pl_chunk *pl_chunk_slice(const struct pl_chunk *chunk, uint32_t offset, uint32_t len);
 static inline void pl_chunk_ref(struct pl_chunk *chunk) {
     chunk->refs++;
 }
-/* Drops a reference; frees the chunk, and then its successors as far as nobody else holds them. */
+/* Drops a reference (NULL is allowed); frees the chunk, and then its successors as far as nobody
+ * else holds them. */
 void pl_chunk_unref(struct pl_chunk *chunk);
 /* Sets chunk->next (must be NULL) and takes a reference on it. */
 void pl_chunk_link(struct pl_chunk *chunk, struct pl_chunk *next);

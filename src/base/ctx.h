@@ -22,9 +22,14 @@ struct pl_ctx {
 #define PL_COUNT(ctx, name) ((ctx)->counters[PLAIT_COUNTER_##name]++)
 #define PL_COUNT_N(ctx, name, n) ((ctx)->counters[PLAIT_COUNTER_##name] += (n))
 
+/* Copies *config (NULL: the defaults). Errors: BAD_ARGUMENT for an incomplete environment or a
+ * setting out of range. */
 PLAIT_MUST_CHECK int pl_ctx_init(struct pl_ctx *ctx, const struct plait_env *env,
                                  const struct plait_config *config);
+/* Everything that was allocated through the context must be gone. */
 void pl_ctx_fini(struct pl_ctx *ctx);
+/* 0, or BAD_ARGUMENT when a setting is out of its range. */
+PLAIT_MUST_CHECK int pl_config_check(const struct plait_config *config);
 
 /* Accounts for n more timers that may be armed at once (0 or NO_MEMORY); and n fewer. */
 PLAIT_MUST_CHECK int pl_ctx_timers_add(struct pl_ctx *ctx, uint32_t n);
