@@ -1,0 +1,33 @@
+# The front door. Meson builds (docs/hacking.md); this only spares the typing.
+BUILD ?= build
+SEEDS ?= 1000
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@scripts/deps build
+	@CC=gcc meson setup $(BUILD) >/dev/null || { cat $(BUILD)/meson-logs/meson-log.txt; exit 1; }
+
+demo:
+	@scripts/deps demo
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/plait lab demo
+
+check:
+	@scripts/deps check
+	@scripts/check -C $(BUILD)
+
+soak: all
+	@SEEDS=$(SEEDS) tests/sim/run $(BUILD)
+
+bench: all
+	@bench/run $(BUILD)
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	@rm -rf $(BUILD)
+
+.PHONY: all demo check soak bench format clean
