@@ -21,6 +21,10 @@ enum pl_ip_result { PL_IP_OK, PL_IP_TRUNCATED, PL_IP_BAD_CHECKSUM, PL_IP_MALFORM
 /* Parses a packet. IPv4 options and the IPv6 hop-by-hop, routing, destination and fragment headers
  * are skipped. */
 enum pl_ip_result pl_ip_parse(const uint8_t *data, size_t len, struct pl_ip *out);
+/* The same for the start of a packet that an ICMP error quotes: it may be cut short behind the
+ * header, in which case payload_len is what is there, and the IPv4 header checksum is not looked
+ * at. */
+enum pl_ip_result pl_ip_parse_quoted(const uint8_t *data, size_t len, struct pl_ip *out);
 /* Writes a header without options (20 or 40 bytes) for `payload_len` bytes of payload, DF set, and
  * returns its length. Packets of more than 65,535 bytes (GSO over IPv6) write length modulo 2^16.
  * `ident` is the IPv4 identification. */

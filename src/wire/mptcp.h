@@ -2,8 +2,9 @@
  *
  * Parsing is strict by length and lenient by meaning: an option whose length does not fit its
  * subtype is counted in `bad` and not stored; unknown subtypes (0xF, section 9) are counted in
- * `unknown`. A second option of the same subtype in one segment is counted in `bad` and ignored,
- * but for ADD_ADDR and REMOVE_ADDR: the first is kept. */
+ * `unknown`. A second option of the same subtype in one segment is ignored and counted in
+ * `bad`; a second ADD_ADDR or REMOVE_ADDR is legal, but only the first is kept (the peer repeats
+ * what is not echoed). */
 #ifndef PL_WIRE_MPTCP_H
 #define PL_WIRE_MPTCP_H
 
