@@ -1,9 +1,10 @@
 /* Text forms of addresses: what inet_pton() takes, what RFC 5952 recommends to print. The core has
  * no C library to do it. */
+#include "wire/addr.h"
+
 #include <string.h>
 
 #include "base/assert.h"
-#include "wire/ip.h"
 
 enum { GROUPS = 8 };
 
@@ -201,7 +202,7 @@ static void format_v6(const uint8_t *bytes, char *out) {
     *out = '\0';
 }
 
-void pl_addr_format(const struct plait_addr *addr, char out[46]) {
+void pl_addr_format(const struct plait_addr *addr, char out[PL_ADDR_TEXT]) {
     if (addr->family == PLAIT_IPV4) {
         put_v4(out, addr->bytes);
         return;

@@ -2,7 +2,7 @@
 #ifndef PL_WIRE_IP_H
 #define PL_WIRE_IP_H
 
-#include "plait/types.h"
+#include "wire/addr.h"
 
 enum { PL_IP_TCP = 6, PL_IP_ICMP = 1, PL_IP_ICMP6 = 58, PL_IP_UDP = 17 };
 
@@ -29,10 +29,5 @@ enum pl_ip_result pl_ip_parse_quoted(const uint8_t *data, size_t len, struct pl_
  * returns its length. Packets of more than 65,535 bytes (GSO over IPv6) write length modulo 2^16.
  * `ident` is the IPv4 identification. */
 uint32_t pl_ip_write(uint8_t *out, const struct pl_ip *ip, uint16_t ident);
-
-bool pl_addr_equal(const struct plait_addr *a, const struct plait_addr *b);
-/* Text forms; parse returns false when the text is no address. `out` has room for 46 bytes. */
-bool pl_addr_parse(const char *text, struct plait_addr *out);
-void pl_addr_format(const struct plait_addr *addr, char out[46]);
 
 #endif
