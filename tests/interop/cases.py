@@ -1,0 +1,255 @@
+"""The table of interop cases.
+
+A case says what we are (client or server), what each end has as MPTCP endpoints, what happens at
+which byte count and what must be seen afterwards: results of both ends and counters of both
+stacks. Counters that are not named must be zero when they are in verdict.BAD.
+"""
+
+from dataclasses import dataclass, field
+
+KB = 1000
+MB = 1000 * 1000
+
+
+@dataclass
+class Case:
+    name: str
+    role: str                    # what we are: 'client' or 'server'
+    family: str = '4'            # '4', '6', or '46': odd paths IPv4, even paths IPv6
+    paths: int = 4
+    subflows: int = 1            # how many must be established before the bulk is sent
+    opener: str = ''             # who sends the joins: 'ours', 'kernel', '' for the client
+    joins: int = -1              # completed joins; -1: subflows - 1
+    ours: list = field(default_factory=list)      # our endpoints: (path, flags)
+    kernel: list = field(default_factory=list)    # the kernel's
+    ours_args: list = field(default_factory=list)
+    kernel_args: list = field(default_factory=list)
+    ours_at: list = field(default_factory=list)   # (received bytes, action, path)
+    kernel_at: list = field(default_factory=list)
+    cut: tuple = ()              # (received bytes at the kernel, path): loses everything from then
+    bytes_ours: int = 300 * KB
+    bytes_kernel: int = 300 * KB
+    rate: int = 0                # Mb/s of every path, 0: as fast as it goes
+    offloads: bool = True
+    sysctl: dict = field(default_factory=dict)    # in the kernel's namespace
+    filter: list = field(default_factory=list)    # nft rules of the router
+    mptcp: bool = True           # MPTCP is spoken at the end
+    ours_error: str = ''
+    kernel_error: str = ''
+    ours_counters: dict = field(default_factory=dict)
+    kernel_counters: dict = field(default_factory=dict)
+    capture: bool = True
+    twin: bool = True            # holds for kernel against kernel, too
+
+    def family_of(self, path):
+        if self.family == '46':
+            return 4 if path % 2 == 1 else 6
+        return int(self.family)
+
+    @property
+    def join_opener(self):
+        return self.opener or ('ours' if self.role == 'client' else 'kernel')
+
+
+FLIP = {'ours': 'kernel', 'kernel': 'ours', 'client': 'server', 'server': 'client'}
+
+
+def endpoints(first, last, flags):
+    return [(path, flags) for path in range(first, last + 1)]
+
+
+def basic():
+    """Role x family x number of subflows; the client opens them."""
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        for family in ('4', '6'):
+            for count in range(1, 5):
+                yield Case(f'{role}-v{family}-subflows-{count}', role, family, subflows=count,
+                           **{opener: endpoints(2, count, 'subflow')})
+        yield Case(f'{role}-no-offload', role, subflows=2, offloads=False,
+                   **{opener: [(2, 'subflow')]})
+        yield Case(f'{role}-v6-no-offload', role, '6', subflows=2, offloads=False,
+                   **{opener: [(2, 'subflow')]})
+
+
+def long():
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        yield Case(f'{role}-long', role, subflows=2, bytes_ours=50 * MB, bytes_kernel=50 * MB,
+                   capture=False, **{opener: [(2, 'subflow')]})
+        yield Case(f'{role}-shared-rate', role, subflows=4, rate=20, bytes_ours=4 * MB,
+                   bytes_kernel=4 * MB, **{opener: endpoints(2, 4, 'subflow')})
+
+
+def announce():
+    """ADD_ADDR by the server; the client joins to what was announced."""
+    for role in ('client', 'server'):
+        server = 'kernel' if role == 'client' else 'ours'
+        client = FLIP[server]
+        for family in ('4', '6'):
+            yield Case(f'{role}-v{family}-add-addr', role, family, subflows=2,
+                       **{server: [(2, 'signal')],
+                          f'{client}_counters': {'AddAddr': '>=1', 'EchoAddTx': '>=1'},
+                          f'{server}_counters': {'EchoAdd': '>=1', 'AddAddrTx': '>=1'}})
+        yield Case(f'{role}-add-addr-port', role, subflows=2,
+                   **{server: [(2, 'signal port 5100')],
+                      f'{client}_counters': {'AddAddr': '>=1', 'PortAdd': '>=1',
+                                             'EchoAddTx': '>=1'},
+                      f'{server}_counters': {'EchoAdd': '>=1'}})
+        yield Case(f'{role}-add-addr-three', role, subflows=4,
+                   **{server: endpoints(2, 4, 'signal'),
+                      f'{client}_counters': {'AddAddr': '>=3', 'EchoAddTx': '>=3'},
+                      f'{server}_counters': {'EchoAdd': '>=3'}})
+        yield Case(f'{role}-v46-add-addr', role, '46', subflows=2,
+                   **{server: [(2, 'signal')], client: [(2, 'subflow')],
+                      f'{client}_counters': {'AddAddr': '>=1', 'EchoAddTx': '>=1'},
+                      f'{server}_counters': {'EchoAdd': '>=1'}})
+        yield Case(f'{role}-fullmesh', role, subflows=3,
+                   **{server: [(2, 'signal')], client: [(3, 'subflow fullmesh')],
+                      f'{client}_counters': {'AddAddr': '>=1'}})
+        # Addresses of a client: the server may join to them, and must acknowledge them.
+        yield Case(f'{role}-client-announces', role, subflows=1, joins=-2,
+                   **{client: [(2, 'signal')],
+                      f'{server}_counters': {'AddAddr': '>=1', 'EchoAddTx': '>=1',
+                                             'MPRstRx': '>=0'},
+                      f'{client}_counters': {'EchoAdd': '>=1', 'MPJoinNoTokenFound': '>=0',
+                                             'MPRstTx': '>=0'}})
+
+
+def remove():
+    """REMOVE_ADDR in mid-transfer."""
+    common = {'subflows': 2, 'rate': 20, 'bytes_ours': 2 * MB, 'bytes_kernel': 2 * MB}
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        for side in ('ours', 'kernel'):
+            gone = {f'{side}_counters': {'RmAddrTx': '>=1', 'MPRstTx': '>=0', 'MPRstRx': '>=0'},
+                    f'{FLIP[side]}_counters': {'RmAddr': '>=1', 'RmSubflow': '>=0',
+                                               'MPRstTx': '>=0', 'MPRstRx': '>=0'}}
+            flags = 'subflow' if side == opener else 'signal'
+            yield Case(f'{role}-{side}-removes', role, **common, **gone,
+                       **{side: [(2, flags)], f'{side}_at': [(500 * KB, 'remove', 2)]})
+            yield Case(f'{role}-{side}-removes-first', role, **common, **gone,
+                       **{side: [(2, flags)], f'{side}_at': [(500 * KB, 'remove', 1)]})
+
+
+def backup():
+    common = {'subflows': 2, 'rate': 20, 'bytes_ours': 2 * MB, 'bytes_kernel': 2 * MB}
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        other = FLIP[opener]
+        for side in ('ours', 'kernel'):
+            flags = 'subflow' if side == opener else 'signal'
+            yield Case(f'{role}-{side}-prio', role, **common,
+                       **{side: [(2, flags)], f'{side}_at': [(500 * KB, 'backup', 2)],
+                          f'{side}_counters': {'MPPrioTx': '>=1'},
+                          f'{FLIP[side]}_counters': {'MPPrioRx': '>=1'}})
+        yield Case(f'{role}-backup-join', role, **common,
+                   **{opener: [(2, 'subflow backup')],
+                      f'{other}_counters': {'MPJoinSynBackupRx': 1}})
+
+
+def loss():
+    """A path loses everything in mid-transfer, both directions, without a word."""
+    common = {'rate': 20, 'bytes_ours': 2 * MB, 'bytes_kernel': 2 * MB,
+              'kernel_counters': {'MPRstRx': '>=0', 'MPRstTx': '>=0', 'NoDSSInWindow': '>=0'},
+              'ours_counters': {'MPRstRx': '>=0', 'MPRstTx': '>=0', 'NoDSSInWindow': '>=0'}}
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        ends = {opener: [(2, 'subflow')]}
+        yield Case(f'{role}-path-cut', role, subflows=2, cut=(500 * KB, 2), **ends, **common)
+        yield Case(f'{role}-first-path-cut', role, subflows=2, cut=(500 * KB, 1), **ends,
+                   **common)
+        yield Case(f'{role}-backup-takes-over', role, subflows=2, cut=(500 * KB, 1), **common,
+                   **{opener: [(2, 'subflow backup')]})
+        yield Case(f'{role}-kernel-link-down', role, subflows=2, **ends, **common,
+                   kernel_at=[(500 * KB, 'down', 2)])
+        yield Case(f'{role}-ours-link-down', role, subflows=2, **ends, **common, joins=-2,
+                   ours_at=[(500 * KB, 'down', 2)])
+        yield Case(f'{role}-ours-link-down-and-up', role, subflows=2, **ends, **common,
+                   ours_at=[(300 * KB, 'down', 2), (700 * KB, 'up', 2)], joins=-2)
+
+
+def close():
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        for count in (1, 2):
+            ends = {opener: endpoints(2, count, 'subflow'), 'subflows': count}
+            yield Case(f'{role}-kernel-closes-first-{count}', role, **ends,
+                       bytes_kernel=50 * KB, bytes_ours=1 * MB, ours_args=['--wait-eof'])
+            yield Case(f'{role}-we-close-first-{count}', role, **ends, bytes_ours=50 * KB,
+                       bytes_kernel=1 * MB, kernel_args=['--wait-eof'])
+            yield Case(f'{role}-we-abort-{count}', role, **ends, bytes_kernel=5 * MB, rate=50,
+                       ours_args=['--fastclose', str(200 * KB)], kernel_error='RESET',
+                       ours_counters={'MPFastcloseTx': '>=1', 'MPRstTx': '>=0', 'MPRstRx': '>=0'},
+                       kernel_counters={'MPFastcloseRx': '>=1', 'MPRstRx': '>=0',
+                                        'MPRstTx': '>=0'})
+            yield Case(f'{role}-kernel-aborts-{count}', role, **ends, bytes_ours=5 * MB, rate=50,
+                       kernel_args=['--fastclose', str(200 * KB)], ours_error='RESET',
+                       kernel_counters={'MPFastcloseTx': '>=1', 'MPRstTx': '>=0',
+                                        'MPRstRx': '>=0'},
+                       ours_counters={'MPFastcloseRx': '>=1', 'MPRstRx': '>=0', 'MPRstTx': '>=0'})
+        yield Case(f'{role}-nothing-sent-by-us', role, bytes_ours=0)
+        yield Case(f'{role}-nothing-sent-by-kernel', role, bytes_kernel=0)
+        yield Case(f'{role}-one-byte', role, bytes_ours=1, bytes_kernel=1)
+
+
+def negotiation():
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        ends = {opener: [(2, 'subflow')], 'subflows': 2}
+        for who, args, sysctl in (('ours', ['--checksum'], {}), ('kernel', [], {'checksum': 1}),
+                                  ('both', ['--checksum'], {'checksum': 1})):
+            yield Case(f'{role}-checksum-{who}', role, **ends, ours_args=args,
+                       sysctl={'net.mptcp.checksum_enabled': 1} if sysctl else {})
+        yield Case(f'{role}-checksum-no-offload', role, **ends, ours_args=['--checksum'],
+                   offloads=False)
+        # The C flag of the server: no join to its first address, but to an announced one.
+        deny = ({'sysctl': {'net.mptcp.allow_join_initial_addr_port': 0}} if role == 'client'
+                else {'ours_args': ['--deny-join']})
+        server = FLIP[opener]
+        yield Case(f'{role}-server-denies-joins', role, **deny, **{opener: [(2, 'subflow')]})
+        yield Case(f'{role}-server-denies-joins-and-announces', role, subflows=2, **deny,
+                   **{server: [(2, 'signal')]})
+
+
+def fallback():
+    """Plain TCP peers, and a router that strips option 30."""
+    for role in ('client', 'server'):
+        client = 'ours' if role == 'client' else 'kernel'
+        server = FLIP[client]
+        for family in ('4', '6'):
+            for plain in ('ours', 'kernel'):
+                counters = ({f'{client}_counters': {'MPCapableFallbackSYNACK': 1}}
+                            if plain == server else {})
+                yield Case(f'{role}-v{family}-{plain}-plain', role, family, mptcp=False,
+                           **{f'{plain}_args': ['--plain']}, **counters)
+        strip = 'reset tcp option mptcp'
+        syn, synack = 'tcp flags & (syn|ack) == syn', 'tcp flags & (syn|ack) == (syn|ack)'
+        from_client = 'oifname "v*"' if role == 'client' else 'iifname "v*"'
+        from_server = 'iifname "v*"' if role == 'client' else 'oifname "v*"'
+        both = {f'{client}_counters': {'MPCapableFallbackSYNACK': 1},
+                f'{server}_counters': {'MPCapableFallbackACK': '>=0'}}
+        yield Case(f'{role}-strip-syn', role, mptcp=False, filter=[f'{syn} {strip}'], **both)
+        yield Case(f'{role}-strip-synack', role, mptcp=False, filter=[f'{synack} {strip}'],
+                   **{f'{client}_counters': {'MPCapableFallbackSYNACK': 1},
+                      f'{server}_counters': {'MPCapableFallbackACK': 1}})
+        loose = {key: '>=0' for key in ('MPCapableFallbackACK', 'MPCapableDataFallback',
+                                        'DssFallback', 'MPCapableFallbackSYNACK', 'MPFailTx',
+                                        'MPFailRx', 'InfiniteMapTx', 'InfiniteMapRx')}
+        for which, rule in (('client-data', f'{from_client} tcp flags & syn == 0 {strip}'),
+                            ('server-data', f'{from_server} tcp flags & syn == 0 {strip}'),
+                            ('data', f'tcp flags & syn == 0 {strip}')):
+            yield Case(f'{role}-strip-{which}', role, mptcp=False, filter=[rule],
+                       ours_counters=loose, kernel_counters=loose)
+        yield Case(f'{role}-strip-joins', role, filter=[f'ip saddr 10.102.0.0/16 {strip}'],
+                   joins=-2, **{client: [(2, 'subflow')]},
+                   kernel_counters={'MPRstTx': '>=0', 'MPRstRx': '>=0'},
+                   ours_counters={'MPRstTx': '>=0', 'MPRstRx': '>=0'})
+
+
+def all_cases():
+    """Every case, the long ones first so that two workers finish together."""
+    cases = []
+    for group in (long, loss, backup, remove, basic, announce, close, negotiation, fallback):
+        cases += group()
+    return cases
