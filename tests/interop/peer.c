@@ -61,6 +61,16 @@ static _Noreturn void die(const char *what, int error) {
 
 /* ---- options ---- */
 
+static uint64_t parse_number(const char *text, uint64_t max) {
+    char *end = NULL;
+    errno = 0;
+    uint64_t value = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || (*end != '\0' && *end != ':') || value > max) {
+        usage("not a number in range", text);
+    }
+    return value;
+}
+
 static struct plait_addr parse_address(const char *text) {
     struct plait_addr addr = {.family = PLAIT_IPV4};
     if (inet_pton(AF_INET, text, addr.bytes) == 1) {
@@ -88,7 +98,7 @@ static void parse_path_flag(struct path *path, const char *word) {
         }
     }
     if (strncmp(word, "announce=", 9) == 0) {
-        path->announce_port = (uint16_t)atoi(word + 9);
+        path->announce_port = (uint16_t)parse_number(word + 9, UINT16_MAX);
     } else if (strcmp(word, "later") == 0) {
         path->later = true;
     } else {
@@ -101,14 +111,15 @@ static void parse_path(struct peer *peer, char *text) {
         usage("too many paths", text);
     }
     struct path *path = &peer->paths[peer->path_count++];
-    const char *name = strtok(text, ",");
-    const char *address = strtok(NULL, ",");
+    char *rest = NULL;
+    const char *name = strtok_r(text, ",", &rest);
+    const char *address = strtok_r(NULL, ",", &rest);
     if (name == NULL || address == NULL || strlen(name) >= sizeof(path->name)) {
         usage("--path wants NAME,ADDRESS[,FLAG...]", text);
     }
-    strcpy(path->name, name);
+    memcpy(path->name, name, strlen(name) + 1);
     path->addr = parse_address(address);
-    for (const char *word = strtok(NULL, ","); word != NULL; word = strtok(NULL, ",")) {
+    for (const char *word; (word = strtok_r(NULL, ",", &rest)) != NULL;) {
         parse_path_flag(path, word);
     }
 }
@@ -120,7 +131,7 @@ static void parse_at(struct peer *peer, const char *text) {
         usage("--at wants BYTES:ACTION:PATH", text);
     }
     peer->options.actions[peer->options.action_count++] =
-        (struct transfer_action){.at = strtoull(text, NULL, 10), .what = colon + 1};
+        (struct transfer_action){.at = parse_number(text, INT64_MAX), .what = colon + 1};
 }
 
 enum option_id {
@@ -170,10 +181,10 @@ static const struct option long_options[] = {
 static bool take_transfer_option(struct transfer_options *to, int option, char *value) {
     switch (option) {
         case OPT_BYTES:
-            to->bytes = strtoull(value, NULL, 10);
+            to->bytes = parse_number(value, INT64_MAX);
             return true;
         case OPT_PEER_BYTES:
-            to->peer_bytes = strtoull(value, NULL, 10);
+            to->peer_bytes = parse_number(value, INT64_MAX);
             return true;
         case OPT_SEED:
             to->seed = value;
@@ -182,13 +193,13 @@ static bool take_transfer_option(struct transfer_options *to, int option, char *
             to->peer_seed = value;
             return true;
         case OPT_JOIN_WAIT:
-            to->join_wait = (unsigned)atoi(value);
+            to->join_wait = (unsigned)parse_number(value, PEER_SUBFLOWS_MAX);
             return true;
         case OPT_WAIT_EOF:
             to->wait_eof = true;
             return true;
         case OPT_FASTCLOSE:
-            to->fastclose_at = strtoll(value, NULL, 10);
+            to->fastclose_at = (int64_t)parse_number(value, INT64_MAX);
             return true;
         default:
             return false;
@@ -207,7 +218,7 @@ static void take_option(struct peer *peer, int option, char *value) {
             peer->remote.addr = parse_address(value);
             break;
         case OPT_PORT:
-            peer->remote.port = (uint16_t)atoi(value);
+            peer->remote.port = (uint16_t)parse_number(value, UINT16_MAX);
             break;
         case OPT_PLAIN:
             peer->plain = true;
@@ -228,7 +239,7 @@ static void take_option(struct peer *peer, int option, char *value) {
             peer->pcap = value;
             break;
         case OPT_TIMEOUT:
-            peer->timeout_ms = (uint64_t)(atof(value) * 1000);
+            peer->timeout_ms = parse_number(value, 3600) * 1000;
             break;
         case OPT_TRACE:
             peer->trace = true;
@@ -297,7 +308,7 @@ static void act(void *user, const char *what, plait_time now) {
     struct peer *peer = user;
     struct plait_stack *stack = peer->loop.stack;
     const char *colon = strchr(what, ':');
-    unsigned number = colon == NULL ? 0 : (unsigned)atoi(colon + 1);
+    unsigned number = colon == NULL ? 0 : (unsigned)parse_number(colon + 1, PATHS_MAX);
     if (number < 1 || number > peer->path_count) {
         usage("no such path", what);
     }
@@ -473,7 +484,8 @@ static void set_up(struct peer *peer) {
     if (error < 0) {
         die("pl_loop_init", error);
     }
-    if (peer->pcap != NULL && pl_pcapng_open(&peer->capture, peer->pcap) < 0) {
+    if (peer->pcap != NULL &&
+        pl_pcapng_open(&peer->capture, peer->pcap, pl_posix_real_offset()) < 0) {
         usage("cannot write", peer->pcap);
     }
     peer->start = pl_posix_now();
