@@ -17,6 +17,8 @@
 #include "port/netns.h"
 
 enum { BUFFER_BYTES = 32768, FLUSH_MAX = 1024 };
+static_assert((int)RTA_TABLE == (int)FRA_TABLE, "routes and rules name their table alike");
+static_assert(sizeof(struct rtmsg) == sizeof(struct fib_rule_hdr), "and have headers of one size");
 
 struct pl_netconf {
     struct mnl_socket *socket;
@@ -201,8 +203,9 @@ static void put_gateway(struct pl_netconf *conf, const struct pl_route *route) {
     mnl_attr_put(message_of(conf), RTA_VIA, sizeof(head) + addr_size(route->via.family), via);
 }
 
-int pl_netconf_route(struct pl_netconf *conf, const struct pl_route *route) {
-    struct rtmsg *info = start(conf, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*info));
+static int send_route(struct pl_netconf *conf, uint16_t type, unsigned flags,
+                      const struct pl_route *route) {
+    struct rtmsg *info = start(conf, type, flags, sizeof(*info));
     struct nlmsghdr *message = message_of(conf);
     bool direct = route->via.family == PLAIT_FAMILY_NONE;
     info->rtm_family = os_family(route->family);
@@ -229,74 +232,12 @@ int pl_netconf_route(struct pl_netconf *conf, const struct pl_route *route) {
     return acknowledge(conf);
 }
 
-/* The messages of one table, copied so that they can be sent back as deletions. */
-struct route_list {
-    uint32_t table;
-    bool keep_unreachable;
-    unsigned count;
-    struct nlmsghdr *route[FLUSH_MAX];
-};
-
-static int on_table_attr(const struct nlattr *attr, void *data) {
-    if (mnl_attr_get_type(attr) == RTA_TABLE) {
-        *(uint32_t *)data = mnl_attr_get_u32(attr);
-    }
-    return MNL_CB_OK;
+int pl_netconf_route(struct pl_netconf *conf, const struct pl_route *route) {
+    return send_route(conf, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
 }
 
-static int on_flush(const struct nlmsghdr *message, void *data) {
-    struct route_list *list = data;
-    const struct rtmsg *route = mnl_nlmsg_get_payload(message);
-    uint32_t table = 0;
-    if (message->nlmsg_type != RTM_NEWROUTE ||
-        (list->keep_unreachable && route->rtm_type == RTN_UNREACHABLE)) {
-        return MNL_CB_OK;
-    }
-    mnl_attr_parse(message, sizeof(struct rtmsg), on_table_attr, &table);
-    if (table != list->table || list->count == FLUSH_MAX) {
-        return MNL_CB_OK;
-    }
-    struct nlmsghdr *copy = malloc(message->nlmsg_len);
-    if (copy == NULL) {
-        return MNL_CB_OK;
-    }
-    memcpy(copy, message, message->nlmsg_len);
-    list->route[list->count++] = copy;
-    return MNL_CB_OK;
-}
-
-static int delete_route(struct pl_netconf *conf, const struct nlmsghdr *route) {
-    if (route->nlmsg_len > sizeof(conf->buffer)) {
-        return -EMSGSIZE;
-    }
-    memcpy(conf->buffer, route, route->nlmsg_len);
-    struct nlmsghdr *message = message_of(conf);
-    message->nlmsg_type = RTM_DELROUTE;
-    message->nlmsg_flags = NLM_F_REQUEST;
-    message->nlmsg_seq = ++conf->seq;
-    message->nlmsg_pid = 0;
-    return acknowledge(conf);
-}
-
-int pl_netconf_flush_table(struct pl_netconf *conf, uint32_t table, bool keep_unreachable) {
-    struct route_list *list = calloc(1, sizeof(*list));
-    if (list == NULL) {
-        return -ENOMEM;
-    }
-    list->table = table;
-    list->keep_unreachable = keep_unreachable;
-    struct rtmsg *info = start(conf, RTM_GETROUTE, NLM_F_DUMP, sizeof(*info));
-    info->rtm_family = AF_UNSPEC;
-    int result = talk(conf, on_flush, list);
-    for (unsigned i = 0; i < list->count; i++) {
-        int deleted = delete_route(conf, list->route[i]);
-        if (deleted < 0 && deleted != -ESRCH && result == 0) {
-            result = deleted;
-        }
-        free(list->route[i]);
-    }
-    free(list);
-    return result;
+int pl_netconf_route_delete(struct pl_netconf *conf, const struct pl_route *route) {
+    return send_route(conf, RTM_DELROUTE, 0, route);
 }
 
 /* ---- rules ---- */
@@ -329,4 +270,97 @@ int pl_netconf_rule_add(struct pl_netconf *conf, const struct pl_rule *rule_of) 
 
 int pl_netconf_rule_delete(struct pl_netconf *conf, const struct pl_rule *rule_of) {
     return rule(conf, RTM_DELRULE, 0, rule_of);
+}
+
+/* ---- flushing ---- */
+
+/* The messages of a dump, copied so that they can be sent back as deletions. */
+struct flush {
+    struct pl_tables tables;
+    uint16_t type;        /* of the messages to collect */
+    uint32_t header_size; /* of the family header */
+    bool keep_unreachable;
+    unsigned count;
+    struct nlmsghdr *message[FLUSH_MAX];
+};
+
+static int on_table_attr(const struct nlattr *attr, void *data) {
+    if (mnl_attr_get_type(attr) == RTA_TABLE) {
+        *(uint32_t *)data = mnl_attr_get_u32(attr);
+    }
+    return MNL_CB_OK;
+}
+
+static int on_flush(const struct nlmsghdr *message, void *data) {
+    struct flush *flush = data;
+    const struct rtmsg *route = mnl_nlmsg_get_payload(message);
+    uint32_t table = 0;
+    if (message->nlmsg_type != flush->type ||
+        (flush->keep_unreachable && route->rtm_type == RTN_UNREACHABLE)) {
+        return MNL_CB_OK;
+    }
+    mnl_attr_parse(message, flush->header_size, on_table_attr, &table);
+    if (table - flush->tables.first >= flush->tables.count || flush->count == FLUSH_MAX) {
+        return MNL_CB_OK;
+    }
+    struct nlmsghdr *copy = malloc(message->nlmsg_len);
+    if (copy == NULL) {
+        return MNL_CB_OK;
+    }
+    memcpy(copy, message, message->nlmsg_len);
+    flush->message[flush->count++] = copy;
+    return MNL_CB_OK;
+}
+
+static int delete_copy(struct pl_netconf *conf, uint16_t type, const struct nlmsghdr *copy) {
+    if (copy->nlmsg_len > sizeof(conf->buffer)) {
+        return -EMSGSIZE;
+    }
+    memcpy(conf->buffer, copy, copy->nlmsg_len);
+    struct nlmsghdr *message = message_of(conf);
+    message->nlmsg_type = type;
+    message->nlmsg_flags = NLM_F_REQUEST;
+    message->nlmsg_seq = ++conf->seq;
+    message->nlmsg_pid = 0;
+    return acknowledge(conf);
+}
+
+/* Dumps with `get`, deletes what was collected with `delete`. */
+static int run_flush(struct pl_netconf *conf, struct flush *flush, uint16_t get, uint16_t delete) {
+    struct rtmsg *info = start(conf, get, NLM_F_DUMP, flush->header_size);
+    info->rtm_family = AF_UNSPEC;
+    int result = talk(conf, on_flush, flush);
+    for (unsigned i = 0; i < flush->count; i++) {
+        int deleted = delete_copy(conf, delete, flush->message[i]);
+        if (deleted < 0 && deleted != -ESRCH && deleted != -ENOENT && result == 0) {
+            result = deleted;
+        }
+        free(flush->message[i]);
+    }
+    free(flush);
+    return result;
+}
+
+int pl_netconf_flush_routes(struct pl_netconf *conf, struct pl_tables tables,
+                            bool keep_unreachable) {
+    struct flush *flush = calloc(1, sizeof(*flush));
+    if (flush == NULL) {
+        return -ENOMEM;
+    }
+    flush->tables = tables;
+    flush->type = RTM_NEWROUTE;
+    flush->header_size = sizeof(struct rtmsg);
+    flush->keep_unreachable = keep_unreachable;
+    return run_flush(conf, flush, RTM_GETROUTE, RTM_DELROUTE);
+}
+
+int pl_netconf_flush_rules(struct pl_netconf *conf, struct pl_tables tables) {
+    struct flush *flush = calloc(1, sizeof(*flush));
+    if (flush == NULL) {
+        return -ENOMEM;
+    }
+    flush->tables = tables;
+    flush->type = RTM_NEWRULE;
+    flush->header_size = sizeof(struct fib_rule_hdr);
+    return run_flush(conf, flush, RTM_GETRULE, RTM_DELRULE);
 }

@@ -44,9 +44,17 @@ struct pl_route {
 };
 /* Adds, or replaces the one with the same destination, metric and table. */
 PLAIT_MUST_CHECK int pl_netconf_route(struct pl_netconf *conf, const struct pl_route *route);
-/* Removes every route of a table (both families), with `keep_unreachable` all but those. */
-PLAIT_MUST_CHECK int pl_netconf_flush_table(struct pl_netconf *conf, uint32_t table,
-                                            bool keep_unreachable);
+PLAIT_MUST_CHECK int pl_netconf_route_delete(struct pl_netconf *conf, const struct pl_route *route);
+
+/* A run of routing tables. */
+struct pl_tables {
+    uint32_t first, count;
+};
+/* Removes every route of the tables (both families), with `keep_unreachable` all but those. */
+PLAIT_MUST_CHECK int pl_netconf_flush_routes(struct pl_netconf *conf, struct pl_tables tables,
+                                             bool keep_unreachable);
+/* Removes every rule that leads to one of the tables. */
+PLAIT_MUST_CHECK int pl_netconf_flush_rules(struct pl_netconf *conf, struct pl_tables tables);
 
 struct pl_rule {
     uint8_t family;

@@ -97,6 +97,7 @@ static void test_routes(void **state) {
     if (!allowed) {
         skip();
     }
+    const struct pl_tables tables = {69999, 2};
     int index = near_with_addresses();
     struct pl_route route = {.family = PLAIT_IPV4, .table = 70000, .via = addr("10.5.0.2")};
     route.index = index;
@@ -118,11 +119,14 @@ static void test_routes(void **state) {
     assert_true(ip_says("route show table 70000", "default via 10.5.0.2 dev near"));
     assert_true(ip_says("route show table 70000", "10.6.0.0/16 dev near"));
     assert_true(ip_says("-6 route show table 70000", "default via fe80::1 dev near"));
-    assert_int_equal(pl_netconf_flush_table(conf, 70000, true), 0);
+    assert_int_equal(pl_netconf_route_delete(conf, &six), 0);
+    assert_false(ip_says("-6 route show table 70000", "fe80"));
+    assert_int_equal(pl_netconf_route_delete(conf, &six), -ESRCH);
+    assert_int_equal(pl_netconf_flush_routes(conf, tables, true), 0);
     assert_false(ip_says("route show table 70000", "near"));
     assert_true(ip_says("route show table 70000", "unreachable default"));
     assert_true(ip_says("-6 route show table 70000", "unreachable default"));
-    assert_int_equal(pl_netconf_flush_table(conf, 70000, false), 0);
+    assert_int_equal(pl_netconf_flush_routes(conf, tables, false), 0);
     assert_false(ip_says("route show table 70000", "default"));
     assert_false(ip_says("-6 route show table 70000", "default"));
     assert_true(ip_says("route show table main", "10.5.0.0/30"));
@@ -147,9 +151,13 @@ static void test_rules(void **state) {
     assert_true(ip_says("rule", "902:\tfrom all to 10.5.0.0/30 lookup main"));
     assert_int_equal(pl_netconf_rule_delete(conf, &in), 0);
     assert_int_equal(pl_netconf_rule_delete(conf, &in), -ENOENT);
-    assert_int_equal(pl_netconf_rule_delete(conf, &tcp), 0);
-    assert_int_equal(pl_netconf_rule_delete(conf, &to), 0);
+    assert_int_equal(pl_netconf_rule_add(conf, &in), 0);
+    assert_int_equal(pl_netconf_flush_rules(conf, (struct pl_tables){70001, 5}), 0);
+    assert_true(ip_says("rule", "near"));
+    assert_int_equal(pl_netconf_flush_rules(conf, (struct pl_tables){69000, 1001}), 0);
     assert_false(ip_says("rule", "near"));
+    assert_false(ip_says("-6 rule", "901:"));
+    assert_int_equal(pl_netconf_rule_delete(conf, &to), 0);
 }
 
 int main(void) {
