@@ -30,6 +30,7 @@ class Case:
     bytes_ours: int = 300 * KB
     bytes_kernel: int = 300 * KB
     rate: int = 0                # Mb/s of every path, 0: as fast as it goes
+    mtu: int = 0                 # what the router forwards on path 1, 0: everything
     offloads: bool = True
     sysctl: dict = field(default_factory=dict)    # in the kernel's namespace
     filter: list = field(default_factory=list)    # nft rules of the router
@@ -81,6 +82,14 @@ def long():
                    bytes_kernel=4 * MB, **{opener: endpoints(2, 4, 'subflow')})
 
 
+def narrow():
+    """A path MTU that only ICMP tells (RFC 1191, RFC 8201)."""
+    for role in ('client', 'server'):
+        for family in ('4', '6'):
+            yield Case(f'{role}-v{family}-path-mtu', role, family, mtu=1400,
+                       ours_counters={'IcmpTooBig': '>=1'})
+
+
 def announce():
     """ADD_ADDR by the server; the client joins to what was announced."""
     for role in ('client', 'server'):
@@ -114,6 +123,15 @@ def announce():
                                              'MPRstRx': '>=0'},
                       f'{client}_counters': {'EchoAdd': '>=1', 'MPJoinNoTokenFound': '>=0',
                                              'MPRstTx': '>=0'}})
+
+
+def server_opens():
+    """A server with subflow endpoints joins to its client's own port, which may refuse."""
+    loose = {'MPRstTx': '>=0', 'MPRstRx': '>=0', 'MPJoinNoTokenFound': '>=0'}
+    for role in ('client', 'server'):
+        server = 'kernel' if role == 'client' else 'ours'
+        yield Case(f'{role}-server-opens', role, joins=-2, **{server: [(2, 'subflow')]},
+                   ours_counters=loose, kernel_counters=loose)
 
 
 def remove():
@@ -250,6 +268,6 @@ def fallback():
 def all_cases():
     """Every case, the long ones first so that two workers finish together."""
     cases = []
-    for group in (long, loss, backup, remove, basic, announce, close, negotiation, fallback):
+    for group in (long, loss, backup, remove, basic, announce, server_opens, narrow, close, negotiation, fallback):
         cases += group()
     return cases

@@ -12,7 +12,7 @@ import os
 import subprocess
 
 PATHS = 4
-TABLES = ('MPTcpExt', 'TcpExt', 'Tcp')
+TABLES = ('MPTcpExt', 'TcpExt', 'Tcp', 'Icmp')
 
 
 def address(side, path, family):
@@ -26,6 +26,13 @@ def network_commands(dev, path, net, host):
     return [f'addr add 10.10{path}.{net}.{host}/24 dev {dev}',
             f'addr add fd93:{path}:{net}::{host}/64 dev {dev} nodad',
             f'link set {dev} up']
+
+
+def tunnel_commands(path):
+    """The TUN device of a path, still down: the kernel notices only up to a second later that a
+    program has opened it, but at once when it is set up after that."""
+    dev = f't{path}'
+    return [f'tuntap add dev {dev} mode tun vnet_hdr', *network_commands(dev, path, 1, 1)[:-1]]
 
 
 def source_route(dev, path, net, via):
@@ -80,9 +87,9 @@ class Lab:
             lines += network_commands(f'v{i}', i, 2, 1)
             if self.twin:
                 lines.append(f'link add t{i} type veth peer name t{i} netns {self.names["s"]}')
+                lines += network_commands(f't{i}', i, 1, 1)
             else:
-                lines.append(f'tuntap add dev t{i} mode tun vnet_hdr')
-            lines += network_commands(f't{i}', i, 1, 1)
+                lines += tunnel_commands(i)
             lines += source_route(f'v{i}', i, 1, 2)
         self.ip('p', lines)
 
@@ -128,6 +135,10 @@ class Lab:
                  for name, value in values.items()]
         self.run(key, ['sh', '-e'], '\n'.join(lines))
 
+    def tunnels_up(self):
+        """To be called when our peer has opened them."""
+        self.ip('p', [f'link set t{i} up' for i in self.paths])
+
     # ---- conditions of a case ----
 
     def set_rate(self, mbit):
@@ -141,6 +152,14 @@ class Lab:
         for i in self.paths:
             self.run('k', ['ethtool', '-K', f'k{i}', *off])
             self.run('p', ['ethtool', '-K', f'v{i}', *off])
+
+    def narrow(self, path, mtu):
+        """The router forwards nothing larger than `mtu` on a path and says so (ICMP)."""
+        self.ip('p', [
+            f'route change default via 10.10{path}.2.2 dev v{path} table {path} mtu lock {mtu}',
+            f'route change 10.10{path}.1.0/24 dev t{path} mtu lock {mtu}',
+            f'-6 route change default via fd93:{path}:2::2 dev v{path} table {path} mtu {mtu}',
+            f'-6 route add fd93:{path}:1::2 dev t{path} mtu {mtu}'])
 
     def filter(self, rules):
         """nft rules of the router, for packets it forwards."""
@@ -162,8 +181,9 @@ class Lab:
         return f"ip netns exec {self.names['p']} nft '{'; '.join(rules)}'"
 
     def counters(self, key):
-        """Every MIB counter of a namespace: MPTCP's without prefix, the others as Tcp…, TcpExt…"""
-        text = self.run(key, ['cat', '/proc/net/netstat', '/proc/net/snmp'])
+        """Every MIB counter of a namespace: MPTCP's without prefix, the others as Tcp…, TcpExt…
+        and, under our name, IcmpTooBig."""
+        text = self.run(key, ['cat', '/proc/net/netstat', '/proc/net/snmp', '/proc/net/snmp6'])
         values = {}
         lines = text.splitlines()
         for names, numbers in zip(lines, lines[1:]):
@@ -174,6 +194,8 @@ class Lab:
             prefix = '' if table == 'MPTcpExt' else table
             values.update((prefix + name, int(value))
                           for name, value in zip(rest.split(), data.split()))
+        v6 = [int(line.split()[1]) for line in lines if line.startswith('Icmp6InPktTooBigs')]
+        values['IcmpTooBig'] = values['IcmpInDestUnreachs'] + sum(v6)
         return values
 
 

@@ -2,7 +2,8 @@
  *
  * The devices exist already (tests/interop/run makes and routes them); a path is
  *     --path NAME,ADDRESS[,subflow][,signal][,backup][,fullmesh][,announce=PORT][,later]
- * A server prints READY when it listens. The last line on stdout is one JSON object. */
+ * When they are open it prints OPEN and waits for a line on stdin: then they are up. A server
+ * prints READY when it listens. The last line on stdout is one JSON object. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -488,17 +489,21 @@ static void set_up(struct peer *peer) {
         pl_pcapng_open(&peer->capture, peer->pcap, pl_posix_real_offset()) < 0) {
         usage("cannot write", peer->pcap);
     }
-    peer->start = pl_posix_now();
     for (unsigned i = 0; i < peer->path_count; i++) {
-        open_path(peer, &peer->paths[i], peer->start);
+        open_path(peer, &peer->paths[i], pl_posix_now());
     }
     peer->options.act = act;
     error = transfer_init(&peer->transfer, peer->loop.stack, &peer->options);
     if (error < 0) {
         die("transfer_init", error);
     }
+    puts("OPEN");
+    fflush(stdout);
+    while (getchar() != '\n' && !feof(stdin)) {
+    }
     uv_timer_init(&peer->loop.uv, &peer->timer);
     peer->timer.data = peer;
+    peer->start = pl_posix_now();
     uv_timer_start(&peer->timer, on_timer, STEP_MS, STEP_MS);
 }
 

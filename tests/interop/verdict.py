@@ -8,7 +8,7 @@ BAD = ['MPJoinSynAckHMacFailure', 'MPJoinAckHMacFailure', 'MPJoinNoTokenFound', 
        'MPFastcloseTx', 'MPFastcloseRx', 'MPRstTx', 'MPRstRx', 'MismatchPortSynRx',
        'MismatchPortAckRx', 'DssFallback', 'FallbackFailed', 'SimultConnectFallback',
        'AddAddrDrop', 'RmAddrDrop', 'Blackhole', 'TcpInCsumErrors', 'DropTruncated',
-'DropChecksum', 'DropBadOption', 'DropProtocol', 'DropMemory']
+       'DropChecksum', 'DropBadOption', 'DropMemory']
 
 # Our names of the errors that the kernel calls otherwise; it says EPIPE to a writer.
 ERROR_NAMES = {'ECONNRESET': 'RESET', 'EPIPE': 'RESET'}
