@@ -18,6 +18,7 @@
 
 static bool allowed;
 static struct pl_netconf *conf;
+static int other; /* a second namespace; it and what is in it live while this is open */
 static char output[8192];
 
 static struct plait_addr addr(const char *text) {
@@ -43,7 +44,7 @@ static int setup(void **state) {
     (void)state;
     if (allowed) {
         assert_int_equal(pl_netconf_open(&conf, -1), 0);
-        int other = netns_test_another();
+        other = netns_test_another();
         assert_int_equal(pl_netconf_veth(conf, "near", "far", other, 1400), 0);
         assert_int_equal(pl_netconf_veth(conf, "near", "far", other, 1400), -EEXIST);
         struct pl_netconf *there;
@@ -52,7 +53,6 @@ static int setup(void **state) {
         assert_true(far > 0);
         assert_int_equal(pl_netconf_link_up(there, far, 0), 0);
         pl_netconf_close(there);
-        close(other);
     }
     return 0;
 }
@@ -63,6 +63,7 @@ static int teardown(void **state) {
         assert_int_equal(pl_netconf_link_delete(conf, "near"), 0);
         assert_int_equal(pl_netconf_link_delete(conf, "near"), -ENODEV);
         pl_netconf_close(conf);
+        close(other);
     }
     return 0;
 }
