@@ -1,0 +1,84 @@
+/* What a socket and its connection are: addresses, subflows, MPTCP_INFO. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "plait/socket.h"
+#include "socket/table.h"
+
+int plait_local(struct plait_stack *stack, plait_sock id, struct plait_endpoint *out) {
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    if (out == NULL) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    *out = (struct plait_endpoint){.addr = sock->addr, .port = sock->tcp_port};
+    if (conn != NULL) {
+        const struct pl_tcp_tuple *tuple = pl_conn_tuple(conn);
+        PL_ASSERT(tuple->local_port != 0);
+        *out = (struct plait_endpoint){.addr = tuple->local, .port = tuple->local_port};
+    }
+    return 0;
+}
+
+int plait_remote(struct plait_stack *stack, plait_sock id, struct plait_endpoint *out) {
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    if (out == NULL) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    if (conn == NULL) {
+        return PLAIT_E_BAD_STATE;
+    }
+    const struct pl_tcp_tuple *tuple = pl_conn_tuple(conn);
+    PL_ASSERT(tuple->remote_port != 0);
+    *out = (struct plait_endpoint){.addr = tuple->remote, .port = tuple->remote_port};
+    return 0;
+}
+
+int plait_subflows(struct plait_stack *stack, plait_sock id, struct plait_subflow_info *out,
+                   unsigned max) {
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    if (out == NULL && max > 0) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    if (conn == NULL) {
+        return PLAIT_E_BAD_STATE;
+    }
+    int count = pl_conn_subflows(conn, out, max);
+    PL_ASSERT(count >= 0);
+    for (unsigned i = 0; i < max && i < (unsigned)count; i++) {
+        out[i].size = sizeof(out[i]);
+    }
+    return count;
+}
+
+int plait_connection(struct plait_stack *stack, plait_sock id, struct plait_connection_info *out) {
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    if (out == NULL) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    if (conn == NULL) {
+        return PLAIT_E_BAD_STATE;
+    }
+    struct plait_connection_info info = {0};
+    pl_conn_info(conn, &info);
+    bool shorter = out->size > 0 && out->size < sizeof(info);
+    info.size = shorter ? out->size : sizeof(info);
+    PL_ASSERT(info.size <= sizeof(info));
+    memcpy(out, &info, info.size);
+    return 0;
+}

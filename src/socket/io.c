@@ -1,0 +1,113 @@
+/* Bytes: write, read, splice, shutdown, poll. Results are those of the connection, once the socket
+ * is in a state that has one. */
+#include "base/assert.h"
+#include "plait/socket.h"
+#include "socket/table.h"
+#include "stack/conns.h"
+
+/* 0 when bytes can be asked for; else why not. */
+static int ready_for_bytes(const struct pl_socket *sock) {
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    switch (sock->state) {
+        case PLAIT_SOCKET_OPEN:
+            PL_ASSERT(sock->sc != NULL);
+            return 0;
+        case PLAIT_SOCKET_CONNECTING:
+            return PLAIT_E_AGAIN;
+        case PLAIT_SOCKET_DEAD:
+            return sock->error;
+        case PLAIT_SOCKET_NEW:
+        case PLAIT_SOCKET_HELD:
+        case PLAIT_SOCKET_LISTENING:
+            break;
+    }
+    return PLAIT_E_BAD_STATE;
+}
+
+int64_t plait_write(struct plait_stack *stack, plait_sock id, const void *data, size_t len,
+                    plait_time now) {
+    pl_stack_enter(stack, now);
+    struct pl_socket *sock = pl_table_find(stack, id);
+    int error = ready_for_bytes(sock);
+    if (error != 0) {
+        return error;
+    }
+    if (data == NULL && len > 0) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    int64_t written = pl_conn_write(sock->sc->conn, data, len, stack->now);
+    PL_ASSERT(written <= 0 || (uint64_t)written <= len);
+    pl_conns_settle(stack);
+    return written;
+}
+
+int64_t plait_read(struct plait_stack *stack, plait_sock id, void *data, size_t len,
+                   plait_time now) {
+    pl_stack_enter(stack, now);
+    struct pl_socket *sock = pl_table_find(stack, id);
+    int error = ready_for_bytes(sock);
+    if (error != 0) {
+        return error;
+    }
+    if (data == NULL && len > 0) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    int64_t got = pl_conn_read(sock->sc->conn, data, len, stack->now);
+    PL_ASSERT(got <= 0 || (uint64_t)got <= len);
+    pl_conns_settle(stack);
+    return got;
+}
+
+int64_t plait_splice(struct plait_stack *stack, plait_sock from_id, plait_sock to_id, size_t max,
+                     plait_time now) {
+    pl_stack_enter(stack, now);
+    struct pl_socket *from = pl_table_find(stack, from_id);
+    struct pl_socket *to = pl_table_find(stack, to_id);
+    int error = ready_for_bytes(from);
+    if (error == 0) {
+        error = ready_for_bytes(to);
+    }
+    if (error != 0) {
+        return error;
+    }
+    int64_t moved = pl_conn_splice(from->sc->conn, to->sc->conn, max, stack->now);
+    PL_ASSERT(moved <= 0 || (uint64_t)moved <= max);
+    pl_conns_settle(stack);
+    return moved;
+}
+
+int plait_shutdown(struct plait_stack *stack, plait_sock id, plait_time now) {
+    pl_stack_enter(stack, now);
+    struct pl_socket *sock = pl_table_find(stack, id);
+    int error = ready_for_bytes(sock);
+    if (error != 0) {
+        return error;
+    }
+    error = pl_conn_shutdown(sock->sc->conn, stack->now);
+    pl_conns_settle(stack);
+    return error;
+}
+
+int plait_poll(struct plait_stack *stack, plait_sock id) {
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    switch (sock->state) {
+        case PLAIT_SOCKET_OPEN:
+            PL_ASSERT(sock->sc != NULL);
+            return pl_conn_poll(sock->sc->conn);
+        case PLAIT_SOCKET_LISTENING:
+            PL_ASSERT(sock->listener != NULL);
+            return pl_list_empty(&sock->listener->ready) ? 0 : PLAIT_POLL_READ;
+        case PLAIT_SOCKET_DEAD:
+            return PLAIT_POLL_DEAD;
+        case PLAIT_SOCKET_NEW:
+        case PLAIT_SOCKET_CONNECTING:
+        case PLAIT_SOCKET_HELD:
+            break;
+    }
+    return 0;
+}

@@ -1,0 +1,74 @@
+#include "stack/host.h"
+
+#include "base/assert.h"
+#include "stack/conns.h"
+#include "stack/demux.h"
+#include "stack/port.h"
+
+static int flow_prepare(void *arg, plait_port_id id, struct pl_tcp_tuple *tuple,
+                        struct pl_flow_port *out, plait_time now) {
+    struct plait_stack *stack = arg;
+    PL_ASSERT(now <= stack->now);
+    struct pl_port *port = pl_stack_port(stack, id);
+    if (port == NULL) {
+        return PLAIT_E_BAD_PORT;
+    }
+    if (!port->up || !pl_port_has_address(stack, port, &tuple->local) ||
+        tuple->local.family != tuple->remote.family) {
+        return PLAIT_E_NO_ADDRESS;
+    }
+    if (tuple->local_port == 0) {
+        tuple->local_port = pl_demux_ephemeral(stack, id, tuple);
+        if (tuple->local_port == 0) {
+            return PLAIT_E_IN_USE;
+        }
+    } else if (pl_demux_flow(stack, id, tuple) != NULL) {
+        return PLAIT_E_IN_USE;
+    }
+    *out = (struct pl_flow_port){
+        .out_list = &port->out_list,
+        .mtu = port->mtu,
+        .tso = (port->flags & PLAIT_PORT_TSO) != 0,
+        .backup = (port->flags & PLAIT_PORT_BACKUP) != 0,
+        .iss = pl_demux_iss(stack, tuple),
+        .ts_offset = pl_demux_ts_offset(stack, tuple),
+    };
+    return 0;
+}
+
+static void flow_add(void *arg, struct pl_subflow *sf) {
+    pl_demux_flow_add(arg, sf);
+}
+
+static void flow_remove(void *arg, struct pl_subflow *sf) {
+    pl_demux_flow_remove(arg, sf);
+}
+
+static bool token_add(void *arg, struct pl_conn *conn) {
+    return pl_demux_token_add(arg, conn);
+}
+
+static void token_remove(void *arg, struct pl_conn *conn) {
+    pl_demux_token_remove(arg, conn);
+}
+
+static void event(void *arg, struct pl_conn *conn, const struct plait_event *what) {
+    pl_conns_event(arg, conn, what);
+}
+
+void pl_host_init(struct plait_stack *stack) {
+    PL_ASSERT(stack != NULL);
+    pl_list_init(&stack->settle_list);
+    stack->host = (struct pl_conn_host){
+        .flow_prepare = flow_prepare,
+        .flow_add = flow_add,
+        .flow_remove = flow_remove,
+        .token_add = token_add,
+        .token_remove = token_remove,
+        .event = event,
+        .settle_list = &stack->settle_list,
+        .endpoints = &stack->endpoints,
+        .arg = stack,
+    };
+    PL_ASSERT(stack->host.settle_list == &stack->settle_list);
+}

@@ -1,0 +1,27 @@
+/* stack/listen.h - listeners, and the SYNs that they take.
+ *
+ * A connection waits (stack/waiting.h) in `embryonic` while its handshake runs and in `ready` when
+ * it can be accepted: established, or with its SYN held. Both count against the backlog. One that
+ * dies before it is accepted disappears. */
+#ifndef PL_STACK_LISTEN_H
+#define PL_STACK_LISTEN_H
+
+#include "stack/state.h"
+
+/* Starts listening: port, addr, tcp_port, backlog, defer, setup and source are set. Errors: IN_USE
+ * when another listener has the same port, address and TCP port. */
+PLAIT_MUST_CHECK int pl_listen_start(struct plait_stack *stack, struct pl_listener *listener);
+/* A TCP port on which nobody listens, for a listener that does not care; 0 when there is none. */
+uint16_t pl_listen_pick(struct plait_stack *stack);
+/* Stops; connections that wait are reset. */
+void pl_listen_stop(struct plait_stack *stack, struct pl_listener *listener);
+/* The most specific listener for a SYN that came over `port`, or NULL. */
+struct pl_listener *pl_listen_find(const struct plait_stack *stack, const struct pl_port *port,
+                                   const struct plait_addr *addr, uint16_t tcp_port);
+/* A SYN for a listener, without MP_JOIN. False when it was dropped (and counted). */
+bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
+                   const struct pl_port *port, const struct pl_tcp_tuple *tuple,
+                   const struct pl_segment *syn);
+void pl_listen_check(const struct plait_stack *stack);
+
+#endif

@@ -1,0 +1,70 @@
+#include "stack/reply.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+static bool v4_ok(const uint8_t *b) {
+    return b[0] != 0 && b[0] != 127 && b[0] < 224;
+}
+
+static bool v6_ok(const uint8_t *b) {
+    static const uint8_t zero[15];
+    bool zero_or_loopback = memcmp(b, zero, sizeof(zero)) == 0 && b[15] <= 1;
+    return b[0] != 0xff && !zero_or_loopback;
+}
+
+bool pl_reply_address_ok(const struct plait_addr *addr) {
+    PL_ASSERT(addr != NULL);
+    if (addr->family == PLAIT_IPV4) {
+        return v4_ok(addr->bytes);
+    }
+    return addr->family == PLAIT_IPV6 && v6_ok(addr->bytes);
+}
+
+static void put_reason(struct pl_reply *reply, int reason) {
+    struct pl_mptcp_options options = {.tcprst = {.reason = (uint8_t)reason}};
+    PL_ASSERT(pl_mptcp_len(PL_MP_TCPRST, &options) == PL_REPLY_OPTIONS);
+    reply->options_len = (uint8_t)pl_mptcp_write(reply->options, PL_MP_TCPRST, &options);
+    PL_ASSERT(reply->options_len == PL_REPLY_OPTIONS);
+}
+
+bool pl_reply_reset(struct pl_reply_ring *ring, const struct pl_ip *ip,
+                    const struct pl_segment *seg, int reason) {
+    PL_ASSERT(reason <= UINT8_MAX);
+    if ((seg->flags & PL_TCP_RST) != 0 || ring->count == PL_REPLY_RING) {
+        return false;
+    }
+    if (!pl_reply_address_ok(&ip->src) || !pl_reply_address_ok(&ip->dst)) {
+        return false;
+    }
+    struct pl_reply reply = {.src = ip->dst,
+                             .dst = ip->src,
+                             .src_port = seg->dst_port,
+                             .dst_port = seg->src_port,
+                             .flags = PL_TCP_RST};
+    if ((seg->flags & PL_TCP_ACK) != 0) {
+        reply.seq = seg->ack;
+    } else {
+        reply.flags |= PL_TCP_ACK;
+        reply.ack = pl_seq32_add(seg->seq, pl_segment_len(seg));
+    }
+    if (reason >= 0) {
+        put_reason(&reply, reason);
+    }
+    ring->reply[(ring->head + ring->count) % PL_REPLY_RING] = reply;
+    ring->count++;
+    return true;
+}
+
+bool pl_reply_take(struct pl_reply_ring *ring, struct pl_reply *out) {
+    PL_ASSERT(ring->count <= PL_REPLY_RING);
+    if (ring->count == 0) {
+        return false;
+    }
+    PL_ASSERT(ring->head < PL_REPLY_RING);
+    *out = ring->reply[ring->head];
+    ring->head = (ring->head + 1) % PL_REPLY_RING;
+    ring->count--;
+    return true;
+}

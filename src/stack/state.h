@@ -1,0 +1,109 @@
+/* stack/state.h - the struct of a stack and of what it holds. Private to src/stack and src/socket.
+ *
+ * Who owns what: the stack owns ports, connections (each in a pl_stack_conn) and the tables;
+ * sockets belong to the layer above, which registers itself as `owner` and owns the pl_listener
+ * structs.
+ *
+ * Every verb (input, output, tick, a socket call, a change of ports) has the form
+ *     now = pl_stack_enter(stack, now);  ... act ...;  pl_conns_settle(stack);
+ * Connections are created in between but only destroyed by the settle loop or by the verb itself,
+ * never while engine code of theirs is running. */
+#ifndef PL_STACK_STATE_H
+#define PL_STACK_STATE_H
+
+#include "base/ctx.h"
+#include "mptcp/conn.h"
+#include "stack/event.h"
+#include "stack/reply.h"
+
+struct pl_port {
+    plait_port_id id; /* 1..PL_PORTS_MAX - 1: a bit of PLAIT_OPT_PORT_MASK */
+    char name[16];
+    uint32_t mtu, flags;
+    bool up;
+    /* Gone for everybody; the struct stays until its last flow has let go of out_list. */
+    bool removed;
+    uint16_t ident;          /* next IPv4 identification */
+    uint32_t flow_count;     /* flows that are registered over this port */
+    struct pl_list out_list; /* subflows that have something to send */
+    struct pl_reply_ring replies;
+};
+
+struct pl_stack_conn;
+
+/* A listening socket's part in the stack; embedded in what the socket layer allocates. */
+struct pl_listener {
+    struct pl_hash_node node; /* plait_stack.listeners, by TCP port */
+    struct pl_list link;      /* plait_stack.listener_list */
+    plait_port_id port;       /* 0: any */
+    struct plait_addr addr;   /* family NONE: any */
+    uint16_t tcp_port;        /* 0: every TCP port (PLAIT_PORT_ANY_ADDRESS ports only) */
+    uint32_t backlog;         /* bound of `waiting` */
+    bool defer;
+    struct pl_conn_setup setup; /* for what is accepted */
+    struct pl_list embryonic;   /* pl_stack_conn.wait_link: handshake runs */
+    struct pl_list ready;       /* pl_stack_conn.wait_link: can be accepted */
+    uint32_t waiting;           /* length of both */
+    struct pl_event_source *source;
+};
+
+/* A connection and who is responsible for it: a listener, else an owner (socket), else nobody: then
+ * it ends by itself. Also what pl_conn_user() names. */
+struct pl_stack_conn {
+    struct pl_list link;      /* plait_stack.conns */
+    struct pl_list wait_link; /* a list of `listener`, or one of the owner's */
+    struct pl_conn *conn;
+    struct pl_listener *listener;
+    void *owner;
+    bool held; /* its SYN waits for an answer */
+    bool done; /* pl_conn_settle said that nothing of it is left but what can be read */
+};
+
+/* What the socket layer is told. `owner` is that of the pl_stack_conn. */
+struct pl_stack_owner {
+    void (*event)(struct plait_stack *stack, void *owner, struct pl_stack_conn *sc,
+                  const struct plait_event *event);
+    /* At the end of every verb: what event() left to do. True when there was something. */
+    bool (*settle)(struct plait_stack *stack);
+    void (*check)(const struct plait_stack *stack);
+    /* Frees all sockets, and does not touch connections. */
+    void (*destroy)(struct plait_stack *stack);
+};
+
+struct plait_stack {
+    struct pl_ctx ctx;
+    plait_time now;                      /* the latest seen */
+    struct pl_port *ports[PL_PORTS_MAX]; /* by id; [0] stays NULL */
+    plait_port_id port_last;             /* the id given last */
+    uint32_t port_dark_count;            /* structs in `ports` that are not up */
+    struct pl_endpoints endpoints;
+    struct pl_hash_table flows;  /* pl_subflow_flow_node, by port and tuple */
+    struct pl_hash_table tokens; /* pl_conn_token_node, by token */
+    struct pl_hash_table listeners;
+    struct pl_list listener_list;
+    struct pl_list conns;
+    uint32_t conn_count;
+    uint32_t conn_serial;
+    uint32_t ephemeral_next;
+    struct pl_list settle_list;
+    struct pl_conn_host host;
+    struct pl_events events;
+    const struct pl_stack_owner *owner; /* NULL until the first socket */
+    void *sockets;                      /* the owner's */
+};
+
+/* `now` of a verb: never before what was seen already. */
+static inline plait_time pl_stack_enter(struct plait_stack *stack, plait_time now) {
+    if (now > stack->now) {
+        stack->now = now;
+    }
+    return stack->now;
+}
+
+/* The port with this id, or NULL when there is none (any more). */
+static inline struct pl_port *pl_stack_port(const struct plait_stack *stack, plait_port_id id) {
+    struct pl_port *port = id < PL_PORTS_MAX ? stack->ports[id] : NULL;
+    return port == NULL || port->removed ? NULL : port;
+}
+
+#endif

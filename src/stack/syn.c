@@ -1,0 +1,63 @@
+#include "stack/syn.h"
+
+#include "base/assert.h"
+#include "stack/demux.h"
+#include "stack/listen.h"
+#include "wire/addr.h"
+
+enum { REASON_MPTCP = 1 }; /* RFC 8684 section 3.6 */
+
+/* A join may come to the TCP port of the connection itself, and to one that was announced for the
+ * address (RFC 8684 section 3.4.1); nothing needs to listen there. */
+static bool join_port_ok(const struct plait_stack *stack, const struct pl_conn *conn,
+                         const struct pl_packet *packet) {
+    if (packet->seg.dst_port == pl_conn_tuple(conn)->local_port) {
+        return true;
+    }
+    const struct pl_local_endpoint *ep =
+        pl_endpoints_find(&stack->endpoints, packet->port->id, &packet->ip.dst);
+    return ep != NULL && ep->announce_port != 0 && ep->announce_port == packet->seg.dst_port;
+}
+
+/* Unknown tokens and unwanted joins are reset with a reason (RFC 8684 section 3.2). */
+static int join(struct plait_stack *stack, const struct pl_packet *packet) {
+    PL_ASSERT(pl_mptcp_has(&packet->seg.options.mptcp, PL_MP_JOIN));
+    struct pl_conn *conn = pl_demux_token(stack, packet->seg.options.mptcp.join.token);
+    if (conn == NULL) {
+        PL_COUNT(&stack->ctx, MPJoinSynRx);
+        PL_COUNT(&stack->ctx, MPJoinNoTokenFound);
+        return REASON_MPTCP;
+    }
+    bool plain = (packet->port->flags & PLAIT_PORT_NO_MPTCP) != 0;
+    if (plain || !join_port_ok(stack, conn, packet)) {
+        PL_COUNT(&stack->ctx, MPJoinSynRx);
+        PL_COUNT(&stack->ctx, MPJoinRejected);
+        return REASON_MPTCP;
+    }
+    uint8_t reason = 0;
+    int error = pl_conn_join(conn, packet->port->id, pl_packet_tuple(packet), &packet->seg, &reason,
+                             stack->now);
+    return error == 0 ? PL_SYN_TAKEN : reason;
+}
+
+int pl_syn_input(struct plait_stack *stack, const struct pl_packet *packet) {
+    const struct pl_segment *syn = &packet->seg;
+    PL_ASSERT((syn->flags & PL_TCP_SYN) != 0);
+    PL_ASSERT((syn->flags & (PL_TCP_ACK | PL_TCP_RST)) == 0);
+    if (!pl_reply_address_ok(&packet->ip.src) || !pl_reply_address_ok(&packet->ip.dst) ||
+        syn->src_port == 0 || syn->dst_port == 0 || (syn->flags & PL_TCP_FIN) != 0) {
+        pl_packet_drop(stack, PLAIT_COUNTER_DropBadState, packet->port->id, packet->buf->len);
+        return PL_SYN_TAKEN;
+    }
+    if (pl_mptcp_has(&syn->options.mptcp, PL_MP_JOIN)) {
+        return join(stack, packet);
+    }
+    struct pl_listener *listener =
+        pl_listen_find(stack, packet->port, &packet->ip.dst, syn->dst_port);
+    if (listener == NULL) {
+        return PL_SYN_REFUSED;
+    }
+    struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
+    pl_listen_syn(stack, listener, packet->port, &tuple, syn);
+    return PL_SYN_TAKEN;
+}

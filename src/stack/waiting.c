@@ -1,0 +1,66 @@
+#include "stack/waiting.h"
+
+#include "base/assert.h"
+
+void pl_waiting_add(struct pl_listener *listener, struct pl_stack_conn *sc) {
+    PL_ASSERT(sc->listener == NULL);
+    PL_ASSERT(sc->owner == NULL);
+    PL_ASSERT(listener->waiting < listener->backlog);
+    sc->listener = listener;
+    pl_list_append(&listener->embryonic, &sc->wait_link);
+    listener->waiting++;
+}
+
+void pl_waiting_ready(struct plait_stack *stack, struct pl_stack_conn *sc) {
+    PL_ASSERT(sc->listener != NULL);
+    pl_list_remove(&sc->wait_link);
+    pl_list_append(&sc->listener->ready, &sc->wait_link);
+    pl_event_raise(&stack->events, sc->listener->source, PLAIT_EVENT_ACCEPT, 0);
+}
+
+void pl_waiting_event(struct plait_stack *stack, struct pl_stack_conn *sc,
+                      const struct plait_event *event) {
+    PL_ASSERT(sc->owner == NULL);
+    PL_ASSERT(sc->listener != NULL);
+    /* The rest is told to the socket, by level, when there is one. */
+    if (event->type == PLAIT_EVENT_CONNECTED && !sc->held) {
+        pl_waiting_ready(stack, sc);
+    }
+}
+
+void pl_waiting_remove(struct pl_stack_conn *sc) {
+    PL_ASSERT(sc->listener != NULL);
+    PL_ASSERT(sc->listener->waiting > 0);
+    pl_list_remove(&sc->wait_link);
+    sc->listener->waiting--;
+    sc->listener = NULL;
+}
+
+struct pl_stack_conn *pl_waiting_take(struct pl_listener *listener) {
+    PL_ASSERT(listener->source != NULL);
+    if (pl_list_empty(&listener->ready)) {
+        return NULL;
+    }
+    struct pl_stack_conn *sc = PL_CONTAINER(listener->ready.next, struct pl_stack_conn, wait_link);
+    PL_ASSERT(sc->listener == listener);
+    pl_waiting_remove(sc);
+    return sc;
+}
+
+static uint32_t check_list(const struct pl_listener *listener, const struct pl_list *list) {
+    uint32_t count = 0;
+    PL_LIST_FOREACH(it, list) {
+        const struct pl_stack_conn *sc = PL_CONTAINER(it, struct pl_stack_conn, wait_link);
+        PL_ASSERT(sc->listener == listener);
+        PL_ASSERT(sc->owner == NULL);
+        count++;
+    }
+    return count;
+}
+
+void pl_waiting_check(const struct pl_listener *listener) {
+    uint32_t waiting = check_list(listener, &listener->embryonic);
+    waiting += check_list(listener, &listener->ready);
+    PL_ASSERT(waiting == listener->waiting);
+    PL_ASSERT(waiting <= listener->backlog);
+}
