@@ -9,6 +9,7 @@
 #ifndef PL_BASE_CHUNK_H
 #define PL_BASE_CHUNK_H
 
+#include "base/assert.h"
 #include "plait/buf.h"
 #include "plait/env.h"
 
@@ -46,6 +47,8 @@ uint32_t pl_chunk_append(struct pl_chunk *chunk, const void *data, uint32_t len)
  * another one; NULL as above. */
 struct pl_chunk *pl_chunk_slice(const struct pl_chunk *chunk, uint32_t offset, uint32_t len);
 static inline void pl_chunk_ref(struct pl_chunk *chunk) {
+    PL_ASSERT(chunk->refs > 0);
+    PL_ASSERT(chunk->refs < UINT32_MAX);
     chunk->refs++;
 }
 /* Drops a reference (NULL is allowed); frees the chunk, and then its successors as far as nobody

@@ -80,6 +80,7 @@ static void buckets_free(struct pl_hash_table *t) {
 
 static struct pl_hash_node **bucket_of(const struct pl_hash_table *t, uint64_t hash) {
     PL_ASSERT(t->buckets != NULL);
+    PL_ASSERT((t->bucket_count & (t->bucket_count - 1)) == 0);
     return &t->buckets[hash & (t->bucket_count - 1)];
 }
 

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/assert.h"
+
 struct pl_list {
     struct pl_list *next, *prev;
 };
@@ -29,6 +31,8 @@ static inline bool pl_list_linked(const struct pl_list *n) {
     return n->next != n;
 }
 static inline void pl_list_insert_before(struct pl_list *at, struct pl_list *n) {
+    PL_ASSERT(at->prev->next == at);
+    PL_ASSERT(at != n);
     n->prev = at->prev;
     n->next = at;
     at->prev->next = n;
@@ -42,6 +46,8 @@ static inline void pl_list_prepend(struct pl_list *head, struct pl_list *n) {
 }
 /* Harmless on a node that is in no list. */
 static inline void pl_list_remove(struct pl_list *n) {
+    PL_ASSERT(n->next->prev == n);
+    PL_ASSERT(n->prev->next == n);
     n->prev->next = n->next;
     n->next->prev = n->prev;
     pl_list_init(n);

@@ -54,6 +54,7 @@ static int make_room(struct pl_ranges *r) {
         memcpy(at, r->at, r->count * sizeof(*at));
         r->env->free(r->env->user, r->at, r->cap * sizeof(*at));
     }
+    PL_ASSERT(cap > r->count);
     r->at = at;
     r->cap = cap;
     return 0;
@@ -92,6 +93,8 @@ int pl_ranges_add(struct pl_ranges *r, uint64_t start, uint64_t end) {
             return error;
         }
     }
+    PL_ASSERT(merged.start <= start);
+    PL_ASSERT(merged.end >= end);
     replace(r, from, to, &merged, 1);
     return 0;
 }
@@ -114,6 +117,7 @@ int pl_ranges_remove(struct pl_ranges *r, uint64_t start, uint64_t end) {
         }
         to++;
     }
+    PL_ASSERT(n <= 2);
     if (n > to - from) {
         int error = make_room(r);
         if (error != 0) {

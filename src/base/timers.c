@@ -95,6 +95,7 @@ int pl_timers_reserve(struct pl_timers *t, uint32_t n) {
         memcpy(heap + 1, t->heap + 1, t->count * sizeof(*heap));
         t->env->free(t->env->user, t->heap, (t->cap + (size_t)1) * sizeof(*heap));
     }
+    PL_ASSERT(cap >= n);
     t->heap = heap;
     t->cap = (uint32_t)cap;
     return 0;
@@ -131,6 +132,7 @@ void pl_timer_cancel(struct pl_timers *t, struct pl_timer *timer) {
     PL_ASSERT(index <= t->count);
     PL_ASSERT(t->heap[index] == timer);
     struct pl_timer *last = t->heap[t->count];
+    PL_ASSERT(last->index == t->count);
     t->count--;
     timer->index = 0;
     timer->deadline = PLAIT_TIME_NEVER;
@@ -150,6 +152,7 @@ void pl_timers_run(struct pl_timers *t, plait_time now) {
         }
         struct pl_timer *timer = t->heap[1];
         pl_timer_cancel(t, timer);
+        PL_ASSERT(!pl_timer_armed(timer));
         timer->fire(timer, now);
     }
 }

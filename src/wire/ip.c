@@ -19,6 +19,7 @@ enum {
 enum { EXT_HOP_BY_HOP = 0, EXT_ROUTING = 43, EXT_FRAGMENT = 44, EXT_DESTINATION = 60 };
 
 static void addr_set(struct plait_addr *addr, uint8_t family, const uint8_t *bytes) {
+    PL_ASSERT(family == PLAIT_IPV4 || family == PLAIT_IPV6);
     *addr = (struct plait_addr){.family = family};
     memcpy(addr->bytes, bytes, family == PLAIT_IPV4 ? 4 : 16);
 }
@@ -48,6 +49,7 @@ static enum pl_ip_result parse_v4(const uint8_t *data, size_t len, bool quoted, 
     out->fragment = (pl_get16(data + 6) & (IPV4_MF | IPV4_OFFSET)) != 0;
     out->header_len = header_len;
     out->payload_len = (uint32_t)(len < total_len ? len : total_len) - header_len;
+    PL_ASSERT((size_t)out->header_len + out->payload_len <= len);
     return PL_IP_OK;
 }
 
@@ -60,6 +62,7 @@ static bool is_extension(uint8_t protocol) {
 static enum pl_ip_result skip_extensions(const uint8_t *data, size_t end, struct pl_ip *out) {
     for (unsigned i = 0; is_extension(out->protocol); i++) {
         size_t at = out->header_len;
+        PL_ASSERT(at <= end);
         if (i == EXTENSIONS_MAX || (i > 0 && out->protocol == EXT_HOP_BY_HOP)) {
             return PL_IP_MALFORMED;
         }

@@ -91,6 +91,7 @@ static bool read_dss(const uint8_t *opt, uint32_t len, struct segment_kind kind,
     if (kind.is_syn || (len != bare && !has_checksum)) {
         return false;
     }
+    PL_ASSERT(len <= 28);
     const uint8_t *p = opt + 4;
     if ((flags & DSS_ACK) != 0) {
         o->dss.has_ack = true;
@@ -123,6 +124,7 @@ static bool read_add_addr(const uint8_t *opt, uint32_t len, struct segment_kind 
         return false;
     }
     uint32_t addr_len = is_v4 ? 4 : 16;
+    PL_ASSERT(4 + addr_len + hmac_len <= len);
     o->add_addr.echo = echo;
     o->add_addr.address_id = opt[3];
     o->add_addr.addr = (struct plait_addr){.family = is_v4 ? PLAIT_IPV4 : PLAIT_IPV6};
@@ -384,6 +386,8 @@ uint32_t pl_mptcp_len(enum pl_mptcp_subtype s, const struct pl_mptcp_options *o)
 uint32_t pl_mptcp_write(uint8_t *out, enum pl_mptcp_subtype s, const struct pl_mptcp_options *o) {
     uint32_t len = bare_len(s, o);
     uint32_t padded = pl_mptcp_len(s, o);
+    PL_ASSERT(len >= 3);
+    PL_ASSERT(len <= padded);
     PL_ASSERT(padded <= OPT_LEN_MAX);
     memset(out, 0, len);
     memset(out + len, OPT_NOP, padded - len);

@@ -132,6 +132,7 @@ enum pl_tcp_result pl_tcp_parse(const uint8_t *data, size_t len, struct pl_segme
     out->flags = data[13];
     out->window_raw = pl_get16(data + 14);
     out->urgent = pl_get16(data + 18);
+    PL_ASSERT(header_len <= PL_TCP_HEADER + PL_TCP_OPTIONS_MAX);
     out->payload = data + header_len;
     out->payload_len = (uint32_t)len - header_len;
     return read_options(data + PL_TCP_HEADER, header_len - PL_TCP_HEADER, out->flags,
