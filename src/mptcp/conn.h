@@ -1,16 +1,16 @@
 /* mptcp/conn.h - one connection: an MPTCP session with its subflows (RFC 8684), or plain TCP after
  * fallback. The structs are in mptcp/state.h.
  *
- * Life: pl_conn_create -> (pl_conn_connect | pl_conn_accept [-> pl_conn_confirm]) -> ... -> pl_conn_destroy.
- * States (enum pl_conn_state):
- *   NEW          created
- *   OPENING      first subflow's handshake runs (or its SYN is held)
- *   OPEN         bytes flow; local and remote end of stream are flags of their own
- *   CLOSED       both directions ended and acknowledged, or error set; subflows may linger (TIME-WAIT)
- * Modes: MPTCP, PLAIN (RFC 8684 section 3.7: fallback is a change of mode, not another object).
+ * Life: pl_conn_create -> (pl_conn_connect | pl_conn_accept [-> pl_conn_confirm]) -> ... ->
+ * pl_conn_destroy. States (enum pl_conn_state): NEW          created OPENING      first subflow's
+ * handshake runs (or its SYN is held) OPEN         bytes flow; local and remote end of stream are
+ * flags of their own CLOSED       both directions ended and acknowledged, or error set; subflows
+ * may linger (TIME-WAIT) Modes: MPTCP, PLAIN (RFC 8684 section 3.7: fallback is a change of mode,
+ * not another object).
  *
- * Nothing is freed while engine code runs: what has to be cleaned up or decided is left for pl_conn_settle(), which the
- * stack calls for every connection in host->settle_list at the end of each of its verbs. */
+ * Nothing is freed while engine code runs: what has to be cleaned up or decided is left for
+ * pl_conn_settle(), which the stack calls for every connection in host->settle_list at the end of
+ * each of its verbs. */
 #ifndef PL_MPTCP_CONN_H
 #define PL_MPTCP_CONN_H
 
@@ -19,10 +19,10 @@
 enum pl_conn_state { PL_CONN_NEW, PL_CONN_OPENING, PL_CONN_OPEN, PL_CONN_CLOSED };
 
 struct pl_conn_setup {
-    bool mptcp;              /* ask for / accept MPTCP */
-    uint64_t port_mask;      /* PLAIT_OPT_PORT_MASK, 0 = all */
+    bool mptcp;                                       /* ask for / accept MPTCP */
+    uint64_t port_mask;                               /* PLAIT_OPT_PORT_MASK, 0 = all */
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* upper bounds; 0: the stack's */
-    uint32_t serial;         /* names the connection in traces */
+    uint32_t serial;                                  /* names the connection in traces */
 };
 
 PLAIT_MUST_CHECK int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx,
@@ -39,13 +39,14 @@ PLAIT_MUST_CHECK int pl_conn_accept(struct pl_conn *conn, plait_port_id port,
                                     struct pl_tcp_tuple tuple, const struct pl_segment *syn,
                                     bool hold, plait_time now);
 void pl_conn_confirm(struct pl_conn *conn, plait_time now);
-/* A SYN with MP_JOIN whose token is this connection's. Returns 0 when a subflow was made, or a negative
- * error: the stack answers with RST (and MP_TCPRST, `reason` is set). */
+/* A SYN with MP_JOIN whose token is this connection's. Returns 0 when a subflow was made, or a
+ * negative error: the stack answers with RST (and MP_TCPRST, `reason` is set). */
 PLAIT_MUST_CHECK int pl_conn_join(struct pl_conn *conn, plait_port_id port,
                                   struct pl_tcp_tuple tuple, const struct pl_segment *syn,
                                   uint8_t *reason, plait_time now);
 
-/* A segment for one of its subflows; a subflow's turn to send. (The stack found `sf` by its tuple, or in a port's list.) */
+/* A segment for one of its subflows; a subflow's turn to send. (The stack found `sf` by its tuple,
+ * or in a port's list.) */
 void pl_subflow_input(struct pl_subflow *sf, const struct pl_segment *seg, struct plait_buf *buf,
                       plait_time now);
 bool pl_subflow_output(struct pl_subflow *sf, struct pl_tcp_tx *tx, plait_time now);
@@ -93,8 +94,9 @@ void pl_conn_endpoint_backup(struct pl_conn *conn, const struct pl_local_endpoin
 void pl_conn_port_down(struct pl_conn *conn, plait_port_id port, plait_time now);
 void pl_conn_port_up(struct pl_conn *conn, plait_port_id port, plait_time now);
 
-/* Deferred work: frees finished subflows, runs the path manager, reinjects. Returns true when the connection is CLOSED
- * and has no subflow left: then the stack may destroy it if no socket holds it. */
+/* Deferred work: frees finished subflows, runs the path manager, reinjects. Returns true when the
+ * connection is CLOSED and has no subflow left: then the stack may destroy it if no socket holds
+ * it. */
 bool pl_conn_settle(struct pl_conn *conn, plait_time now);
 void pl_conn_check(const struct pl_conn *conn);
 

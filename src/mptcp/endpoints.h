@@ -1,6 +1,7 @@
-/* mptcp/endpoints.h - the local addresses of a stack as MPTCP endpoints (the table behind `ip mptcp endpoint`).
- * The stack owns and changes it; connections read it. An entry's address id is unique in the table; id 0 is the address
- * of a connection's first subflow (RFC 8684 section 3.2) and never stands here. */
+/* mptcp/endpoints.h - the local addresses of a stack as MPTCP endpoints (the table behind `ip mptcp
+ * endpoint`). The stack owns and changes it; connections read it. An entry's address id is unique
+ * in the table; id 0 is the address of a connection's first subflow (RFC 8684 section 3.2) and
+ * never stands here. */
 #ifndef PL_MPTCP_ENDPOINTS_H
 #define PL_MPTCP_ENDPOINTS_H
 

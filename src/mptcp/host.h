@@ -15,14 +15,14 @@ struct pl_flow_port {
     struct pl_list *out_list;
     uint32_t mtu;
     bool tso;
-    bool backup; /* PLAIT_PORT_BACKUP */
+    bool backup;  /* PLAIT_PORT_BACKUP */
     pl_seq32 iss; /* RFC 6528 for this tuple */
     uint32_t ts_offset;
 };
 
 struct pl_conn_host {
-    /* Prepares a flow: checks that the port exists and is up, fills in tuple->local_port when 0, and
-     * describes the port. Errors: BAD_PORT, IN_USE, NO_ADDRESS. Does not register anything. */
+    /* Prepares a flow: checks that the port exists and is up, fills in tuple->local_port when 0,
+     * and describes the port. Errors: BAD_PORT, IN_USE, NO_ADDRESS. Does not register anything. */
     int (*flow_prepare)(void *host, plait_port_id port, struct pl_tcp_tuple *tuple,
                         struct pl_flow_port *out, plait_time now);
     /* Registers / forgets sf->flow_node under its tuple for demultiplexing. */
@@ -31,7 +31,8 @@ struct pl_conn_host {
     /* Registers conn->token_local; false when the token is taken. */
     bool (*token_add)(void *host, struct pl_conn *conn);
     void (*token_remove)(void *host, struct pl_conn *conn);
-    /* Tells the application: `event->sock` and `user` are filled in by the stack. READABLE, WRITABLE may be said more often than needed. */
+    /* Tells the application: `event->sock` and `user` are filled in by the stack. READABLE,
+     * WRITABLE may be said more often than needed. */
     void (*event)(void *host, struct pl_conn *conn, const struct plait_event *event);
     /* Connections that want pl_conn_settle(); the connection appends its settle_link. */
     struct pl_list *settle_list;

@@ -2,7 +2,8 @@
  *
  * Life: pl_tcp_init -> (pl_tcp_connect | pl_tcp_accept [-> pl_tcp_confirm]) -> input/output/timer ... -> event
  * PL_TCP_CLOSED -> pl_tcp_fini. CLOSED is said exactly once, for every end (orderly after TIME-WAIT or LAST-ACK, reset,
- * time-out, pl_tcp_abort). Between CLOSED and fini the subflow may still want to output one RST:
+ * time-out, pl_tcp_abort); what was in flight can still be walked inside that event
+ * (pl_tcp_inflight_walk). Between CLOSED and fini the subflow may still want to output one RST:
  * the owner calls pl_tcp_fini when pl_tcp_finished() says so. In TIME-WAIT everything but the state, the tuple and what
  * an ACK needs may be released.
  *
@@ -49,6 +50,7 @@ struct pl_tcp_setup {
     uint32_t ts_offset;        /* added to the timestamp clock (RFC 7323 section 5.4 of privacy) */
     uint8_t cc;                /* enum plait_cc */
     uint64_t syn_timeout_ns;   /* 0: the stack's; joins use a shorter one */
+    uint64_t keepalive_ns;     /* probe after being idle for so long (RFC 9293 section 3.8.4); 0: never */
 };
 
 /* A segment to send; the stack adds the IP header, ports are in the tuple. */
@@ -99,6 +101,11 @@ void pl_tcp_icmp_error(struct pl_tcp *tcp, bool hard, int error, plait_time now)
 /* Whether `seq` lies in what is in flight: the check of RFC 5927 section 4. */
 bool pl_tcp_seq_in_flight(const struct pl_tcp *tcp, pl_seq32 seq);
 
+/* Whether a SYN for the tuple of a connection in TIME-WAIT opens a new one (RFC 9293 section 3.10.7.4,
+ * RFC 6191): its timestamp, or without timestamps its sequence number, is beyond the old ones. The owner then
+ * calls pl_tcp_fini and accepts the SYN. */
+bool pl_tcp_time_wait_reusable(const struct pl_tcp *tcp, const struct pl_segment *syn);
+
 /* ---- what schedulers and tools see ---- */
 
 enum pl_tcp_state pl_tcp_state(const struct pl_tcp *tcp);
@@ -120,6 +127,14 @@ bool pl_tcp_can_send(const struct pl_tcp *tcp, plait_time now);
 pl_seq32 pl_tcp_iss(const struct pl_tcp *tcp);
 pl_seq32 pl_tcp_irs(const struct pl_tcp *tcp);
 pl_seq32 pl_tcp_rcv_nxt(const struct pl_tcp *tcp);
+
+/* The window a segment of this connection advertises, in bytes (never scaled in a SYN). */
+uint32_t pl_tcp_scaled_window(const struct pl_tcp *tcp, const struct pl_segment *seg);
+/* Asks the peer for a sign of life: an ACK that it must answer (RFC 9293 section 3.8.4). */
+void pl_tcp_probe(struct pl_tcp *tcp);
+/* Another upper from now on (same `up`): an MPTCP subflow that goes on as plain TCP. Legal inside
+ * an upper function. */
+void pl_tcp_set_ops(struct pl_tcp *tcp, const struct pl_tcp_upper *ops);
 
 /* Calls visit for every record of payload in flight, in sequence order. `tag` is that of the record's first
  * byte; chunk and offset say where its bytes are. Used for reinjection. */

@@ -1,0 +1,250 @@
+/* mptcp/capable.c - the MP_CAPABLE handshake of the first subflow (RFC 8684 section 3.1).
+ *
+ *   initiator: ASKED --SYN/ACK with key--> KEYS --any DSS--> CONFIRMED
+ *   responder: ANSWERED --ACK or data with both keys--> KEYS --any DSS, or data with MP_CAPABLE-->
+ * CONFIRMED
+ *
+ * Anything that shows that options do not get through before CONFIRMED leads to plain TCP
+ * (section 3.7). In KEYS the initiator repeats its keys on every pure ACK and on the first data,
+ * because it cannot know whether the third ACK arrived. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/keys.h"
+#include "mptcp/subflow.h"
+
+enum { SYNS_WITH_CAPABLE = 3, KEY_TRIES = 8 };
+
+int pl_capable_start(struct pl_conn *conn) {
+    const struct plait_env *env = conn->ctx->env;
+    for (unsigned i = 0; i < KEY_TRIES; i++) {
+        struct pl_mp_keys *k = &conn->keys;
+        env->random(env->user, &k->local_key, sizeof k->local_key);
+        pl_key_hash(env, k->local_key, &k->token_local, &k->idsn_local);
+        if (conn->host->token_add(conn->host->arg, conn)) {
+            conn->token_added = true;
+            pl_send_start(conn, pl_seq64_add(k->idsn_local, 1));
+            return 0;
+        }
+    }
+    PL_COUNT(conn->ctx, MPFallbackTokenInit);
+    return PLAIT_E_LIMIT;
+}
+
+/* Whether an MP_CAPABLE of the peer is one we can speak with: version 1, HMAC-SHA-256, no
+ * extension. */
+static bool acceptable(const struct pl_mptcp_options *o, uint8_t len) {
+    return pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len == len && o->capable.version == 1 &&
+           (o->capable.flags & PL_CAPABLE_HMAC_SHA256) != 0 &&
+           (o->capable.flags & PL_CAPABLE_EXTENSION) == 0;
+}
+
+static void take_flags(struct pl_conn *conn, uint8_t flags) {
+    conn->checksum = conn->checksum || (flags & PL_CAPABLE_CHECKSUM) != 0;
+    conn->no_join_remote = conn->no_join_remote || (flags & PL_CAPABLE_NO_JOIN) != 0;
+}
+
+static void take_remote_key(struct pl_conn *conn, uint64_t key) {
+    struct pl_mp_keys *k = &conn->keys;
+    k->remote_key = key;
+    pl_key_hash(conn->ctx->env, key, &k->token_remote, &k->idsn_remote);
+    pl_recv_start(conn, pl_seq64_add(k->idsn_remote, 1));
+    conn->capable = PL_CAPABLE_KEYS;
+}
+
+void pl_capable_syn_in(struct pl_conn *conn, const struct pl_segment *syn) {
+    const struct pl_mptcp_options *o = &syn->options.mptcp;
+    PL_ASSERT(conn->state == PL_CONN_NEW);
+    conn->capable = PL_CAPABLE_NONE;
+    if (conn->mode != PL_MODE_MPTCP || !pl_mptcp_has(o, PL_MP_CAPABLE)) {
+        conn->mode = PL_MODE_PLAIN;
+        return;
+    }
+    PL_COUNT(conn->ctx, MPCapableSYNRX);
+    if (!acceptable(o, 4) || pl_capable_start(conn) < 0) {
+        conn->mode = PL_MODE_PLAIN;
+        return;
+    }
+    conn->checksum = conn->ctx->config.checksum;
+    take_flags(conn, o->capable.flags);
+    conn->capable = PL_CAPABLE_ANSWERED;
+}
+
+static uint8_t own_flags(const struct pl_conn *conn) {
+    uint8_t flags = PL_CAPABLE_HMAC_SHA256;
+    if (conn->checksum || conn->ctx->config.checksum) {
+        flags |= PL_CAPABLE_CHECKSUM;
+    }
+    if (conn->ctx->config.deny_join_initial) {
+        flags |= PL_CAPABLE_NO_JOIN;
+    }
+    return flags;
+}
+
+/* Which form a segment of this kind carries now; 0: none. */
+static uint8_t form(struct pl_subflow *sf, const struct pl_seg_out *seg) {
+    const struct pl_conn *conn = sf->conn;
+    if (seg->kind == PL_SEG_SYN) {
+        if (conn->capable != PL_CAPABLE_ASKED) {
+            return 0;
+        }
+        if (sf->syn_count >= SYNS_WITH_CAPABLE) {
+            PL_COUNT(conn->ctx, MPCapableSYNTXDrop);
+            return 0;
+        }
+        sf->syn_count++;
+        PL_COUNT(conn->ctx, MPCapableSYNTX);
+        return 4;
+    }
+    if (seg->kind == PL_SEG_SYN_ACK) {
+        return conn->capable == PL_CAPABLE_ANSWERED ? 12 : 0;
+    }
+    if (!conn->initiator || conn->capable != PL_CAPABLE_KEYS) {
+        return 0;
+    }
+    if (seg->kind == PL_SEG_DATA) {
+        bool first = seg->origin->tag == conn->keys.idsn_local.v + 1;
+        return first ? (conn->checksum ? 24 : 22) : 0;
+    }
+    /* A DATA_FIN without data goes out in turns with the keys. */
+    return seg->kind == PL_SEG_ACK && !(conn->fin_on_ack && conn->send.fin_backoff % 2 == 0) ? 20
+                                                                                             : 0;
+}
+
+uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
+                          uint32_t room) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_mptcp_options o = {0};
+    o.capable.len = form(sf, seg);
+    if (o.capable.len == 0) {
+        return 0;
+    }
+    o.capable.version = 1;
+    o.capable.flags = own_flags(conn);
+    o.capable.key_sender = conn->keys.local_key;
+    o.capable.key_receiver = conn->keys.remote_key;
+    if (o.capable.len >= 22) {
+        /* DATA_FIN never rides on it: the option has no flag for that. */
+        PL_ASSERT(seg->origin->flags == 0);
+        o.capable.data_len = (uint16_t)seg->origin->len;
+        o.capable.has_checksum = conn->checksum;
+        if (conn->checksum) {
+            o.capable.checksum = pl_dss_checksum(pl_seq64_of(seg->origin->tag), 1,
+                                                 o.capable.data_len, seg->origin->sum);
+        }
+        sf->dss_sent = true;
+    }
+    return pl_mptcp_len(PL_MP_CAPABLE, &o) <= room ? pl_mptcp_write(out, PL_MP_CAPABLE, &o) : 0;
+}
+
+static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                                  plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    if (conn->capable != PL_CAPABLE_ASKED) {
+        return PL_VERDICT_OK; /* a repeated SYN/ACK */
+    }
+    if (!acceptable(o, 12)) {
+        PL_COUNT(conn->ctx, MPCapableFallbackSYNACK);
+        pl_fallback(conn, sf, PL_FALLBACK_SYN_ACK, now);
+        return PL_VERDICT_OK;
+    }
+    PL_COUNT(conn->ctx, MPCapableSYNACKRX);
+    take_flags(conn, o->capable.flags);
+    take_remote_key(conn, o->capable.key_sender);
+    conn->send.window_edge = pl_seq64_add(conn->send.una, seg->window_raw);
+    return PL_VERDICT_OK;
+}
+
+/* The mapping that stands in an MP_CAPABLE with data: the first byte of both spaces. */
+static enum pl_verdict data_in(struct pl_subflow *sf, const struct pl_mptcp_options *o,
+                               plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_map_in in = {
+        .seq = pl_seq32_add(pl_tcp_irs(&sf->tcp), 1),
+        .len = o->capable.data_len,
+        .dsn = pl_seq64_add(conn->keys.idsn_remote, 1),
+        .wire_len = o->capable.data_len,
+        .checksum = o->capable.checksum,
+    };
+    if (in.len == 0 || o->capable.has_checksum != conn->checksum) {
+        return PL_VERDICT_OK;
+    }
+    if (conn->capable == PL_CAPABLE_KEYS) {
+        conn->capable = PL_CAPABLE_CONFIRMED;
+        conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab]++;
+        pl_conn_touch(conn);
+    }
+    return pl_map_add(sf, &in, now);
+}
+
+/* The responder waits for the peer's key. */
+static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                                    plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    if (pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len >= 20) {
+        if (o->capable.key_receiver != conn->keys.local_key || o->capable.version != 1) {
+            return PL_VERDICT_RESET;
+        }
+        PL_COUNT(conn->ctx, MPCapableACKRX);
+        take_remote_key(conn, o->capable.key_sender);
+        conn->send.window_edge = pl_seq64_add(conn->send.una, pl_tcp_scaled_window(&sf->tcp, seg));
+        return PL_VERDICT_OK;
+    }
+    if (o->present != 0 || o->bad != 0) {
+        return PL_VERDICT_DROP; /* options do pass, but the keys were lost: they come again */
+    }
+    PL_COUNT(conn->ctx, MPCapableFallbackACK);
+    pl_fallback(conn, sf, PL_FALLBACK_ACK, now);
+    return PL_VERDICT_OK;
+}
+
+/* Both keys known, nothing confirmed: does the peer's MPTCP reach us? */
+static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                                      plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    bool acks_data = pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);
+    if (pl_mptcp_has(o, PL_MP_DSS) || pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
+        conn->capable = PL_CAPABLE_CONFIRMED;
+        conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab]++;
+        pl_conn_touch(conn);
+        return PL_VERDICT_OK;
+    }
+    if (pl_mptcp_has(o, PL_MP_CAPABLE) || o->present != 0) {
+        return PL_VERDICT_OK;
+    }
+    if ((seg->payload_len > 0 || acks_data) && pl_fallback_possible(conn, sf)) {
+        PL_COUNT(conn->ctx, MPCapableDataFallback);
+        pl_fallback(conn, sf, PL_FALLBACK_NO_DSS, now);
+    }
+    return PL_VERDICT_OK;
+}
+
+enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                              enum pl_seg_kind kind, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    enum pl_verdict verdict = PL_VERDICT_OK;
+    if (kind == PL_SEG_SYN) { /* of a new passive connection, or a simultaneous open */
+        if (conn->capable == PL_CAPABLE_ASKED) {
+            pl_fallback(conn, sf, PL_FALLBACK_SYN, now);
+        }
+        return PL_VERDICT_OK;
+    }
+    if (kind == PL_SEG_SYN_ACK) {
+        return syn_ack_in(sf, seg, now);
+    }
+    if (conn->capable == PL_CAPABLE_ANSWERED) {
+        verdict = third_ack_in(sf, seg, now);
+    } else if (conn->capable == PL_CAPABLE_KEYS) {
+        verdict = unconfirmed_in(sf, seg, now);
+    }
+    if (verdict != PL_VERDICT_OK || conn->mode == PL_MODE_PLAIN) {
+        return verdict;
+    }
+    if (!conn->initiator && pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len > 20) {
+        return data_in(sf, o, now);
+    }
+    return PL_VERDICT_OK;
+}

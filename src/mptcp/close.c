@@ -1,0 +1,214 @@
+/* mptcp/close.c - how a connection ends (RFC 8684 sections 3.3.3 and 3.5).
+ *
+ * Orderly: the application shuts its direction down; DATA_FIN follows the last byte, on the last
+ * mapping or alone on an ACK, and is repeated until it is DATA_ACKed. When both directions have
+ * ended, all subflows get a FIN and the connection is CLOSED; the subflows linger as TCP wants.
+ * Abrupt: RSTs with MP_FASTCLOSE. In plain mode FIN and RST of the one subflow do all that. Three
+ * patiences bound the rest: a socket nobody holds (orphan), a connection without subflows, subflows
+ * of a closed connection. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/subflow.h"
+
+enum { MEMORY_RETRY_MS = 10 };
+
+static struct pl_subflow *first_subflow(const struct pl_conn *conn) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (!sf->join) {
+            return sf;
+        }
+    }
+    return NULL;
+}
+
+int pl_conn_shutdown(struct pl_conn *conn, plait_time now) {
+    if (conn->error < 0) {
+        return conn->error;
+    }
+    if (conn->state == PL_CONN_NEW) {
+        return PLAIT_E_BAD_STATE;
+    }
+    if (conn->send.fin_wanted || conn->state == PL_CONN_CLOSED) {
+        return 0;
+    }
+    conn->send.fin_wanted = true;
+    struct pl_subflow *sf = first_subflow(conn);
+    if (conn->mode == PL_MODE_PLAIN && sf != NULL) {
+        pl_tcp_shutdown(&sf->tcp, now);
+    }
+    pl_conn_touch(conn);
+    return 0;
+}
+
+void pl_conn_orphan(struct pl_conn *conn, plait_time now) {
+    conn->orphan = true;
+    conn->orphan_since = now;
+    if (conn->state == PL_CONN_NEW) {
+        conn->state = PL_CONN_CLOSED;
+    } else if (conn->recv.ready_bytes > 0 && conn->state != PL_CONN_CLOSED) {
+        pl_conn_abort(conn, PLAIT_E_ABORTED,
+                      now); /* RFC 9293 section 3.10.4: data is lost, say so */
+    } else if (conn->state != PL_CONN_CLOSED) {
+        (void)pl_conn_shutdown(conn, now);
+    }
+    pl_conn_touch(conn);
+}
+
+void pl_conn_abort(struct pl_conn *conn, int error, plait_time now) {
+    bool silent = conn->held && error != PLAIT_E_REFUSED;
+    if (conn->state == PL_CONN_CLOSED) {
+        return;
+    }
+    conn->fastclose = conn->mode == PL_MODE_MPTCP && conn->capable >= PL_CAPABLE_KEYS;
+    pl_conn_closed(conn, error, now);
+    PL_LIST_FOREACH_SAFE(link, &conn->subflows) {
+        struct pl_subflow *sf = pl_subflow_of_link(link);
+        if (silent) {
+            pl_subflow_destroy(sf);
+        } else {
+            pl_subflow_reset(sf, PL_RESET_UNSPECIFIED, false, error, now);
+        }
+    }
+    pl_conn_touch(conn);
+}
+
+enum pl_verdict pl_fastclose_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                                enum pl_seg_kind kind, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    if (seg->options.mptcp.fastclose.key_receiver != conn->keys.local_key ||
+        conn->capable < PL_CAPABLE_KEYS) {
+        return PL_VERDICT_DROP;
+    }
+    PL_COUNT(conn->ctx, MPFastcloseRx);
+    pl_conn_closed(conn, PLAIT_E_RESET, now);
+    PL_SUBFLOW_FOREACH(other, conn) {
+        if (other != sf) {
+            pl_subflow_reset(other, PL_RESET_UNSPECIFIED, false, PLAIT_E_RESET, now);
+        }
+    }
+    return kind == PL_SEG_RST ? PL_VERDICT_OK : PL_VERDICT_RESET;
+}
+
+/* ---- DATA_FIN ---- */
+
+static bool data_fin_due(const struct pl_conn *conn) {
+    return conn->mode == PL_MODE_MPTCP && conn->state == PL_CONN_OPEN && conn->send.fin_wanted &&
+           !conn->send.fin_acked && pl_send_all_sent(conn) && conn->capable >= PL_CAPABLE_KEYS;
+}
+
+static uint64_t fin_interval(const struct pl_conn *conn, const struct pl_subflow *sf) {
+    uint64_t by_rtt = sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
+    uint64_t base = by_rtt < 200 * PLAIT_NS_PER_MS ? 200 * PLAIT_NS_PER_MS : by_rtt;
+    return base << (conn->send.fin_backoff > 6 ? 6 : conn->send.fin_backoff);
+}
+
+static void data_fin_run(struct pl_conn *conn, plait_time now) {
+    struct pl_send *s = &conn->send;
+    struct pl_subflow *sf = pl_conn_signal_subflow(conn);
+    if (!data_fin_due(conn) || sf == NULL) {
+        return;
+    }
+    if (s->fin_sent && s->fin_resend == PLAIT_TIME_NEVER) { /* it went out with data */
+        s->fin_resend = now + fin_interval(conn, sf);
+        return;
+    }
+    if (s->fin_sent && now < s->fin_resend) {
+        return;
+    }
+    s->fin_resend = now + fin_interval(conn, sf);
+    s->fin_backoff += s->fin_sent ? 1 : 0;
+    s->fin_sent = true;
+    conn->fin_on_ack = true;
+    pl_tcp_ack_now(&sf->tcp);
+}
+
+/* ---- the end ---- */
+
+static void finish(struct pl_conn *conn, plait_time now) {
+    struct pl_subflow *first = first_subflow(conn);
+    if (conn->state != PL_CONN_OPEN || !conn->recv.fin_reached) {
+        return;
+    }
+    if (conn->mode == PL_MODE_PLAIN) {
+        if (first != NULL && pl_tcp_state(&first->tcp) == PL_TCP_ST_TIME_WAIT) {
+            pl_conn_closed(conn, 0, now);
+        }
+        return;
+    }
+    if (!conn->send.fin_acked) {
+        return;
+    }
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        pl_subflow_close(sf, now);
+    }
+    pl_conn_closed(conn, 0, now);
+}
+
+static plait_time orphan_deadline(const struct pl_conn *conn) {
+    if (!conn->orphan || conn->state == PL_CONN_CLOSED) {
+        return PLAIT_TIME_NEVER;
+    }
+    plait_time since =
+        conn->send.progress > conn->orphan_since ? conn->send.progress : conn->orphan_since;
+    return since + conn->ctx->config.orphan_ns;
+}
+
+static plait_time lonely_deadline(const struct pl_conn *conn) {
+    return conn->no_subflow_since == PLAIT_TIME_NEVER || conn->state != PL_CONN_OPEN
+               ? PLAIT_TIME_NEVER
+               : conn->no_subflow_since + conn->ctx->config.no_subflow_ns;
+}
+
+/* Subflows of a closed connection that cannot finish by themselves. */
+static plait_time linger_deadline(const struct pl_conn *conn) {
+    if (conn->state != PL_CONN_CLOSED) {
+        return PLAIT_TIME_NEVER;
+    }
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->phase != PL_SF_DEAD && pl_tcp_state(&sf->tcp) != PL_TCP_ST_TIME_WAIT) {
+            return conn->closed_at + conn->ctx->config.orphan_ns;
+        }
+    }
+    return PLAIT_TIME_NEVER;
+}
+
+static void patience_run(struct pl_conn *conn, plait_time now) {
+    if (now >= orphan_deadline(conn) || (conn->orphan && conn->recv.ready_bytes > 0)) {
+        pl_conn_abort(conn, PLAIT_E_TIMED_OUT, now);
+    }
+    if (now >= lonely_deadline(conn)) {
+        pl_conn_closed(conn, PLAIT_E_TIMED_OUT, now);
+    }
+    if (now >= linger_deadline(conn)) {
+        PL_SUBFLOW_FOREACH(sf, conn) {
+            if (pl_tcp_state(&sf->tcp) != PL_TCP_ST_TIME_WAIT) {
+                pl_subflow_reset(sf, PL_RESET_OUTSTANDING, false, PLAIT_E_TIMED_OUT, now);
+            }
+        }
+    }
+}
+
+void pl_close_run(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->state != PL_CONN_NEW || !conn->orphan);
+    data_fin_run(conn, now);
+    finish(conn, now);
+    patience_run(conn, now);
+    if (conn->send.blocked_memory) {
+        conn->send.blocked_memory = false;
+        pl_send_wake_writer(conn);
+    }
+}
+
+plait_time pl_close_deadline(const struct pl_conn *conn) {
+    plait_time t[4] = {
+        data_fin_due(conn) ? conn->send.fin_resend : PLAIT_TIME_NEVER,
+        orphan_deadline(conn),
+        lonely_deadline(conn),
+        linger_deadline(conn),
+    };
+    plait_time first = PLAIT_TIME_NEVER;
+    for (unsigned i = 0; i < 4; i++) {
+        first = t[i] < first ? t[i] : first;
+    }
+    return first;
+}

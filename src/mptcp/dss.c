@@ -1,0 +1,134 @@
+/* mptcp/dss.c - the DSS option: mappings, DATA_ACKs and DATA_FIN on the wire (RFC 8684
+ * section 3.3).
+ *
+ * We send 64-bit numbers always: the peer must answer 64-bit DSNs with 64-bit DATA_ACKs, so that
+ * neither side has to reason about wraps; 32-bit forms are accepted and expanded. */
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "mptcp/internal.h"
+#include "mptcp/subflow.h"
+#include "wire/checksum.h"
+
+uint16_t pl_dss_checksum(pl_seq64 dsn, uint32_t ssn, uint16_t len, uint64_t payload_sum) {
+    uint8_t pseudo[16] = {0};
+    pl_put64(pseudo, dsn.v);
+    pl_put32(pseudo + 8, ssn);
+    pl_put16(pseudo + 12, len);
+    return (uint16_t)~pl_sum_fold(pl_sum_add(pl_sum_fold(payload_sum), pseudo, sizeof pseudo));
+}
+
+static void add_ack(const struct pl_conn *conn, struct pl_mptcp_options *o) {
+    o->dss.has_ack = true;
+    o->dss.ack_is_64 = true;
+    o->dss.ack = conn->recv.nxt.v;
+}
+
+uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
+                           uint32_t room) {
+    struct pl_conn *conn = sf->conn;
+    const struct pl_tcp_origin *origin = seg->origin;
+    struct pl_mptcp_options o = {0};
+    uint32_t ssn = origin->seq.v - pl_tcp_iss(&sf->tcp).v;
+    PL_ASSERT(origin->len > 0);
+    o.dss.has_map = true;
+    o.dss.dsn_is_64 = true;
+    o.dss.dsn = origin->tag;
+    o.dss.ssn = ssn;
+    o.dss.data_fin = origin->flags != 0;
+    o.dss.len = (uint16_t)(origin->len + (o.dss.data_fin ? 1 : 0));
+    o.dss.has_checksum = conn->checksum;
+    if (conn->checksum) {
+        o.dss.checksum = pl_dss_checksum(pl_seq64_of(origin->tag), ssn, o.dss.len, origin->sum);
+    }
+    add_ack(conn, &o);
+    if (pl_mptcp_len(PL_MP_DSS, &o) > room) {
+        o.dss.has_ack = false;
+    }
+    sf->dss_sent = true;
+    return pl_mptcp_len(PL_MP_DSS, &o) <= room ? pl_mptcp_write(out, PL_MP_DSS, &o) : 0;
+}
+
+uint32_t pl_dss_write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_mptcp_options o = {0};
+    (void)now;
+    add_ack(conn, &o);
+    if (conn->fin_on_ack) { /* DATA_FIN without data: SSN 0, length 1 (section 3.3.3) */
+        o.dss.has_map = true;
+        o.dss.dsn_is_64 = true;
+        o.dss.data_fin = true;
+        o.dss.dsn = conn->send.end.v;
+        o.dss.len = 1;
+        o.dss.has_checksum = conn->checksum;
+        o.dss.checksum = conn->checksum ? pl_dss_checksum(conn->send.end, 0, 1, 0) : 0;
+    }
+    if (pl_mptcp_len(PL_MP_DSS, &o) > room) {
+        o.dss.has_map = false;
+    } else if (conn->fin_on_ack) {
+        conn->fin_on_ack = false;
+        conn->send.fin_sent = true;
+    }
+    return pl_mptcp_len(PL_MP_DSS, &o) <= room ? pl_mptcp_write(out, PL_MP_DSS, &o) : 0;
+}
+
+static void ack_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    pl_seq64 ack = o->dss.ack_is_64 ? pl_seq64_of(o->dss.ack)
+                                    : pl_seq64_expand(conn->send.una, (uint32_t)o->dss.ack);
+    sf->dss_seen = true;
+    pl_send_data_ack(conn, ack, pl_tcp_scaled_window(&sf->tcp, seg), now);
+}
+
+static enum pl_verdict infinite_in(struct pl_subflow *sf, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    PL_COUNT(conn->ctx, InfiniteMapRx);
+    if (!pl_fallback_possible(conn, sf)) {
+        sf->reset_reason = PL_RESET_MPTCP;
+        return PL_VERDICT_RESET;
+    }
+    pl_fallback(conn, sf, PL_FALLBACK_INFINITE, now);
+    return PL_VERDICT_OK;
+}
+
+static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    pl_seq64 dsn = o->dss.dsn_is_64 ? pl_seq64_of(o->dss.dsn)
+                                    : pl_seq64_expand(conn->recv.nxt, (uint32_t)o->dss.dsn);
+    uint32_t len = o->dss.len;
+    if (len == 0) {
+        return infinite_in(sf, now);
+    }
+    if (o->dss.has_checksum != conn->checksum) {
+        PL_COUNT(conn->ctx, DSSNotMatching);
+        return PL_VERDICT_DROP; /* not what was negotiated */
+    }
+    if (o->dss.data_fin) {
+        len--;
+        pl_recv_fin(conn, pl_seq64_add(dsn, len), now);
+        if (len == 0) {
+            pl_tcp_ack_now(&sf->tcp);
+            return PL_VERDICT_OK;
+        }
+    }
+    struct pl_map_in in = {
+        .seq = pl_seq32_add(pl_tcp_irs(&sf->tcp), o->dss.ssn),
+        .len = len,
+        .dsn = dsn,
+        .wire_len = o->dss.len,
+        .checksum = o->dss.checksum,
+    };
+    return pl_map_add(sf, &in, now);
+}
+
+enum pl_verdict pl_dss_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    if (sf->conn->capable < PL_CAPABLE_KEYS) {
+        return PL_VERDICT_DROP;
+    }
+    if (o->dss.has_ack) {
+        ack_in(sf, seg, now);
+    }
+    return o->dss.has_map ? map_in(sf, seg, now) : PL_VERDICT_OK;
+}

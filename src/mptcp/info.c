@@ -1,0 +1,137 @@
+/* mptcp/info.c - what a connection tells about itself, and conversions between its links. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/subflow.h"
+
+struct pl_tcp *pl_subflow_tcp(struct pl_subflow *sf) {
+    return &sf->tcp;
+}
+
+struct pl_subflow *pl_subflow_of_tcp_link(struct pl_list *out_link) {
+    struct pl_tcp *tcp = PL_CONTAINER(out_link, struct pl_tcp, out_link);
+    return PL_CONTAINER(tcp, struct pl_subflow, tcp);
+}
+
+struct pl_subflow *pl_subflow_of_flow_node(struct pl_hash_node *node) {
+    return PL_CONTAINER(node, struct pl_subflow, flow_node);
+}
+
+struct pl_conn *pl_conn_of_token_node(struct pl_hash_node *node) {
+    return PL_CONTAINER(node, struct pl_conn, token_node);
+}
+
+struct pl_conn *pl_conn_of_settle_link(struct pl_list *link) {
+    return PL_CONTAINER(link, struct pl_conn, settle_link);
+}
+
+struct pl_conn *pl_subflow_conn(struct pl_subflow *sf) {
+    return sf->conn;
+}
+
+struct pl_hash_node *pl_subflow_flow_node(struct pl_subflow *sf) {
+    return &sf->flow_node;
+}
+
+struct pl_hash_node *pl_conn_token_node(struct pl_conn *conn) {
+    return &conn->token_node;
+}
+
+plait_port_id pl_subflow_port(const struct pl_subflow *sf) {
+    return sf->port;
+}
+
+uint32_t pl_conn_token(const struct pl_conn *conn) {
+    return conn->keys.token_local;
+}
+
+void pl_conn_set_user(struct pl_conn *conn, uint64_t user) {
+    conn->user = user;
+}
+
+uint64_t pl_conn_user(const struct pl_conn *conn) {
+    return conn->user;
+}
+
+enum pl_conn_state pl_conn_state(const struct pl_conn *conn) {
+    return conn->state;
+}
+
+int pl_conn_error(const struct pl_conn *conn) {
+    return conn->error;
+}
+
+bool pl_conn_is_mptcp(const struct pl_conn *conn) {
+    return conn->mode == PL_MODE_MPTCP && conn->capable >= PL_CAPABLE_KEYS;
+}
+
+const struct pl_tcp_tuple *pl_conn_tuple(const struct pl_conn *conn) {
+    return &conn->tuple;
+}
+
+void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out) {
+    const struct pl_send *s = &conn->send;
+    *out = (struct plait_connection_info){
+        .size = sizeof *out,
+        .mptcp = pl_conn_is_mptcp(conn),
+        .fallback = conn->fallen_back,
+        .checksum = conn->checksum,
+        .token_local = conn->keys.token_local,
+        .token_remote = conn->keys.token_remote,
+        .write_seq = s->end.v,
+        .snd_una = s->una.v,
+        .rcv_nxt = conn->recv.nxt.v,
+        .bytes_sent = s->written_bytes,
+        .bytes_acked = conn->bytes_acked,
+        .bytes_received = conn->recv.read_bytes + conn->recv.ready_bytes,
+        .reinjected_bytes = s->reinjected_bytes,
+        .subflows = conn->subflow_count,
+        .subflows_max = conn->ctx->config.subflows_max,
+    };
+    if (conn->pm != NULL) {
+        out->add_addr_signal = conn->pm->announcement_count;
+        out->add_addr_accepted = conn->pm->remote_count > 0 ? conn->pm->remote_count - 1U : 0;
+    }
+}
+
+static void subflow_info(const struct pl_subflow *sf, struct plait_subflow_info *out) {
+    struct pl_tcp_info tcp;
+    pl_tcp_info(&sf->tcp, &tcp);
+    *out = (struct plait_subflow_info){
+        .size = sizeof *out,
+        .serial = sf->serial,
+        .port = sf->port,
+        .local = {sf->tcp.tuple.local, sf->tcp.tuple.local_port},
+        .remote = {sf->tcp.tuple.remote, sf->tcp.tuple.remote_port},
+        .local_id = sf->local_id,
+        .remote_id = sf->remote_id,
+        .established = sf->phase == PL_SF_UP,
+        .backup = sf->backup,
+        .backup_peer = sf->backup_peer,
+        .stale = sf->stale,
+        .srtt_ns = tcp.srtt_ns,
+        .rttvar_ns = tcp.rttvar_ns,
+        .rto_ns = tcp.rto_ns,
+        .cwnd_bytes = tcp.cwnd_bytes,
+        .ssthresh_bytes = tcp.ssthresh_bytes,
+        .inflight_bytes = tcp.inflight_bytes,
+        .mss = tcp.mss,
+        .bytes_sent = tcp.bytes_sent,
+        .bytes_acked = tcp.bytes_acked,
+        .bytes_received = tcp.bytes_received,
+        .retrans_bytes = tcp.retrans_bytes,
+        .segments_sent = tcp.segments_sent,
+        .segments_received = tcp.segments_received,
+    };
+}
+
+int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out, unsigned max) {
+    unsigned count = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (count < max) {
+            subflow_info(sf, &out[count]);
+        }
+        count++;
+    }
+    PL_ASSERT(count == conn->subflow_count);
+    return (int)count;
+}

@@ -1,0 +1,120 @@
+/* mptcp/internal.h - the verbs of a connection that its files offer each other, one block per file.
+ */
+#ifndef PL_MPTCP_INTERNAL_H
+#define PL_MPTCP_INTERNAL_H
+
+#include "mptcp/state.h"
+
+/* conn.c */
+void pl_conn_touch(struct pl_conn *conn); /* asks for pl_conn_settle */
+void pl_conn_say(struct pl_conn *conn, enum plait_event_type type, const struct pl_subflow *sf,
+                 int error, uint8_t id);
+void pl_conn_opened(struct pl_conn *conn, plait_time now);
+/* The end: error 0 is an orderly one. Subflows are reset or left to finish as they are. */
+void pl_conn_closed(struct pl_conn *conn, int error, plait_time now);
+bool pl_conn_fully_established(const struct pl_conn *conn);
+
+/* capable.c: MP_CAPABLE (RFC 8684 section 3.1) */
+int pl_capable_start(struct pl_conn *conn);
+void pl_capable_syn_in(struct pl_conn *conn, const struct pl_segment *syn);
+uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
+                          uint32_t room);
+enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                              enum pl_seg_kind kind, plait_time now);
+
+/* join.c: MP_JOIN (section 3.2) */
+uint32_t pl_join_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
+                       uint32_t room, plait_time now);
+enum pl_verdict pl_join_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                           enum pl_seg_kind kind, plait_time now);
+void pl_join_run(struct pl_conn *conn, plait_time now);
+plait_time pl_join_deadline(const struct pl_conn *conn);
+
+/* dss.c: mappings and DATA_ACKs on the wire (section 3.3) */
+uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
+                           uint32_t room);
+uint32_t pl_dss_write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now);
+enum pl_verdict pl_dss_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now);
+uint16_t pl_dss_checksum(pl_seq64 dsn, uint32_t ssn, uint16_t len, uint64_t payload_sum);
+
+/* map.c: from subflow sequence numbers to the stream */
+struct pl_map_in {
+    pl_seq32 seq;
+    uint32_t len; /* payload bytes, > 0 */
+    pl_seq64 dsn;
+    uint16_t wire_len, checksum;
+};
+enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *in, plait_time now);
+void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk, plait_time now);
+void pl_map_clear(struct pl_subflow *sf);
+
+/* send.c: the send queue */
+void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes);
+void pl_send_fini(struct pl_conn *conn);
+void pl_send_start(struct pl_conn *conn, pl_seq64 first);
+enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
+                              plait_time now);
+void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait_time now);
+int64_t pl_send_room(struct pl_conn *conn);
+void pl_send_append(struct pl_conn *conn, struct pl_chunk *chunk);
+bool pl_send_all_sent(const struct pl_conn *conn);
+bool pl_send_outstanding(const struct pl_conn *conn);
+void pl_send_wake_writer(struct pl_conn *conn);
+uint16_t pl_send_checksum(const struct pl_chunk *chunk, uint32_t offset, uint32_t len,
+                          uint64_t *sum);
+
+/* reinject.c: data-level retransmission (section 3.3.6) */
+void pl_reinject_add(struct pl_conn *conn, pl_seq64 dsn, struct pl_chunk *chunk, uint32_t offset,
+                     uint32_t len, uint32_t from);
+void pl_reinject_subflow(struct pl_subflow *sf, plait_time now);
+bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
+                      plait_time now);
+void pl_reinject_clear(struct pl_conn *conn);
+void pl_reinject_run(struct pl_conn *conn, plait_time now);
+plait_time pl_reinject_deadline(const struct pl_conn *conn);
+bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
+                      plait_time now);
+
+/* recv.c: reassembly and reading */
+void pl_recv_init(struct pl_conn *conn, uint32_t limit_bytes);
+void pl_recv_fini(struct pl_conn *conn);
+void pl_recv_start(struct pl_conn *conn, pl_seq64 first);
+void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk, plait_time now);
+void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now);
+uint32_t pl_recv_window(struct pl_conn *conn);
+void pl_recv_drop_from(struct pl_conn *conn, pl_seq64 dsn);
+void pl_recv_read_done(struct pl_conn *conn, plait_time now);
+/* Takes up to max bytes off the ready queue as a chunk of its own (next NULL), or NULL. */
+struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes);
+
+/* close.c: DATA_FIN, MP_FASTCLOSE, the end (sections 3.3.3, 3.5) */
+void pl_close_run(struct pl_conn *conn, plait_time now);
+plait_time pl_close_deadline(const struct pl_conn *conn);
+enum pl_verdict pl_fastclose_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                                enum pl_seg_kind kind, plait_time now);
+
+/* fallback.c: section 3.7 */
+enum pl_fallback_reason {
+    PL_FALLBACK_SYN_ACK,  /* no MP_CAPABLE in the SYN/ACK */
+    PL_FALLBACK_ACK,      /* none in the third ACK */
+    PL_FALLBACK_NO_DSS,   /* data or its ACK without DSS before anything was confirmed */
+    PL_FALLBACK_INFINITE, /* the peer's infinite mapping */
+    PL_FALLBACK_MP_FAIL,
+    PL_FALLBACK_SYN, /* no MP_CAPABLE in the SYN, or it could not be served */
+};
+void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_reason reason,
+                 plait_time now);
+/* May this connection still fall back on this subflow? One subflow, nothing out of order. */
+bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *sf);
+enum pl_verdict pl_fail_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now);
+/* A mapping's checksum is wrong; `run` is its payload (the callee's). */
+void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *run, plait_time now);
+
+/* stale.c: dead paths */
+void pl_stale_run(struct pl_conn *conn, plait_time now);
+plait_time pl_stale_deadline(const struct pl_conn *conn);
+void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now);
+void pl_stale_rto(struct pl_subflow *sf, int64_t count, plait_time now);
+void pl_stale_recovered(struct pl_subflow *sf, plait_time now);
+
+#endif

@@ -1,0 +1,191 @@
+/* mptcp/life.c - a connection as a whole: birth, end, and the deferred work between.
+ *
+ * Everything that must not happen while TCP code is on the stack (freeing a subflow, opening one,
+ * retransmitting at the data level) is done in pl_conn_settle(). Engine code only marks the
+ * connection with pl_conn_touch(). One heap timer per connection stands for the earliest of the
+ * modules' deadlines; when it fires it just touches the connection. */
+#include "mptcp/conn.h"
+
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/pm/pm.h"
+#include "mptcp/sched/sched.h"
+#include "mptcp/subflow.h"
+
+static void timer_fired(struct pl_timer *timer, plait_time now) {
+    (void)now;
+    pl_conn_touch(PL_CONTAINER(timer, struct pl_conn, timer));
+}
+
+int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_conn_host *host,
+                   const struct pl_conn_setup *setup) {
+    struct pl_conn *conn = pl_ctx_alloc(ctx, sizeof *conn);
+    const struct plait_config *c = &ctx->config;
+    if (conn == NULL) {
+        return PLAIT_E_NO_MEMORY;
+    }
+    if (pl_ctx_timers_add(ctx, 1) < 0) {
+        pl_ctx_free(ctx, conn, sizeof *conn);
+        return PLAIT_E_NO_MEMORY;
+    }
+    conn->ctx = ctx;
+    conn->host = host;
+    conn->port_mask = setup->port_mask;
+    conn->trace_id.connection = setup->serial;
+    conn->mode = setup->mptcp ? PL_MODE_MPTCP : PL_MODE_PLAIN;
+    conn->sched = &pl_sched_lowest_rtt;
+    conn->serial_next = 1;
+    conn->no_subflow_since = PLAIT_TIME_NEVER;
+    conn->orphan_since = PLAIT_TIME_NEVER;
+    pl_list_init(&conn->subflows);
+    pl_list_init(&conn->settle_link);
+    pl_timer_init(&conn->timer, timer_fired);
+    pl_send_init(conn, setup->send_buffer_bytes ? setup->send_buffer_bytes : c->send_buffer_bytes);
+    pl_recv_init(
+        conn, setup->receive_buffer_bytes ? setup->receive_buffer_bytes : c->receive_buffer_bytes);
+    *out = conn;
+    return 0;
+}
+
+void pl_conn_destroy(struct pl_conn *conn) {
+    struct pl_ctx *ctx = conn->ctx;
+    PL_LIST_FOREACH_SAFE(link, &conn->subflows) {
+        pl_subflow_destroy(pl_subflow_of_link(link));
+    }
+    PL_ASSERT(conn->subflow_count == 0);
+    if (conn->token_added) {
+        conn->host->token_remove(conn->host->arg, conn);
+    }
+    if (conn->connected_said && conn->capable == PL_CAPABLE_CONFIRMED && !conn->closed_said) {
+        ctx->counters[PLAIT_COUNTER_MPCurrEstab]--;
+    }
+    pl_reinject_clear(conn);
+    pl_send_fini(conn);
+    pl_recv_fini(conn);
+    pl_pm_fini(conn);
+    pl_list_remove(&conn->settle_link);
+    pl_timer_cancel(&ctx->timers, &conn->timer);
+    pl_ctx_timers_sub(ctx, 1);
+    pl_ctx_free(ctx, conn, sizeof *conn);
+}
+
+void pl_conn_touch(struct pl_conn *conn) {
+    if (!pl_list_linked(&conn->settle_link)) {
+        pl_list_append(conn->host->settle_list, &conn->settle_link);
+    }
+}
+
+void pl_conn_say(struct pl_conn *conn, enum plait_event_type type, const struct pl_subflow *sf,
+                 int error, uint8_t id) {
+    struct plait_event event = {.type = type, .error = error, .id = id};
+    if (sf != NULL) {
+        event.port = sf->port;
+    }
+    conn->host->event(conn->host->arg, conn, &event);
+}
+
+bool pl_conn_fully_established(const struct pl_conn *conn) {
+    return conn->mode == PL_MODE_MPTCP && conn->capable == PL_CAPABLE_CONFIRMED &&
+           conn->state == PL_CONN_OPEN;
+}
+
+void pl_conn_opened(struct pl_conn *conn, plait_time now) {
+    if (conn->state != PL_CONN_OPENING) {
+        return;
+    }
+    PL_CONN_TRACE(conn, 0, now, conn_state, conn->state, PL_CONN_OPEN, conn->mode, 0);
+    conn->state = PL_CONN_OPEN;
+    conn->held = false;
+    conn->connected_said = true;
+    conn->send.progress = now;
+    pl_conn_say(conn, PLAIT_EVENT_CONNECTED, NULL, 0, 0);
+    pl_conn_say(conn, PLAIT_EVENT_WRITABLE, NULL, 0, 0);
+}
+
+void pl_conn_closed(struct pl_conn *conn, int error, plait_time now) {
+    if (conn->state == PL_CONN_CLOSED) {
+        return;
+    }
+    PL_CONN_TRACE(conn, 0, now, conn_state, conn->state, PL_CONN_CLOSED, conn->mode, 0);
+    if (conn->connected_said && conn->capable == PL_CAPABLE_CONFIRMED) {
+        conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab]--;
+    }
+    conn->state = PL_CONN_CLOSED;
+    conn->error = error;
+    conn->closed_at = now;
+    conn->closed_said = true;
+    if (error < 0) {
+        pl_reinject_clear(conn);
+    }
+    pl_conn_say(conn, error < 0 ? PLAIT_EVENT_ERROR : PLAIT_EVENT_CLOSED, NULL, error, 0);
+    pl_conn_touch(conn);
+}
+
+/* Frees subflows that are through; notes when the last one that worked is gone. */
+static void reap(struct pl_conn *conn, plait_time now) {
+    bool alive = false;
+    PL_LIST_FOREACH_SAFE(link, &conn->subflows) {
+        struct pl_subflow *sf = pl_subflow_of_link(link);
+        if (sf->phase == PL_SF_DEAD && pl_tcp_finished(&sf->tcp)) {
+            pl_subflow_destroy(sf);
+            continue;
+        }
+        alive = alive || (sf->phase != PL_SF_DEAD && sf->phase != PL_SF_OPENING);
+    }
+    if (alive || conn->state != PL_CONN_OPEN) {
+        conn->no_subflow_since = PLAIT_TIME_NEVER;
+    } else if (conn->no_subflow_since == PLAIT_TIME_NEVER) {
+        conn->no_subflow_since = now;
+    }
+}
+
+static plait_time earliest(const struct pl_conn *conn) {
+    plait_time t[5] = {
+        pl_join_deadline(conn),  pl_reinject_deadline(conn), pl_close_deadline(conn),
+        pl_stale_deadline(conn), pl_pm_deadline(conn),
+    };
+    plait_time first = PLAIT_TIME_NEVER;
+    for (unsigned i = 0; i < 5; i++) {
+        first = t[i] < first ? t[i] : first;
+    }
+    return first;
+}
+
+bool pl_conn_settle(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->state != PL_CONN_NEW || pl_list_empty(&conn->subflows));
+    pl_list_remove(&conn->settle_link);
+    reap(conn, now);
+    pl_join_run(conn, now);
+    pl_stale_run(conn, now);
+    pl_reinject_run(conn, now);
+    pl_close_run(conn, now);
+    if (conn->pm != NULL) {
+        pl_pm_run(conn, now);
+    }
+    reap(conn, now);
+    if (conn->state == PL_CONN_CLOSED && pl_list_empty(&conn->subflows)) {
+        pl_timer_cancel(&conn->ctx->timers, &conn->timer);
+        return true;
+    }
+    pl_timer_arm(&conn->ctx->timers, &conn->timer, earliest(conn));
+    return false;
+}
+
+void pl_conn_check(const struct pl_conn *conn) {
+    uint32_t count = 0, ready = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        PL_ASSERT(sf->conn == conn);
+        pl_tcp_check(&sf->tcp);
+        count++;
+    }
+    PL_ASSERT(count == conn->subflow_count);
+    PL_ASSERT(pl_seq64_le(conn->send.una, conn->send.nxt));
+    PL_ASSERT(pl_seq64_le(conn->send.nxt, conn->send.end));
+    for (const struct pl_chunk *c = conn->recv.head; c != NULL; c = c->next) {
+        ready += c->len;
+    }
+    PL_ASSERT(ready == conn->recv.ready_bytes + conn->recv.head_offset);
+    PL_ASSERT(conn->mode == PL_MODE_MPTCP || conn->subflow_count <= 1 ||
+              conn->state == PL_CONN_CLOSED || conn->fallen_back);
+    PL_ASSERT(pl_list_empty(&conn->recv.ooo) == (conn->recv.ooo_bytes == 0));
+}

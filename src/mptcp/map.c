@@ -1,0 +1,298 @@
+/* mptcp/map.c - from a subflow's sequence numbers to the stream (RFC 8684 section 3.3.1).
+ *
+ * Mappings arrive as options, before TCP has put the payload in order; they are kept per subflow,
+ * sorted by sequence number, until their payload was delivered. A mapping never changes: a
+ * repetition is ignored, a contradiction resets the subflow. With checksums a mapping's payload is
+ * held until it is complete and verified (section 3.3). Payload whose mapping did not come is held
+ * for a while, in case it comes later. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/subflow.h"
+#include "wire/checksum.h"
+
+enum { MAPS_MAX = 16384, UNMAPPED_MAX = 256 * 1024 };
+
+static struct pl_map *map_of(struct pl_list *link) {
+    return PL_CONTAINER(link, struct pl_map, link);
+}
+
+static pl_seq32 map_end(const struct pl_map *map) {
+    return pl_seq32_add(map->seq, map->len);
+}
+
+static struct pl_map *map_alloc(struct pl_subflow *sf) {
+    struct pl_map *map = sf->map_spare;
+    if (map != NULL) {
+        sf->map_spare = NULL;
+    } else {
+        map = pl_ctx_alloc(sf->conn->ctx, sizeof *map);
+    }
+    return map;
+}
+
+static void map_free(struct pl_subflow *sf, struct pl_map *map) {
+    PL_ASSERT(sf->map_count > 0);
+    pl_list_remove(&map->link);
+    sf->map_count--;
+    if (map->held != NULL) {
+        pl_chunk_unref(map->held);
+    }
+    if (sf->map_spare == NULL) {
+        *map = (struct pl_map){.len = 0};
+        sf->map_spare = map;
+        return;
+    }
+    pl_ctx_free(sf->conn->ctx, map, sizeof *map);
+}
+
+static void unmapped_drop(struct pl_subflow *sf) {
+    if (sf->unmapped != NULL) {
+        pl_chunk_unref(sf->unmapped);
+    }
+    sf->unmapped = NULL;
+    sf->unmapped_tail = NULL;
+    sf->unmapped_bytes = 0;
+}
+
+void pl_map_clear(struct pl_subflow *sf) {
+    PL_LIST_FOREACH_SAFE(link, &sf->maps) {
+        map_free(sf, map_of(link));
+    }
+    if (sf->map_spare != NULL) {
+        pl_ctx_free(sf->conn->ctx, sf->map_spare, sizeof *sf->map_spare);
+        sf->map_spare = NULL;
+    }
+    unmapped_drop(sf);
+    PL_ASSERT(sf->map_count == 0);
+}
+
+/* Appends to a private run of chunks; takes the caller's reference. */
+static void run_append(struct pl_chunk **head, struct pl_chunk **tail, struct pl_chunk *chunk) {
+    PL_ASSERT(chunk->next == NULL);
+    if (*head == NULL) {
+        *head = chunk;
+    } else {
+        pl_chunk_link(*tail, chunk);
+        pl_chunk_unref(chunk);
+    }
+    *tail = chunk;
+}
+
+/* Takes the first chunk off a run; the caller gets its reference. */
+static struct pl_chunk *run_pop(struct pl_chunk **head) {
+    struct pl_chunk *chunk = *head;
+    *head = chunk->next; /* the reference that `chunk` held on it is now the run's */
+    chunk->next = NULL;
+    return chunk;
+}
+
+static bool same_mapping(const struct pl_map *map, const struct pl_map_in *in) {
+    return (uint64_t)(in->dsn.v - map->dsn.v) ==
+           (uint64_t)(int64_t)pl_seq32_diff(in->seq, map->seq);
+}
+
+/* Where a new mapping goes: the list node to insert before, and how much of it known mappings cover
+ * already. */
+static enum pl_verdict place(struct pl_subflow *sf, struct pl_map_in *in, struct pl_list **before) {
+    struct pl_list *at = &sf->maps;
+    while (at->prev != &sf->maps && pl_seq32_lt(in->seq, map_of(at->prev)->seq)) {
+        at = at->prev;
+    }
+    /* at->prev starts at or before the new one, at starts behind it. */
+    if (at->prev != &sf->maps) {
+        struct pl_map *prev = map_of(at->prev);
+        if (pl_seq32_lt(in->seq, map_end(prev))) {
+            if (!same_mapping(prev, in)) {
+                return PL_VERDICT_RESET;
+            }
+            uint32_t covered = (uint32_t)pl_seq32_diff(map_end(prev), in->seq);
+            covered = covered > in->len ? in->len : covered;
+            in->seq = pl_seq32_add(in->seq, covered);
+            in->dsn = pl_seq64_add(in->dsn, covered);
+            in->len -= covered;
+        }
+    }
+    if (at != &sf->maps && in->len > 0) {
+        struct pl_map *next = map_of(at);
+        if (pl_seq32_lt(next->seq, pl_seq32_add(in->seq, in->len))) {
+            if (!same_mapping(next, in)) {
+                return PL_VERDICT_RESET;
+            }
+            in->len = (uint32_t)pl_seq32_diff(next->seq, in->seq);
+        }
+    }
+    *before = at;
+    return PL_VERDICT_OK;
+}
+
+static void retry_unmapped(struct pl_subflow *sf, plait_time now) {
+    struct pl_chunk *run = sf->unmapped;
+    pl_seq32 seq = sf->unmapped_seq;
+    sf->unmapped = NULL;
+    sf->unmapped_tail = NULL;
+    sf->unmapped_bytes = 0;
+    while (run != NULL) {
+        struct pl_chunk *chunk = run_pop(&run);
+        uint32_t len = chunk->len;
+        pl_map_data_in(sf, seq, chunk, now);
+        seq = pl_seq32_add(seq, len);
+    }
+}
+
+enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *given, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_map_in in = *given;
+    struct pl_list *before = NULL;
+    pl_seq32 oldest = sf->unmapped != NULL ? sf->unmapped_seq : pl_tcp_rcv_nxt(&sf->tcp);
+    uint32_t reach = conn->recv.limit_bytes * 2 + 65536;
+    PL_ASSERT(in.len > 0);
+    if (pl_seq32_le(pl_seq32_add(in.seq, in.len), oldest)) {
+        return PL_VERDICT_OK; /* all of it is here already */
+    }
+    if (pl_seq32_diff(in.seq, oldest) > (int32_t)reach) {
+        PL_COUNT(conn->ctx, DSSNoMatchTCP);
+        return PL_VERDICT_DROP;
+    }
+    if (place(sf, &in, &before) != PL_VERDICT_OK) {
+        PL_COUNT(conn->ctx, DSSNotMatching);
+        sf->reset_reason = PL_RESET_MPTCP;
+        return PL_VERDICT_RESET;
+    }
+    if (in.len == 0) {
+        return PL_VERDICT_OK;
+    }
+    if (conn->checksum && in.len != given->len) {
+        return PL_VERDICT_OK; /* a part cannot be verified: the first mapping holds */
+    }
+    struct pl_map *map = sf->map_count < MAPS_MAX ? map_alloc(sf) : NULL;
+    if (map == NULL) {
+        PL_COUNT(conn->ctx, DropMemory);
+        return PL_VERDICT_DROP;
+    }
+    map->seq = in.seq;
+    map->len = in.len;
+    map->dsn = in.dsn;
+    map->wire_len = in.wire_len;
+    map->checksum = in.checksum;
+    pl_list_init(&map->link);
+    pl_list_insert_before(before, &map->link);
+    sf->map_count++;
+    if (sf->unmapped != NULL) {
+        retry_unmapped(sf, now);
+    }
+    return PL_VERDICT_OK;
+}
+
+/* The mapping of a byte; mappings that end before it are done with. */
+static struct pl_map *map_find(struct pl_subflow *sf, pl_seq32 seq) {
+    PL_LIST_FOREACH_SAFE(link, &sf->maps) {
+        struct pl_map *map = map_of(link);
+        if (pl_seq32_lt(seq, map->seq)) {
+            return NULL;
+        }
+        if (pl_seq32_lt(seq, map_end(map))) {
+            return map;
+        }
+        if (sf->unmapped == NULL) {
+            map_free(sf, map);
+        }
+    }
+    return NULL;
+}
+
+/* Holds a piece of a mapping until all of it is there; then verifies and delivers. */
+static void verify(struct pl_subflow *sf, struct pl_map *map, struct pl_chunk *chunk,
+                   plait_time now) {
+    uint32_t ssn = map->seq.v - pl_tcp_irs(&sf->tcp).v;
+    map->sum = map->arrived % 2 ? pl_sum_add_odd(map->sum, chunk->data, chunk->len)
+                                : pl_sum_add(map->sum, chunk->data, chunk->len);
+    map->arrived += chunk->len;
+    run_append(&map->held, &map->held_tail, chunk);
+    if (map->arrived < map->len) {
+        return;
+    }
+    pl_seq64 dsn = map->dsn;
+    struct pl_chunk *run = map->held;
+    map->held = NULL;
+    if (pl_dss_checksum(dsn, ssn, map->wire_len, map->sum) != map->checksum) {
+        pl_checksum_failed(sf, dsn, run, now);
+        return;
+    }
+    while (run != NULL) {
+        struct pl_chunk *piece = run_pop(&run);
+        uint32_t len = piece->len;
+        pl_recv_deliver(sf, dsn, piece, now);
+        dsn = pl_seq64_add(dsn, len);
+    }
+}
+
+static void hold_unmapped(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk,
+                          plait_time now) {
+    bool follows = sf->unmapped != NULL &&
+                   pl_seq32_eq(seq, pl_seq32_add(sf->unmapped_seq, sf->unmapped_bytes));
+    if (!follows) {
+        unmapped_drop(sf);
+        sf->unmapped_seq = seq;
+    }
+    sf->unmapped_bytes += chunk->len;
+    run_append(&sf->unmapped, &sf->unmapped_tail, chunk);
+    if (sf->unmapped_bytes > UNMAPPED_MAX) {
+        PL_COUNT(sf->conn->ctx, DSSNoMatchTCP);
+        pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
+    }
+}
+
+/* Delivers the part of `chunk` that `map` covers; returns the rest, or NULL. */
+static struct pl_chunk *deliver_part(struct pl_subflow *sf, struct pl_map *map, pl_seq32 seq,
+                                     struct pl_chunk *chunk, plait_time now) {
+    uint32_t into = (uint32_t)pl_seq32_diff(seq, map->seq);
+    uint32_t part = map->len - into;
+    struct pl_chunk *rest = NULL;
+    if (part < chunk->len) {
+        struct pl_chunk *head = pl_chunk_slice(chunk, 0, part);
+        rest = pl_chunk_slice(chunk, part, chunk->len - part);
+        pl_chunk_unref(chunk);
+        if (head == NULL || rest == NULL) { /* TCP has acknowledged it: only a reset is honest */
+            PL_COUNT(sf->conn->ctx, DropMemory);
+            if (head != NULL) {
+                pl_chunk_unref(head);
+            }
+            if (rest != NULL) {
+                pl_chunk_unref(rest);
+            }
+            pl_subflow_reset(sf, PL_RESET_RESOURCES, true, PLAIT_E_NO_MEMORY, now);
+            return NULL;
+        }
+        chunk = head;
+    }
+    if (sf->conn->checksum) {
+        verify(sf, map, chunk, now);
+    } else {
+        pl_recv_deliver(sf, pl_seq64_add(map->dsn, into), chunk, now);
+    }
+    return rest;
+}
+
+void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {
+    while (chunk != NULL) {
+        if (sf->conn->mode == PL_MODE_PLAIN) { /* fell back on an earlier part */
+            pl_recv_deliver(sf, sf->conn->recv.nxt, chunk, now);
+            return;
+        }
+        if (sf->conn->state == PL_CONN_CLOSED) {
+            pl_chunk_unref(chunk);
+            return;
+        }
+        struct pl_map *map = map_find(sf, seq);
+        if (map == NULL) {
+            hold_unmapped(sf, seq, chunk, now);
+            return;
+        }
+        uint32_t part = map->len - (uint32_t)pl_seq32_diff(seq, map->seq);
+        chunk = deliver_part(sf, map, seq, chunk, now);
+        seq = pl_seq32_add(seq, part);
+    }
+    if (sf->unmapped == NULL) {
+        map_find(sf, seq); /* frees what ended here */
+    }
+}

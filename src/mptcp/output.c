@@ -1,0 +1,46 @@
+/* mptcp/output.c - a subflow's turn to receive and to send.
+ *
+ * The scheduler may refuse a subflow in favour of another one. So that nothing is forgotten, a
+ * subflow that had its turn and could not go on wakes the others; it counts as `declined` until
+ * something happens to it, which ends the round even when the scheduler and TCP disagree about who
+ * can send. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/subflow.h"
+
+void pl_subflow_input(struct pl_subflow *sf, const struct pl_segment *seg, struct plait_buf *buf,
+                      plait_time now) {
+    sf->declined = false;
+    pl_tcp_input(&sf->tcp, seg, buf, now);
+    if (sf->phase == PL_SF_DEAD) {
+        pl_conn_touch(sf->conn);
+    }
+}
+
+static void wake_others(struct pl_subflow *sf) {
+    struct pl_conn *conn = sf->conn;
+    if (pl_send_all_sent(conn) && pl_list_empty(&conn->send.reinject)) {
+        return;
+    }
+    PL_SUBFLOW_FOREACH(other, conn) {
+        if (other != sf && other->phase == PL_SF_UP && !other->declined) {
+            pl_tcp_kick(&other->tcp);
+        }
+    }
+}
+
+bool pl_subflow_output(struct pl_subflow *sf, struct pl_tcp_tx *tx, plait_time now) {
+    sf->denied = false;
+    if (pl_tcp_output(&sf->tcp, tx, now)) {
+        sf->declined = false;
+        return true;
+    }
+    if (sf->phase == PL_SF_UP && !sf->denied && sf->conn->subflow_count > 1) {
+        sf->declined = true;
+        wake_others(sf);
+    }
+    if (sf->phase == PL_SF_DEAD) {
+        pl_conn_touch(sf->conn);
+    }
+    return false;
+}

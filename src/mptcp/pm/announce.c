@@ -1,0 +1,397 @@
+/* mptcp/pm/announce.c - ADD_ADDR and REMOVE_ADDR in both directions (RFC 8684
+ * sections 3.4.1, 3.4.2).
+ *
+ * `signal` endpoints are announced one at a time, each repeated until its echo came or three tries
+ * went by. REMOVE_ADDR has no echo: it goes out on every live subflow, and again a few times.
+ * Signals ride on ACKs of their own. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/keys.h"
+#include "mptcp/pm/pm.h"
+#include "mptcp/subflow.h"
+#include "wire/ip.h"
+
+enum { ANNOUNCE_TRIES = 3, REMOVE_TIMES = 3 };
+enum {
+    ANNOUNCEMENTS_MAX =
+        sizeof((struct pl_pm *)0)->announcements / sizeof((struct pl_pm *)0)->announcements[0]
+};
+
+/* ---- incoming ---- */
+
+static struct pl_remote *remote_by_id(struct pl_pm *pm, uint8_t id) {
+    for (unsigned i = 1; i < pm->remote_count; i++) {
+        if (pm->remotes[i].id == id) {
+            return &pm->remotes[i];
+        }
+    }
+    return NULL;
+}
+
+static void echo_in(struct pl_conn *conn, const struct pl_mptcp_options *o) {
+    struct pl_pm *pm = conn->pm;
+    PL_COUNT(conn->ctx, EchoAdd);
+    for (unsigned i = 0; i < pm->announcement_count; i++) {
+        struct pl_announcement *a = &pm->announcements[i];
+        if (a->endpoint_id == o->add_addr.address_id) {
+            a->echoed = true;
+            a->pending = false;
+            pl_conn_touch(conn);
+        }
+    }
+}
+
+static bool hmac_right(const struct pl_conn *conn, const struct pl_mptcp_options *o) {
+    struct pl_remote_addr_msg msg = {
+        .id = o->add_addr.address_id,
+        .addr = o->add_addr.addr,
+        .port = o->add_addr.has_port ? o->add_addr.port : 0,
+    };
+    uint64_t own =
+        pl_add_addr_hmac(conn->ctx->env, conn->keys.remote_key, conn->keys.local_key, &msg);
+    uint64_t theirs = o->add_addr.hmac;
+    return pl_secret_equal((const uint8_t *)&own, (const uint8_t *)&theirs, sizeof own);
+}
+
+void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_pm *pm = conn->pm;
+    if (o->add_addr.echo) {
+        echo_in(conn, o);
+        return;
+    }
+    PL_COUNT(conn->ctx, AddAddr);
+    if (!hmac_right(conn, o) || o->add_addr.address_id == 0) {
+        PL_COUNT(conn->ctx, AddAddrDrop);
+        return;
+    }
+    if (o->add_addr.has_port) {
+        PL_COUNT(conn->ctx, PortAdd);
+    }
+    struct pl_remote *r = remote_by_id(pm, o->add_addr.address_id);
+    bool known = r != NULL && r->usable;
+    if (known && !pl_addr_equal(&r->addr, &o->add_addr.addr)) {
+        PL_COUNT(conn->ctx, AddAddrDrop); /* an id names one address until it is removed */
+        return;
+    }
+    if (r == NULL) {
+        if (pm->remote_count == PL_REMOTES_MAX ||
+            pm->remote_count > conn->ctx->config.add_addr_accepted_max) {
+            PL_COUNT(conn->ctx, AddAddrDrop);
+            return;
+        }
+        r = &pm->remotes[pm->remote_count++];
+    }
+    PL_CONN_TRACE(conn, sf->serial, now, add_addr, o->add_addr.address_id, 0, 0, 0);
+    r->addr = o->add_addr.addr;
+    r->id = o->add_addr.address_id;
+    r->has_port = o->add_addr.has_port;
+    r->port = o->add_addr.has_port ? o->add_addr.port : sf->tcp.tuple.remote_port;
+    r->usable = true;
+    r->echo_pending = true;
+    pm->rescan = true;
+    pl_tcp_ack_now(&sf->tcp);
+    pl_conn_touch(conn);
+    if (!known) {
+        pl_conn_say(conn, PLAIT_EVENT_ANNOUNCED, sf, 0, r->id);
+    }
+}
+
+/* The last usable subflow stays: if it is dead, TCP will find out. */
+static void close_by_remote_id(struct pl_conn *conn, uint8_t id, plait_time now) {
+    uint32_t usable = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        usable += sf->phase == PL_SF_UP ? 1 : 0;
+    }
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->remote_id != id || sf->phase == PL_SF_DEAD) {
+            continue;
+        }
+        if (sf->phase == PL_SF_UP && usable == 1) {
+            pl_tcp_probe(&sf->tcp);
+            continue;
+        }
+        usable -= sf->phase == PL_SF_UP ? 1 : 0;
+        PL_COUNT(conn->ctx, RmSubflow);
+        sf->remove = true; /* not inside TCP's input: pl_pm_announce_run resets it */
+    }
+    (void)now;
+}
+
+void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_pm *pm = conn->pm;
+    PL_COUNT(conn->ctx, RmAddr);
+    for (unsigned i = 0; i < o->remove_addr.count; i++) {
+        uint8_t id = o->remove_addr.ids[i];
+        struct pl_remote *r = id == 0 ? &pm->remotes[0] : remote_by_id(pm, id);
+        PL_CONN_TRACE(conn, sf->serial, now, remove_addr, id, 0, 0, 0);
+        if (r != NULL && r->usable) {
+            r->usable = false;
+            pm->rescan = true;
+            pl_conn_say(conn, PLAIT_EVENT_REMOVED, sf, 0, id);
+        }
+        close_by_remote_id(conn, id, now);
+    }
+    pl_conn_touch(conn);
+}
+
+/* ---- outgoing ---- */
+
+void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now) {
+    struct pl_pm *pm = conn->pm;
+    unsigned at = pm->removal_count;
+    for (unsigned i = 0; i < pm->removal_count; i++) {
+        if (pm->removals[i].left == 0) {
+            at = i;
+            break;
+        }
+    }
+    if (at == PL_REMOVALS_MAX) {
+        at = 0; /* the oldest has been sent several times */
+    } else if (at == pm->removal_count) {
+        pm->removal_count++;
+    }
+    pm->removals[at] = (struct pl_removal){.id = id, .left = REMOVE_TIMES, .next = now};
+    for (unsigned i = 0; i < pm->announcement_count; i++) {
+        if (pm->announcements[i].endpoint_id == id) {
+            pm->announcements[i] = pm->announcements[--pm->announcement_count];
+            break;
+        }
+    }
+    pl_conn_touch(conn);
+}
+
+static void add_addr_of(const struct pl_conn *conn, const struct pl_local_endpoint *ep,
+                        struct pl_mptcp_options *o) {
+    struct pl_remote_addr_msg msg = {ep->id, ep->addr, ep->announce_port};
+    o->add_addr.address_id = ep->id;
+    o->add_addr.addr = ep->addr;
+    o->add_addr.has_port = ep->announce_port != 0;
+    o->add_addr.port = ep->announce_port;
+    o->add_addr.hmac =
+        pl_add_addr_hmac(conn->ctx->env, conn->keys.local_key, conn->keys.remote_key, &msg);
+}
+
+static struct pl_announcement *pending_announcement(const struct pl_conn *conn) {
+    struct pl_pm *pm = conn->pm;
+    for (unsigned i = 0; i < pm->announcement_count; i++) {
+        if (pm->announcements[i].pending) {
+            return &pm->announcements[i];
+        }
+    }
+    return NULL;
+}
+
+static uint32_t write_echo(struct pl_conn *conn, uint8_t *out, uint32_t room) {
+    struct pl_pm *pm = conn->pm;
+    for (unsigned i = 1; i < pm->remote_count; i++) {
+        struct pl_remote *r = &pm->remotes[i];
+        struct pl_mptcp_options o = {0};
+        o.add_addr.echo = true;
+        o.add_addr.address_id = r->id;
+        o.add_addr.addr = r->addr;
+        o.add_addr.has_port = r->has_port;
+        o.add_addr.port = r->port;
+        if (r->echo_pending && pl_mptcp_len(PL_MP_ADD_ADDR, &o) <= room) {
+            r->echo_pending = false;
+            PL_COUNT(conn->ctx, EchoAddTx);
+            return pl_mptcp_write(out, PL_MP_ADD_ADDR, &o);
+        }
+    }
+    return 0;
+}
+
+static uint32_t write_announcement(struct pl_conn *conn, uint8_t *out, uint32_t room) {
+    struct pl_announcement *a = pending_announcement(conn);
+    const struct pl_local_endpoint *ep =
+        a != NULL ? pl_endpoints_by_id(conn->host->endpoints, a->endpoint_id) : NULL;
+    struct pl_mptcp_options o = {0};
+    if (ep == NULL) {
+        return 0;
+    }
+    add_addr_of(conn, ep, &o);
+    if (pl_mptcp_len(PL_MP_ADD_ADDR, &o) > room) {
+        return 0;
+    }
+    a->pending = false;
+    PL_COUNT(conn->ctx, AddAddrTx);
+    return pl_mptcp_write(out, PL_MP_ADD_ADDR, &o);
+}
+
+static uint32_t write_removals(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
+    struct pl_pm *pm = sf->conn->pm;
+    struct pl_mptcp_options o = {0};
+    for (unsigned i = 0; i < pm->removal_count; i++) {
+        struct pl_removal *r = &pm->removals[i];
+        if (r->left > 0 && sf->removals_due && o.remove_addr.count < 8) {
+            o.remove_addr.ids[o.remove_addr.count++] = r->id;
+        }
+    }
+    if (o.remove_addr.count == 0 || pl_mptcp_len(PL_MP_REMOVE_ADDR, &o) > room) {
+        return 0;
+    }
+    sf->removals_due = false;
+    PL_COUNT(sf->conn->ctx, RmAddrTx);
+    return pl_mptcp_write(out, PL_MP_REMOVE_ADDR, &o);
+}
+
+uint32_t pl_pm_write(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    (void)now;
+    if (conn->pm == NULL || !pl_conn_fully_established(conn)) {
+        return 0;
+    }
+    uint32_t used = write_removals(sf, out, room);
+    if (used == 0) {
+        used = write_echo(conn, out, room);
+    }
+    if (used == 0) {
+        used = write_announcement(conn, out, room);
+    }
+    PL_ASSERT(used <= room);
+    return used;
+}
+
+uint32_t pl_pm_room_wanted(const struct pl_conn *conn, plait_time now) {
+    struct pl_mptcp_options o = {0};
+    (void)now;
+    if (conn->pm == NULL || !pl_conn_fully_established(conn)) {
+        return 0;
+    }
+    const struct pl_announcement *a = pending_announcement(conn);
+    const struct pl_local_endpoint *ep =
+        a != NULL ? pl_endpoints_by_id(conn->host->endpoints, a->endpoint_id) : NULL;
+    if (ep != NULL) {
+        add_addr_of(conn, ep, &o);
+        return pl_mptcp_len(PL_MP_ADD_ADDR, &o);
+    }
+    for (unsigned i = 1; i < conn->pm->remote_count; i++) {
+        if (conn->pm->remotes[i].echo_pending) {
+            return 24; /* an echo of an IPv6 address with a port */
+        }
+    }
+    return 0;
+}
+
+/* ---- deciding ---- */
+
+/* Puts new `signal` endpoints on the list; the first subflow's own address needs no announcement.
+ */
+static void collect(struct pl_conn *conn) {
+    struct pl_pm *pm = conn->pm;
+    const struct pl_endpoints *table = conn->host->endpoints;
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct pl_local_endpoint *ep = &table->entry[i];
+        bool known = false;
+        for (unsigned k = 0; k < pm->announcement_count; k++) {
+            known = known || pm->announcements[k].endpoint_id == ep->id;
+        }
+        bool own = pl_addr_equal(&ep->addr, &conn->tuple.local) && ep->announce_port == 0;
+        if ((ep->flags & PLAIT_ADDRESS_SIGNAL) == 0 || known || own || !ep->up ||
+            pm->announcement_count == ANNOUNCEMENTS_MAX) {
+            continue;
+        }
+        pm->announcements[pm->announcement_count++] =
+            (struct pl_announcement){.endpoint_id = ep->id, .resend_at = 0};
+    }
+}
+
+/* The announcement whose turn it is: the first that is neither echoed nor tried often enough. */
+static struct pl_announcement *current(const struct pl_conn *conn) {
+    struct pl_pm *pm = conn->pm;
+    for (unsigned i = 0; i < pm->announcement_count; i++) {
+        struct pl_announcement *a = &pm->announcements[i];
+        if (!a->echoed && a->tries <= ANNOUNCE_TRIES) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+static void announce(struct pl_conn *conn, plait_time now) {
+    struct pl_announcement *a = current(conn);
+    struct pl_subflow *sf = pl_conn_signal_subflow(conn);
+    if (a == NULL || sf == NULL || now < a->resend_at) {
+        return;
+    }
+    if (a->tries == ANNOUNCE_TRIES) {
+        a->tries++; /* the last wait is over; the next one in the list follows */
+        a->pending = false;
+        PL_COUNT(conn->ctx, AddAddrTxDrop);
+        pl_conn_touch(conn);
+        return;
+    }
+    uint64_t by_rtt = sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
+    uint64_t wait = by_rtt > PLAIT_NS_PER_S ? by_rtt : PLAIT_NS_PER_S;
+    a->tries++;
+    a->pending = true;
+    a->resend_at = now + wait;
+    pl_tcp_ack_now(&sf->tcp);
+}
+
+static void send_removals(struct pl_conn *conn, plait_time now) {
+    struct pl_pm *pm = conn->pm;
+    bool due = false;
+    uint64_t gap = 100 * PLAIT_NS_PER_MS;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        gap = 2 * sf->tcp.rtt.srtt_ns > gap ? 2 * sf->tcp.rtt.srtt_ns : gap;
+    }
+    for (unsigned i = 0; i < pm->removal_count; i++) {
+        struct pl_removal *r = &pm->removals[i];
+        if (r->left > 0 && r->next <= now) {
+            due = true;
+            r->next = now + gap;
+        }
+    }
+    if (!due) {
+        return;
+    }
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->phase == PL_SF_UP) {
+            sf->removals_due = true;
+            pl_tcp_ack_now(&sf->tcp);
+        }
+    }
+}
+
+/* A removal counts as sent when its turn comes round again. */
+static void age_removals(struct pl_conn *conn, plait_time now) {
+    struct pl_pm *pm = conn->pm;
+    for (unsigned i = 0; i < pm->removal_count; i++) {
+        struct pl_removal *r = &pm->removals[i];
+        if (r->left > 0 && r->next <= now && r->aged) {
+            r->left--;
+        }
+        r->aged = true;
+    }
+}
+
+static void remove_marked(struct pl_conn *conn, plait_time now) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->remove) {
+            sf->remove = false;
+            pl_subflow_reset(sf, PL_RESET_UNSPECIFIED, false, PLAIT_E_ABORTED, now);
+        }
+    }
+}
+
+void pl_pm_announce_run(struct pl_conn *conn, plait_time now) {
+    remove_marked(conn, now);
+    age_removals(conn, now);
+    send_removals(conn, now);
+    collect(conn);
+    announce(conn, now);
+}
+
+plait_time pl_pm_announce_deadline(const struct pl_conn *conn) {
+    const struct pl_pm *pm = conn->pm;
+    const struct pl_announcement *a = current(conn);
+    plait_time first = a != NULL ? a->resend_at : PLAIT_TIME_NEVER;
+    for (unsigned i = 0; i < pm->removal_count; i++) {
+        if (pm->removals[i].left > 0 && pm->removals[i].next < first) {
+            first = pm->removals[i].next;
+        }
+    }
+    return first;
+}

@@ -1,0 +1,346 @@
+/* mptcp/pm/paths.c - the table of wanted paths: making it, opening what is missing, trying again.
+ *
+ * A path is (local port and address, address of the peer). Which are wanted follows Linux's
+ * endpoint rules: the first path; every `subflow` endpoint to the peer's first address; every
+ * `fullmesh` endpoint to all of them; an address that the peer announced from the fullmesh
+ * endpoints, or else from the first path's local address. What Linux does not do: a path that lost
+ * its subflow is tried again for as long as it is wanted.
+ *
+ * Attempts: each is one join with a short patience. A path that worked before is tried about once a
+ * second at first, so that its return is noticed soon, later every 30 s. An RST that calls itself
+ * permanent, or three in a row, end the attempts until the port comes up anew (RFC 8684
+ * sections 3.4.1 and 3.6). */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/pm/pm.h"
+#include "mptcp/subflow.h"
+#include "wire/ip.h"
+
+enum {
+    QUICK_TRIES = 30,
+    RETRY_MS_MAX = 30000,
+    REFUSALS_MAX = 3,
+    EARLY_MS = 1000, /* an answer so soon after a path's death means that it was not dead */
+};
+
+struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf) {
+    struct pl_pm *pm = conn->pm;
+    for (unsigned i = 0; pm != NULL && i < pm->path_count; i++) {
+        if (pm->paths[i].subflow == sf->serial) {
+            return &pm->paths[i];
+        }
+    }
+    return NULL;
+}
+
+static struct pl_path *path_find(struct pl_pm *pm, plait_port_id port,
+                                 const struct plait_addr *local, uint8_t remote_index) {
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        struct pl_path *p = &pm->paths[i];
+        if (p->port == port && p->remote_index == remote_index && pl_addr_equal(&p->local, local)) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static void want(struct pl_conn *conn, plait_port_id port, const struct plait_addr *local,
+                 uint8_t remote_index, uint8_t local_id) {
+    struct pl_pm *pm = conn->pm;
+    struct pl_path *p = path_find(pm, port, local, remote_index);
+    if (p != NULL) {
+        p->wanted = true;
+        return;
+    }
+    for (unsigned i = 0; p == NULL && i < pm->path_count; i++) { /* take an unused place */
+        if (!pm->paths[i].wanted && pm->paths[i].subflow == 0) {
+            p = &pm->paths[i];
+        }
+    }
+    if (p == NULL) {
+        if (pm->path_count == PL_PATHS_MAX) {
+            return;
+        }
+        p = &pm->paths[pm->path_count++];
+    }
+    *p = (struct pl_path){
+        .port = port,
+        .local = *local,
+        .remote_index = remote_index,
+        .wanted = true,
+        .local_id = local_id,
+    };
+}
+
+static bool port_allowed(const struct pl_conn *conn, plait_port_id port) {
+    return conn->port_mask == 0 || (port < 64 && (conn->port_mask >> port & 1) != 0);
+}
+
+static bool remote_allowed(const struct pl_conn *conn, uint8_t index) {
+    const struct pl_remote *r = &conn->pm->remotes[index];
+    return r->usable && !(index == 0 && conn->no_join_remote);
+}
+
+/* An endpoint that is the first subflow's local address is id 0's path already. */
+static bool is_first(const struct pl_conn *conn, const struct pl_local_endpoint *ep) {
+    return ep->port == conn->port && pl_addr_equal(&ep->addr, &conn->tuple.local);
+}
+
+static void want_for_endpoint(struct pl_conn *conn, const struct pl_local_endpoint *ep) {
+    struct pl_pm *pm = conn->pm;
+    bool fullmesh = (ep->flags & PLAIT_ADDRESS_FULLMESH) != 0;
+    if ((ep->flags & (PLAIT_ADDRESS_SUBFLOW | PLAIT_ADDRESS_FULLMESH)) == 0 ||
+        !port_allowed(conn, ep->port)) {
+        return;
+    }
+    for (uint8_t i = 0; i < pm->remote_count; i++) {
+        bool first = i == 0 && is_first(conn, ep);
+        if (remote_allowed(conn, i) && pm->remotes[i].addr.family == ep->addr.family && !first &&
+            (i == 0 || fullmesh)) {
+            want(conn, ep->port, &ep->addr, i, is_first(conn, ep) ? 0 : ep->id);
+        }
+    }
+}
+
+/* An announced address that no fullmesh endpoint covers gets one path. */
+static void want_for_announced(struct pl_conn *conn, uint8_t index) {
+    const struct pl_endpoints *table = conn->host->endpoints;
+    const struct pl_remote *r = &conn->pm->remotes[index];
+    for (unsigned i = 0; i < conn->pm->path_count; i++) {
+        if (conn->pm->paths[i].wanted && conn->pm->paths[i].remote_index == index) {
+            return;
+        }
+    }
+    if (conn->tuple.local.family == r->addr.family) {
+        want(conn, conn->port, &conn->tuple.local, index, 0);
+        return;
+    }
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct pl_local_endpoint *ep = &table->entry[i];
+        if (ep->addr.family == r->addr.family && port_allowed(conn, ep->port)) {
+            want(conn, ep->port, &ep->addr, index, ep->id);
+            return;
+        }
+    }
+}
+
+static void rescan(struct pl_conn *conn) {
+    struct pl_pm *pm = conn->pm;
+    const struct pl_endpoints *table = conn->host->endpoints;
+    if (!pm->rescan && pm->generation == table->generation) {
+        return;
+    }
+    pm->rescan = false;
+    pm->generation = table->generation;
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        pm->paths[i].wanted = false;
+    }
+    /* The first path: index 0, unless its address was taken away. */
+    const struct pl_local_endpoint *own = pl_endpoints_find(table, conn->port, &conn->tuple.local);
+    if (conn->initiator && own != NULL && remote_allowed(conn, 0)) {
+        want(conn, conn->port, &conn->tuple.local, 0, own->id);
+    }
+    for (uint32_t i = 0; i < table->count; i++) {
+        want_for_endpoint(conn, &table->entry[i]);
+    }
+    for (uint8_t i = 1; i < pm->remote_count; i++) {
+        if (pm->remotes[i].usable) {
+            want_for_announced(conn, i);
+        }
+    }
+}
+
+/* ---- attempts ---- */
+
+static uint64_t retry_delay(const struct pl_path *p) {
+    if (p->worked && p->failures < QUICK_TRIES) {
+        return 0; /* the attempt itself took its second */
+    }
+    uint64_t ms = p->worked ? RETRY_MS_MAX : 1000U << (p->failures > 5 ? 5 : p->failures);
+    return (ms > RETRY_MS_MAX ? RETRY_MS_MAX : ms) * PLAIT_NS_PER_MS;
+}
+
+static void failed(struct pl_path *p, uint64_t delay_ns, plait_time now) {
+    p->failures = p->failures < 255 ? (uint8_t)(p->failures + 1) : 255;
+    p->retry_at = now + delay_ns;
+}
+
+/* Whether the endpoint's port is up, and what it says about backup. */
+static const struct pl_local_endpoint *endpoint_of(const struct pl_conn *conn,
+                                                   const struct pl_path *p) {
+    const struct pl_local_endpoint *ep =
+        pl_endpoints_find(conn->host->endpoints, p->port, &p->local);
+    return ep != NULL && ep->up ? ep : NULL;
+}
+
+static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
+    const struct pl_remote *r = &conn->pm->remotes[p->remote_index];
+    const struct pl_local_endpoint *ep = endpoint_of(conn, p);
+    struct pl_subflow *sf = NULL;
+    if (ep == NULL) {
+        p->retry_at = PLAIT_TIME_NEVER; /* pl_pm_port_up and rescan set it anew */
+        return;
+    }
+    struct pl_subflow_setup setup = {
+        .port = p->port,
+        .tuple = {.local = p->local, .remote = r->addr, .remote_port = r->port},
+        .initiator = true,
+        .join = true,
+        .backup = ep->backup,
+        .local_id = p->local_id,
+        .remote_id = r->id,
+    };
+    int rc = pl_subflow_create(conn, &setup, &sf, now);
+    if (rc < 0) {
+        failed(p, PLAIT_NS_PER_S, now);
+        return;
+    }
+    PL_CONN_TRACE(conn, sf->serial, now, path_probe, p->local_id, r->id, p->failures, 0);
+    sf->nonce_local = pl_ctx_random32(conn->ctx);
+    p->subflow = sf->serial;
+    pl_tcp_connect(&sf->tcp, now);
+}
+
+static uint32_t alive_count(const struct pl_conn *conn) {
+    uint32_t n = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        n += sf->phase != PL_SF_DEAD && sf->phase != PL_SF_CLOSING ? 1 : 0;
+    }
+    return n;
+}
+
+static bool due(const struct pl_path *p) {
+    return p->wanted && !p->given_up && p->subflow == 0;
+}
+
+/* Nothing left to try and nothing alive: the peer does not know the connection any more. */
+static bool hopeless(const struct pl_conn *conn) {
+    const struct pl_pm *pm = conn->pm;
+    bool refused = false;
+    if (conn->subflow_count > 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        if (pm->paths[i].wanted && !pm->paths[i].given_up) {
+            return false;
+        }
+        refused = refused || pm->paths[i].given_up;
+    }
+    return refused;
+}
+
+void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
+    struct pl_pm *pm = conn->pm;
+    rescan(conn);
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        struct pl_path *p = &pm->paths[i];
+        if (due(p) && p->retry_at <= now && alive_count(conn) < conn->ctx->config.subflows_max) {
+            attempt(conn, p, now);
+        }
+    }
+    if (hopeless(conn)) {
+        pl_conn_closed(conn, PLAIT_E_RESET, now);
+    }
+}
+
+plait_time pl_pm_paths_deadline(const struct pl_conn *conn) {
+    plait_time first = PLAIT_TIME_NEVER;
+    if (alive_count(conn) >= conn->ctx->config.subflows_max) {
+        return PLAIT_TIME_NEVER;
+    }
+    for (unsigned i = 0; i < conn->pm->path_count; i++) {
+        const struct pl_path *p = &conn->pm->paths[i];
+        if (due(p) && p->retry_at < first) {
+            first = p->retry_at;
+        }
+    }
+    return first;
+}
+
+/* ---- what became of subflows ---- */
+
+void pl_pm_subflow_made(struct pl_subflow *sf, plait_time now) {
+    (void)now;
+    sf->conn->pm->rescan = true;
+}
+
+void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_path *p = pl_pm_path_of(conn, sf);
+    if (p != NULL && sf->join) {
+        bool early = p->died_at != 0 && now - p->died_at < EARLY_MS * PLAIT_NS_PER_MS;
+        p->patience = early && p->patience < 8 ? (uint8_t)(p->patience + 1) : p->patience;
+        p->worked = true;
+        p->failures = 0;
+    }
+    PL_SUBFLOW_FOREACH(other, conn) { /* what a stale one holds has somewhere to go now */
+        if (other != sf && other->stale) {
+            pl_reinject_subflow(other, now);
+        }
+    }
+}
+
+void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_path *p = conn->pm != NULL ? pl_pm_path_of(conn, sf) : NULL;
+    if (p != NULL && !transient &&
+        (reason == PL_RESET_PROHIBITED || reason == PL_RESET_MIDDLEBOX)) {
+        p->given_up = true;
+    }
+}
+
+void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now) {
+    struct pl_path *p = pl_pm_path_of(sf->conn, sf);
+    if (p == NULL) {
+        return;
+    }
+    p->subflow = 0;
+    if (sf->join && p->local_id == 0 && p->remote_index == 0) {
+        p->local_id = pl_pm_new_id(sf->conn);
+    }
+    bool refused = error == PLAIT_E_REFUSED || error == PLAIT_E_RESET || sf->hmac_failed;
+    if (error == 0) { /* the peer ended it in good order: it does not want it */
+        p->given_up = true;
+        return;
+    }
+    failed(p, refused ? PLAIT_NS_PER_S << (p->failures > 4 ? 4 : p->failures) : retry_delay(p),
+           now);
+    if (refused && p->failures >= REFUSALS_MAX) {
+        p->given_up = true;
+    }
+}
+
+void pl_pm_path_dead(struct pl_subflow *sf, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_path *p = pl_pm_path_of(conn, sf);
+    uint8_t old_id = sf->local_id;
+    bool shared = false;
+    PL_ASSERT(conn->pm != NULL);
+    PL_SUBFLOW_FOREACH(other, conn) {
+        shared = shared || (other != sf && other->phase == PL_SF_UP && other->local_id == old_id);
+    }
+    pl_subflow_reset(sf, PL_RESET_PERFORMANCE, true, PLAIT_E_TIMED_OUT, now);
+    if (p != NULL) {
+        p->local_id = pl_pm_new_id(conn);
+        p->failures = 0;
+        p->died_at = now;
+        p->retry_at = now;
+    }
+    if (!shared) {
+        pl_pm_remove_addr_out(conn, old_id, now);
+    }
+    pl_conn_touch(conn);
+}
+
+void pl_pm_port_up(struct pl_conn *conn, plait_port_id port, plait_time now) {
+    struct pl_pm *pm = conn->pm;
+    for (unsigned i = 0; pm != NULL && i < pm->path_count; i++) {
+        struct pl_path *p = &pm->paths[i];
+        if (p->port == port) {
+            p->retry_at = now;
+            p->failures = 0;
+            p->given_up = false;
+        }
+    }
+    pl_conn_touch(conn);
+}

@@ -1,0 +1,49 @@
+/* mptcp/pm/pm.h - the path manager of a connection: which pairs of addresses carry subflows, and
+ * what the peer is told about addresses (RFC 8684 section 3.4).
+ *
+ * It keeps a table of wanted paths, made from the stack's endpoint table and the peer's addresses,
+ * and sees to it that each has a subflow: it opens what is missing, and opens again what died, with
+ * back-off, for as long as the path is wanted. A path whose port comes up is tried at once. Nothing
+ * happens before the connection is fully established. All work is done in pl_pm_run, from
+ * pl_conn_settle. */
+#ifndef PL_MPTCP_PM_PM_H
+#define PL_MPTCP_PM_PM_H
+
+#include "mptcp/state.h"
+
+PLAIT_MUST_CHECK int pl_pm_init(struct pl_conn *conn);
+void pl_pm_fini(struct pl_conn *conn);
+/* The first subflow exists: its addresses are id 0 on both sides. */
+void pl_pm_first(struct pl_conn *conn, struct pl_subflow *sf);
+void pl_pm_run(struct pl_conn *conn, plait_time now);
+plait_time pl_pm_deadline(const struct pl_conn *conn);
+
+/* paths.c */
+void pl_pm_subflow_made(struct pl_subflow *sf,
+                        plait_time now); /* a join from the peer was accepted */
+void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now);
+void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now);
+void pl_pm_paths_run(struct pl_conn *conn, plait_time now);
+plait_time pl_pm_paths_deadline(const struct pl_conn *conn);
+struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf);
+/* The peer told us, with an RST, whether it is worth trying again (section 3.6). */
+void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient);
+void pl_pm_port_up(struct pl_conn *conn, plait_port_id port, plait_time now);
+/* A path is dead though its port is up: tell the peer (REMOVE_ADDR), drop the subflow, probe. */
+void pl_pm_path_dead(struct pl_subflow *sf, plait_time now);
+/* An address id that this connection has not used lately. */
+uint8_t pl_pm_new_id(struct pl_conn *conn);
+/* Whether a join of the peer with this id, over this subflow setup, may be accepted. */
+bool pl_pm_may_accept(const struct pl_conn *conn);
+
+/* announce.c: ADD_ADDR and REMOVE_ADDR, both directions */
+void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);
+void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);
+void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now);
+uint32_t pl_pm_write(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now);
+/* Option bytes beyond what fits beside timestamps: 0, or the length of a waiting ADD_ADDR. */
+uint32_t pl_pm_room_wanted(const struct pl_conn *conn, plait_time now);
+void pl_pm_announce_run(struct pl_conn *conn, plait_time now);
+plait_time pl_pm_announce_deadline(const struct pl_conn *conn);
+
+#endif

@@ -1,0 +1,86 @@
+/* mptcp/pm/turn.c - the path manager's frame: creation, the first path, and its turn in
+ * pl_conn_settle. */
+#include "mptcp/pm/pm.h"
+
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/subflow.h"
+
+int pl_pm_init(struct pl_conn *conn) {
+    PL_ASSERT(conn->pm == NULL);
+    conn->pm = pl_ctx_alloc(conn->ctx, sizeof *conn->pm);
+    if (conn->pm == NULL) {
+        return PLAIT_E_NO_MEMORY;
+    }
+    conn->pm->rescan = true;
+    conn->pm->id_next = 255;
+    return 0;
+}
+
+void pl_pm_fini(struct pl_conn *conn) {
+    if (conn->pm != NULL) {
+        pl_ctx_free(conn->ctx, conn->pm, sizeof *conn->pm);
+        conn->pm = NULL;
+    }
+}
+
+void pl_pm_first(struct pl_conn *conn, struct pl_subflow *sf) {
+    struct pl_pm *pm = conn->pm;
+    PL_ASSERT(pm->remote_count == 0 && pm->path_count == 0);
+    pm->remotes[0] = (struct pl_remote){
+        .addr = sf->tcp.tuple.remote,
+        .port = sf->tcp.tuple.remote_port,
+        .usable = true,
+    };
+    pm->remote_count = 1;
+    pm->paths[0] = (struct pl_path){
+        .port = sf->port,
+        .local = sf->tcp.tuple.local,
+        .wanted = conn->initiator,
+        .worked = true,
+        .subflow = sf->serial,
+    };
+    pm->path_count = 1;
+}
+
+void pl_pm_run(struct pl_conn *conn, plait_time now) {
+    if (!pl_conn_fully_established(conn)) {
+        return;
+    }
+    pl_pm_paths_run(conn, now);
+    pl_pm_announce_run(conn, now);
+}
+
+plait_time pl_pm_deadline(const struct pl_conn *conn) {
+    if (conn->pm == NULL || !pl_conn_fully_established(conn)) {
+        return PLAIT_TIME_NEVER;
+    }
+    plait_time a = pl_pm_paths_deadline(conn), b = pl_pm_announce_deadline(conn);
+    return a < b ? a : b;
+}
+
+/* An id that no endpoint of the stack has and that this connection did not use for a while. Goes
+ * down from 255, away from the ids that endpoints get. */
+uint8_t pl_pm_new_id(struct pl_conn *conn) {
+    struct pl_pm *pm = conn->pm;
+    for (unsigned tries = 0; tries < 255; tries++) {
+        uint8_t id = pm->id_next;
+        pm->id_next = id == 1 ? 255 : (uint8_t)(id - 1);
+        bool taken = pl_endpoints_by_id(conn->host->endpoints, id) != NULL;
+        PL_SUBFLOW_FOREACH(sf, conn) {
+            taken = taken || sf->local_id == id;
+        }
+        if (!taken) {
+            return id;
+        }
+    }
+    return pm->id_next;
+}
+
+bool pl_pm_may_accept(const struct pl_conn *conn) {
+    uint32_t alive = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        alive += sf->phase != PL_SF_DEAD && sf->phase != PL_SF_CLOSING ? 1 : 0;
+    }
+    return alive < conn->ctx->config.subflows_max;
+}

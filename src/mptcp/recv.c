@@ -1,0 +1,327 @@
+/* mptcp/recv.c - reassembly at the data level and the queue that the application reads (RFC 8684
+ * section 3.3.4).
+ *
+ * `nxt` is the DATA_ACK. What arrives at nxt goes to the ready queue, what arrives ahead waits in
+ * the sorted list `ooo`; the first copy of a byte wins. Each subflow's data is mostly ascending, so
+ * it remembers where its last piece went (ooo_hint) and the list is rarely walked. The window is
+ * shared by all subflows and counts from nxt; its right edge never moves back. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/subflow.h"
+
+void pl_recv_init(struct pl_conn *conn, uint32_t limit_bytes) {
+    struct pl_recv *r = &conn->recv;
+    pl_list_init(&r->ooo);
+    r->limit_bytes = limit_bytes;
+    r->hole_since = PLAIT_TIME_NEVER;
+    r->starved = true;
+}
+
+static struct pl_ooo *ooo_of(struct pl_list *link) {
+    return PL_CONTAINER(link, struct pl_ooo, link);
+}
+
+static pl_seq64 ooo_end(const struct pl_ooo *o) {
+    return pl_seq64_add(o->dsn, o->chunk->len);
+}
+
+/* Removes a node; its chunk is the caller's. */
+static struct pl_chunk *ooo_remove(struct pl_conn *conn, struct pl_ooo *o) {
+    struct pl_chunk *chunk = o->chunk;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->ooo_hint == o) {
+            sf->ooo_hint = NULL;
+        }
+    }
+    PL_ASSERT(conn->recv.ooo_bytes >= chunk->len);
+    conn->recv.ooo_bytes -= chunk->len;
+    pl_list_remove(&o->link);
+    pl_ctx_free(conn->ctx, o, sizeof *o);
+    return chunk;
+}
+
+void pl_recv_fini(struct pl_conn *conn) {
+    struct pl_recv *r = &conn->recv;
+    if (r->head != NULL) {
+        pl_chunk_unref(r->head);
+    }
+    r->head = NULL;
+    r->tail = NULL;
+    r->ready_bytes = 0;
+    r->head_offset = 0;
+    PL_LIST_FOREACH_SAFE(link, &r->ooo) {
+        pl_chunk_unref(ooo_remove(conn, ooo_of(link)));
+    }
+}
+
+void pl_recv_start(struct pl_conn *conn, pl_seq64 first) {
+    PL_ASSERT(conn->recv.head == NULL);
+    PL_ASSERT(pl_list_empty(&conn->recv.ooo));
+    conn->recv.nxt = first;
+    conn->recv.edge = first;
+}
+
+uint32_t pl_recv_window(struct pl_conn *conn) {
+    struct pl_recv *r = &conn->recv;
+    const struct pl_memory *m = &conn->ctx->memory;
+    uint64_t free_bytes = m->used_bytes < m->max_bytes ? m->max_bytes - m->used_bytes : 0;
+    uint64_t window = r->limit_bytes > r->ready_bytes ? r->limit_bytes - r->ready_bytes : 0;
+    window = window < free_bytes ? window : free_bytes;
+    int64_t promised = pl_seq64_diff(r->edge, r->nxt);
+    if (promised > (int64_t)window) {
+        return (uint32_t)promised;
+    }
+    r->edge = pl_seq64_add(r->nxt, window);
+    return (uint32_t)window;
+}
+
+static void ready_append(struct pl_conn *conn, struct pl_chunk *chunk) {
+    struct pl_recv *r = &conn->recv;
+    PL_ASSERT(chunk->next == NULL);
+    r->ready_bytes += chunk->len;
+    r->nxt = pl_seq64_add(r->nxt, chunk->len);
+    if (r->head == NULL) {
+        r->head = chunk;
+        r->head_offset = 0;
+    } else {
+        pl_chunk_link(r->tail, chunk);
+        pl_chunk_unref(chunk);
+    }
+    r->tail = chunk;
+}
+
+/* The end of the stream is reached when everything before it is here. */
+static void check_fin(struct pl_conn *conn) {
+    struct pl_recv *r = &conn->recv;
+    if (!r->fin_known || r->fin_reached || !pl_seq64_eq(r->fin_dsn, r->nxt)) {
+        return;
+    }
+    r->fin_reached = true;
+    if (conn->mode == PL_MODE_MPTCP) {
+        r->nxt = pl_seq64_add(r->nxt, 1); /* DATA_FIN takes one number (section 3.3.3) */
+    }
+    pl_conn_say(conn, PLAIT_EVENT_READABLE, NULL, 0, 0);
+    pl_conn_touch(conn);
+}
+
+/* Cuts `n` bytes off the front of a chunk; NULL when memory is out (the chunk is gone then, too).
+ */
+static struct pl_chunk *cut_front(struct pl_chunk *chunk, uint32_t n) {
+    struct pl_chunk *rest = pl_chunk_slice(chunk, n, chunk->len - n);
+    pl_chunk_unref(chunk);
+    return rest;
+}
+
+/* Takes from the list what continues the ready queue. */
+static void drain_ooo(struct pl_conn *conn, plait_time now) {
+    struct pl_recv *r = &conn->recv;
+    while (!pl_list_empty(&r->ooo)) {
+        struct pl_ooo *first = ooo_of(r->ooo.next);
+        int64_t overlap = pl_seq64_diff(r->nxt, first->dsn);
+        if (overlap < 0) {
+            break;
+        }
+        struct pl_chunk *chunk = ooo_remove(conn, first);
+        if (overlap >= (int64_t)chunk->len) {
+            pl_chunk_unref(chunk);
+            continue;
+        }
+        if (overlap > 0) {
+            chunk = cut_front(chunk, (uint32_t)overlap);
+        }
+        if (chunk == NULL) {
+            break; /* not DATA_ACKed, so it comes again */
+        }
+        PL_COUNT(conn->ctx, OFOMerge);
+        ready_append(conn, chunk);
+    }
+    r->hole_since = pl_list_empty(&r->ooo) ? PLAIT_TIME_NEVER : now;
+}
+
+/* The last node that starts at or before `dsn`, or the list head. */
+static struct pl_list *ooo_place(struct pl_subflow *sf, pl_seq64 dsn) {
+    struct pl_list *head = &sf->conn->recv.ooo;
+    struct pl_list *at = sf->ooo_hint != NULL ? &sf->ooo_hint->link : head->prev;
+    while (at != head && pl_seq64_lt(dsn, ooo_of(at)->dsn)) {
+        at = at->prev;
+    }
+    while (at->next != head && pl_seq64_le(ooo_of(at->next)->dsn, dsn)) {
+        at = at->next;
+    }
+    return at;
+}
+
+/* Inserts what the list does not have yet. Pieces behind existing nodes are inserted one by one. */
+static void ooo_insert(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_list *head = &conn->recv.ooo;
+    while (chunk != NULL) {
+        struct pl_list *at = ooo_place(sf, dsn);
+        if (at != head) {
+            int64_t overlap = pl_seq64_diff(ooo_end(ooo_of(at)), dsn);
+            if (overlap >= (int64_t)chunk->len) {
+                PL_COUNT(conn->ctx, DuplicateData);
+                pl_chunk_unref(chunk);
+                return;
+            }
+            if (overlap > 0) {
+                chunk = cut_front(chunk, (uint32_t)overlap);
+                dsn = pl_seq64_add(dsn, (uint64_t)overlap);
+                continue;
+            }
+        }
+        struct pl_chunk *rest = NULL;
+        pl_seq64 rest_dsn = dsn;
+        if (at->next != head && pl_seq64_lt(ooo_of(at->next)->dsn, pl_seq64_add(dsn, chunk->len))) {
+            uint32_t keep = (uint32_t)pl_seq64_diff(ooo_of(at->next)->dsn, dsn);
+            struct pl_chunk *whole = chunk;
+            rest_dsn = pl_seq64_add(dsn, keep);
+            rest = pl_chunk_slice(whole, keep, whole->len - keep);
+            chunk = pl_chunk_slice(whole, 0, keep);
+            pl_chunk_unref(whole);
+        }
+        struct pl_ooo *o = chunk != NULL ? pl_ctx_alloc(conn->ctx, sizeof *o) : NULL;
+        if (o == NULL) {
+            PL_COUNT(conn->ctx, DropMemory);
+            if (chunk != NULL) {
+                pl_chunk_unref(chunk);
+            }
+        } else {
+            PL_COUNT(conn->ctx, OFOQueue);
+            o->dsn = dsn;
+            o->chunk = chunk;
+            pl_list_init(&o->link);
+            pl_list_insert_before(at->next, &o->link);
+            conn->recv.ooo_bytes += chunk->len;
+            sf->ooo_hint = o;
+        }
+        chunk = rest;
+        dsn = rest_dsn;
+    }
+}
+
+void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_recv *r = &conn->recv;
+    int64_t behind = pl_seq64_diff(r->nxt, dsn);
+    PL_ASSERT(chunk->next == NULL && chunk->len > 0);
+    PL_CONN_TRACE(conn, sf->serial, now, data_in, dsn.v, chunk->len, 0, behind >= 0);
+    if (behind >= (int64_t)chunk->len || r->fin_reached || conn->state == PL_CONN_CLOSED) {
+        PL_COUNT(conn->ctx, DuplicateData);
+        pl_chunk_unref(chunk);
+        return;
+    }
+    int64_t ahead = pl_seq64_diff(pl_seq64_add(dsn, chunk->len), r->nxt);
+    if (conn->mode == PL_MODE_MPTCP && ahead > (int64_t)r->limit_bytes + 65536) {
+        PL_COUNT(conn->ctx, NoDSSInWindow); /* section 3.8: out of window, not DATA_ACKed */
+        pl_chunk_unref(chunk);
+        return;
+    }
+    if (r->fin_known && pl_seq64_lt(r->fin_dsn, pl_seq64_add(dsn, chunk->len))) {
+        PL_COUNT(conn->ctx, NoDSSInWindow);
+        pl_chunk_unref(chunk);
+        return;
+    }
+    if (behind < 0) {
+        if (pl_list_empty(&r->ooo)) {
+            r->hole_since = now;
+        }
+        ooo_insert(sf, dsn, chunk);
+        pl_conn_touch(conn);
+        return;
+    }
+    if (behind > 0) {
+        PL_COUNT(conn->ctx, DuplicateData);
+        chunk = cut_front(chunk, (uint32_t)behind);
+        if (chunk == NULL) {
+            PL_COUNT(conn->ctx, DropMemory);
+            return;
+        }
+    }
+    ready_append(conn, chunk);
+    if (!pl_list_empty(&r->ooo)) {
+        drain_ooo(conn, now);
+        pl_conn_touch(conn);
+    }
+    check_fin(conn);
+    pl_conn_say(conn, PLAIT_EVENT_READABLE, NULL, 0, 0);
+}
+
+void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now) {
+    struct pl_recv *r = &conn->recv;
+    (void)now;
+    if (r->fin_known || pl_seq64_lt(fin_dsn, r->nxt)) {
+        return; /* a repetition */
+    }
+    if (pl_seq64_diff(fin_dsn, r->nxt) > (int64_t)r->limit_bytes + 65536) {
+        return;
+    }
+    r->fin_known = true;
+    r->fin_dsn = fin_dsn;
+    check_fin(conn);
+}
+
+/* MP_FAIL: what follows `dsn` is not trustworthy (section 3.7). */
+void pl_recv_drop_from(struct pl_conn *conn, pl_seq64 dsn) {
+    PL_LIST_FOREACH_SAFE(link, &conn->recv.ooo) {
+        struct pl_ooo *o = ooo_of(link);
+        if (pl_seq64_le(dsn, o->dsn)) {
+            pl_chunk_unref(ooo_remove(conn, o));
+        }
+    }
+    if (pl_list_empty(&conn->recv.ooo)) {
+        conn->recv.hole_since = PLAIT_TIME_NEVER;
+    }
+}
+
+struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes) {
+    struct pl_recv *r = &conn->recv;
+    PL_ASSERT(max_bytes > 0);
+    if (r->head == NULL) {
+        return NULL;
+    }
+    uint32_t left = r->head->len - r->head_offset;
+    struct pl_chunk *taken = NULL;
+    if (r->head_offset > 0 || left > max_bytes) {
+        uint32_t len = left < max_bytes ? left : max_bytes;
+        taken = pl_chunk_slice(r->head, r->head_offset, len);
+        if (taken == NULL) {
+            return NULL;
+        }
+        r->head_offset += len;
+        r->ready_bytes -= len;
+        if (r->head_offset < r->head->len) {
+            return taken;
+        }
+    }
+    struct pl_chunk *head = r->head;
+    r->head = head->next; /* its reference becomes the queue's */
+    head->next = NULL;
+    r->head_offset = 0;
+    if (r->head == NULL) {
+        r->tail = NULL;
+    }
+    if (taken != NULL) {
+        pl_chunk_unref(head);
+        return taken;
+    }
+    r->ready_bytes -= head->len;
+    return head;
+}
+
+/* After the application read: tell the peer about a window that grew much (RFC 9293
+ * section 3.8.6.2.2). */
+void pl_recv_read_done(struct pl_conn *conn, plait_time now) {
+    struct pl_recv *r = &conn->recv;
+    (void)now;
+    int64_t promised = pl_seq64_diff(r->edge, r->nxt);
+    int64_t possible = (int64_t)r->limit_bytes - r->ready_bytes;
+    if (r->fin_reached || possible < 2 * promised || possible - promised < 4096) {
+        return;
+    }
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->phase == PL_SF_UP || sf->phase == PL_SF_CLOSING) {
+            pl_tcp_ack_now(&sf->tcp);
+        }
+    }
+}

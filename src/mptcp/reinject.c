@@ -1,0 +1,227 @@
+/* mptcp/reinject.c - data-level retransmission (RFC 8684 section 3.3.6).
+ *
+ * Bytes go out a second time, on another subflow, when
+ *   - the subflow that carried them died or is stale (its RTO ran out): all it held;
+ *   - the data-level window is closed by the oldest byte, and that is in flight on another subflow:
+ *     the head of the line is repeated by the one that has room (opportunistic retransmission);
+ *   - nothing was DATA_ACKed for long and no subflow has the oldest byte in flight.
+ * Entries refer to the same chunks as the first transmission. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/sched/sched.h"
+#include "mptcp/subflow.h"
+
+enum { HEAD_MAX = 16 * 1024, STALL_MAX = 64 * 1024 };
+
+static struct pl_reinject *entry_of(struct pl_list *link) {
+    return PL_CONTAINER(link, struct pl_reinject, link);
+}
+
+static void entry_free(struct pl_conn *conn, struct pl_reinject *e) {
+    pl_list_remove(&e->link);
+    pl_chunk_unref(e->chunk);
+    pl_ctx_free(conn->ctx, e, sizeof *e);
+}
+
+void pl_reinject_clear(struct pl_conn *conn) {
+    PL_LIST_FOREACH_SAFE(link, &conn->send.reinject) {
+        entry_free(conn, entry_of(link));
+    }
+}
+
+/* Moves an entry's start forward; the chunk reference follows. */
+static void advance(struct pl_reinject *e, uint32_t n) {
+    struct pl_chunk *chunk = e->chunk;
+    PL_ASSERT(n <= e->len);
+    pl_chunk_seek(&chunk, &e->offset, n);
+    pl_chunk_ref(chunk);
+    pl_chunk_unref(e->chunk);
+    e->chunk = chunk;
+    e->dsn = pl_seq64_add(e->dsn, n);
+    e->len -= n;
+}
+
+void pl_reinject_add(struct pl_conn *conn, pl_seq64 dsn, struct pl_chunk *chunk, uint32_t offset,
+                     uint32_t len, uint32_t from) {
+    struct pl_list *list = &conn->send.reinject;
+    if (!pl_list_empty(list)) {
+        struct pl_reinject *last = entry_of(list->prev);
+        if (last->from == from && pl_seq64_eq(pl_seq64_add(last->dsn, last->len), dsn)) {
+            last->len += len; /* the chain goes on */
+            return;
+        }
+    }
+    struct pl_reinject *e = pl_ctx_alloc(conn->ctx, sizeof *e);
+    if (e == NULL) {
+        return; /* the stall timer comes back to it */
+    }
+    e->dsn = dsn;
+    e->len = len;
+    e->from = from;
+    e->chunk = chunk;
+    e->offset = offset;
+    pl_chunk_ref(chunk);
+    pl_list_init(&e->link);
+    pl_list_append(list, &e->link);
+}
+
+struct holder {
+    struct pl_conn *conn;
+    pl_seq64 dsn;
+    uint32_t from;
+    bool found;
+};
+
+static void add_record(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
+                       uint32_t len, const struct pl_tcp_origin *origin) {
+    struct holder *h = arg;
+    (void)origin;
+    if (pl_seq64_le(pl_seq64_of(tag + len), h->conn->send.una)) {
+        return;
+    }
+    pl_reinject_add(h->conn, pl_seq64_of(tag), chunk, offset, len, h->from);
+}
+
+static bool others_usable(const struct pl_subflow *sf) {
+    PL_SUBFLOW_FOREACH(other, sf->conn) {
+        if (other != sf && other->phase == PL_SF_UP && !other->stale) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pl_reinject_subflow(struct pl_subflow *sf, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct holder h = {.conn = conn, .from = sf->serial};
+    bool gone = sf->phase == PL_SF_DEAD;
+    if (conn->mode != PL_MODE_MPTCP || conn->state == PL_CONN_CLOSED || sf->reinjected) {
+        return;
+    }
+    if (!gone && !others_usable(sf)) {
+        return; /* nobody could take it: pl_subflow_up asks again */
+    }
+    sf->reinjected = true;
+    pl_tcp_inflight_walk(&sf->tcp, add_record, &h);
+    PL_CONN_TRACE(conn, sf->serial, now, reinject, conn->send.una.v, 0, sf->serial, 0);
+    pl_conn_kick(conn);
+}
+
+static void fill(struct pl_conn *conn, struct pl_tcp_payload *out, struct pl_chunk *chunk,
+                 uint32_t offset, uint32_t len, pl_seq64 dsn) {
+    uint64_t sum = 0;
+    out->chunk = chunk;
+    out->offset = offset;
+    out->len = len;
+    out->tag = dsn.v;
+    out->flags = 0;
+    out->push = true;
+    out->sum = conn->checksum ? pl_send_checksum(chunk, offset, len, &sum) : 0;
+    conn->send.reinjected_bytes += len;
+    PL_COUNT(conn->ctx, MPTCPRetrans);
+}
+
+bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
+                      plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    PL_LIST_FOREACH_SAFE(link, &conn->send.reinject) {
+        struct pl_reinject *e = entry_of(link);
+        int64_t acked = pl_seq64_diff(conn->send.una, e->dsn);
+        if (acked >= (int64_t)e->len) {
+            entry_free(conn, e);
+            continue;
+        }
+        if (acked > 0) {
+            advance(e, (uint32_t)acked);
+        }
+        if (e->from == sf->serial) {
+            continue;
+        }
+        struct pl_subflow *preferred = conn->sched->prefer(conn, sf, now);
+        if (preferred != NULL && preferred->serial != e->from) {
+            sf->denied = true;
+            pl_tcp_kick(&preferred->tcp);
+            return false;
+        }
+        uint32_t len = e->len < max_bytes ? e->len : max_bytes;
+        struct pl_chunk *chunk = e->chunk;
+        fill(conn, out, chunk, e->offset, len, e->dsn);
+        PL_CONN_TRACE(conn, sf->serial, now, data_out, e->dsn.v, len, 0, 1);
+        pl_chunk_seek(&out->chunk, &out->offset, 0);
+        if (len == e->len) { /* the chain from send.head still holds the chunk */
+            entry_free(conn, e);
+        } else {
+            advance(e, len);
+        }
+        return true;
+    }
+    return false;
+}
+
+static void find_byte(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
+                      uint32_t len, const struct pl_tcp_origin *origin) {
+    struct holder *h = arg;
+    (void)chunk, (void)offset, (void)origin;
+    if (pl_seq64_le(pl_seq64_of(tag), h->dsn) && pl_seq64_lt(h->dsn, pl_seq64_of(tag + len))) {
+        h->found = true;
+    }
+}
+
+static bool carries(const struct pl_subflow *sf, pl_seq64 dsn) {
+    struct holder h = {.conn = sf->conn, .dsn = dsn};
+    pl_tcp_inflight_walk(&sf->tcp, find_byte, &h);
+    return h.found;
+}
+
+bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
+                      plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_send *s = &conn->send;
+    if (conn->subflow_count < 2 || !pl_send_outstanding(conn) ||
+        pl_seq64_lt(s->una, s->opportunistic) || carries(sf, s->una)) {
+        return false;
+    }
+    int64_t left = pl_seq64_diff(s->nxt, s->una);
+    uint32_t len = max_bytes < HEAD_MAX ? max_bytes : HEAD_MAX;
+    len = left < (int64_t)len ? (uint32_t)left : len;
+    s->opportunistic = pl_seq64_add(s->una, len);
+    fill(conn, out, s->head, s->head_offset, len, s->una);
+    PL_CONN_TRACE(conn, sf->serial, now, data_out, s->una.v, len, 0, 1);
+    return true;
+}
+
+plait_time pl_reinject_deadline(const struct pl_conn *conn) {
+    const struct pl_send *s = &conn->send;
+    if (conn->mode != PL_MODE_MPTCP || conn->state != PL_CONN_OPEN || !pl_send_outstanding(conn)) {
+        return PLAIT_TIME_NEVER;
+    }
+    uint64_t rto = PLAIT_NS_PER_S / 2;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        uint64_t own = sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
+        if (sf->phase == PL_SF_UP && own > rto) {
+            rto = own;
+        }
+    }
+    return s->progress + (2 * rto << (s->stall_backoff > 6 ? 6 : s->stall_backoff));
+}
+
+void pl_reinject_run(struct pl_conn *conn, plait_time now) {
+    struct pl_send *s = &conn->send;
+    bool waiting = !pl_list_empty(&s->reinject);
+    if (now < pl_reinject_deadline(conn)) {
+        return;
+    }
+    s->stall_backoff++;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        bool alone = !others_usable(sf);
+        if (sf->phase != PL_SF_DEAD && (alone || !sf->stale) && carries(sf, s->una)) {
+            return; /* that subflow's own retransmission is in charge */
+        }
+    }
+    if (!waiting) {
+        int64_t left = pl_seq64_diff(s->nxt, s->una);
+        uint32_t len = left < STALL_MAX ? (uint32_t)left : STALL_MAX;
+        pl_reinject_add(conn, s->una, s->head, s->head_offset, len, 0);
+    }
+    pl_conn_kick(conn);
+}

@@ -1,0 +1,277 @@
+/* mptcp/send.c - the send queue of a connection.
+ *
+ * The stream is one chain of chunks. Three positions stand in it: una (DATA_ACKed), nxt (first byte
+ * never given to a subflow; `cursor`), end (what was written). Subflows pull: pl_send_next() gives
+ * the one that asks, in this order, bytes that must be repeated (reinject.c), then new bytes if the
+ * scheduler lets it and the window is open. What a subflow carries is referenced by its TCP
+ * records, so the queue itself only holds the chain from una on. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/sched/sched.h"
+#include "mptcp/subflow.h"
+#include "wire/checksum.h"
+
+enum {
+    LIMIT_START = 256 * 1024, /* send buffer before the congestion windows grow */
+    LEN_MAX = 65534, /* a mapping's length has 16 bits, and DATA_FIN takes one (section 3.3) */
+    SMALL = 1400,    /* below this a window remainder is not worth a segment */
+};
+
+void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes) {
+    struct pl_send *s = &conn->send;
+    pl_list_init(&s->reinject);
+    s->limit_bytes_max = limit_bytes;
+    s->limit_bytes = limit_bytes < LIMIT_START ? limit_bytes : LIMIT_START;
+    s->fin_resend = PLAIT_TIME_NEVER;
+    s->blocked = true;
+}
+
+void pl_send_fini(struct pl_conn *conn) {
+    struct pl_send *s = &conn->send;
+    if (s->head != NULL) {
+        pl_chunk_unref(s->head);
+    }
+    s->head = NULL;
+    s->tail = NULL;
+    s->cursor = NULL;
+}
+
+void pl_send_start(struct pl_conn *conn, pl_seq64 first) {
+    struct pl_send *s = &conn->send;
+    PL_ASSERT(s->head == NULL);
+    PL_ASSERT(pl_seq64_eq(s->una, s->nxt));
+    s->una = first;
+    s->nxt = first;
+    s->end = first;
+    s->window_edge = first;
+    s->opportunistic = first;
+}
+
+bool pl_send_all_sent(const struct pl_conn *conn) {
+    return pl_seq64_eq(conn->send.nxt, conn->send.end);
+}
+
+bool pl_send_outstanding(const struct pl_conn *conn) {
+    return pl_seq64_lt(conn->send.una, conn->send.nxt);
+}
+
+/* Bytes the application may add. The limit follows the congestion windows, so that the queue is
+ * some round trips deep and not always the maximum. */
+int64_t pl_send_room(struct pl_conn *conn) {
+    struct pl_send *s = &conn->send;
+    uint64_t want = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        struct pl_tcp_info info;
+        pl_tcp_info(&sf->tcp, &info);
+        want += info.cwnd_bytes;
+    }
+    want *= 3;
+    want = want > s->limit_bytes_max ? s->limit_bytes_max : want;
+    if (want > s->limit_bytes) {
+        s->limit_bytes = (uint32_t)want;
+    }
+    return (int64_t)s->limit_bytes - pl_seq64_diff(s->end, s->una);
+}
+
+void pl_send_append(struct pl_conn *conn, struct pl_chunk *chunk) {
+    struct pl_send *s = &conn->send;
+    PL_ASSERT(chunk->next == NULL);
+    s->end = pl_seq64_add(s->end, chunk->len);
+    s->written_bytes += chunk->len;
+    if (s->head == NULL) {
+        s->head = chunk;
+        s->head_offset = 0;
+    } else {
+        pl_chunk_link(s->tail, chunk);
+        pl_chunk_unref(chunk);
+    }
+    if (s->cursor == NULL) {
+        s->cursor = chunk;
+        s->cursor_offset = 0;
+    }
+    s->tail = chunk;
+    s->tail_own = false;
+}
+
+/* The sum over bytes that may cross chunks, not folded. Returns it folded. */
+uint16_t pl_send_checksum(const struct pl_chunk *chunk, uint32_t offset, uint32_t len,
+                          uint64_t *sum) {
+    uint32_t done = 0;
+    uint64_t total = 0;
+    while (done < len) {
+        PL_ASSERT(chunk != NULL);
+        uint32_t part = chunk->len - offset;
+        part = part > len - done ? len - done : part;
+        total = done % 2 ? pl_sum_add_odd(total, chunk->data + offset, part)
+                         : pl_sum_add(total, chunk->data + offset, part);
+        done += part;
+        offset = 0;
+        chunk = chunk->next;
+    }
+    *sum = total;
+    return pl_sum_fold(total);
+}
+
+/* Moves the cursor off the end of a chunk that has a successor. */
+static void cursor_normalise(struct pl_send *s) {
+    while (s->cursor_offset == s->cursor->len && s->cursor->next != NULL) {
+        s->cursor = s->cursor->next;
+        s->cursor_offset = 0;
+    }
+}
+
+static void take(struct pl_subflow *sf, uint32_t len, struct pl_tcp_payload *out, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_send *s = &conn->send;
+    uint64_t sum = 0;
+    cursor_normalise(s);
+    out->chunk = s->cursor;
+    out->offset = s->cursor_offset;
+    out->len = len;
+    out->tag = s->nxt.v;
+    out->flags = 0;
+    out->sum = 0;
+    if (conn->checksum && conn->mode == PL_MODE_MPTCP) {
+        out->sum = pl_send_checksum(s->cursor, s->cursor_offset, len, &sum);
+    }
+    if (!pl_send_outstanding(conn)) {
+        s->progress = now;
+    }
+    pl_chunk_seek(&s->cursor, &s->cursor_offset, len);
+    s->nxt = pl_seq64_add(s->nxt, len);
+    out->push = pl_seq64_eq(s->nxt, s->end);
+    bool first = conn->initiator && conn->capable == PL_CAPABLE_KEYS &&
+                 out->tag == conn->keys.idsn_local.v + 1;
+    if (out->push && s->fin_wanted && conn->mode == PL_MODE_MPTCP && !first) {
+        out->flags = 1; /* DATA_FIN rides on the last mapping */
+        s->fin_sent = true;
+        pl_conn_touch(conn);
+    }
+    PL_CONN_TRACE(conn, sf->serial, now, data_out, out->tag, len, 0, 0);
+}
+
+/* How many bytes the peer's data-level window lets us send beyond nxt (section 3.3.5). */
+static int64_t window_room(const struct pl_conn *conn) {
+    if (conn->mode == PL_MODE_PLAIN) {
+        return INT32_MAX; /* TCP's own window rules */
+    }
+    return pl_seq64_diff(conn->send.window_edge, conn->send.nxt);
+}
+
+static bool refused_by_scheduler(struct pl_subflow *sf, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    if (conn->mode == PL_MODE_PLAIN || conn->subflow_count < 2) {
+        return false;
+    }
+    struct pl_subflow *preferred = conn->sched->prefer(conn, sf, now);
+    if (preferred == NULL) {
+        return false;
+    }
+    sf->denied = true;
+    pl_tcp_kick(&preferred->tcp);
+    return true;
+}
+
+enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
+                              plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_send *s = &conn->send;
+    uint32_t max = max_bytes > LEN_MAX ? LEN_MAX : max_bytes;
+    sf->denied = false;
+    PL_ASSERT(max_bytes > 0);
+    if (sf->phase != PL_SF_UP || conn->state != PL_CONN_OPEN) {
+        return PL_TCP_NEXT_NOTHING;
+    }
+    if (pl_reinject_next(sf, max, out, now)) {
+        return PL_TCP_NEXT_DATA;
+    }
+    int64_t unsent = pl_seq64_diff(s->end, s->nxt);
+    if (unsent == 0 || sf->denied || refused_by_scheduler(sf, now)) {
+        return PL_TCP_NEXT_NOTHING;
+    }
+    int64_t room = window_room(conn);
+    if (room <= 0) {
+        return pl_reinject_head(sf, max, out, now) ? PL_TCP_NEXT_DATA : PL_TCP_NEXT_WINDOW;
+    }
+    int64_t len = unsent < max ? unsent : max;
+    if (room < len) {
+        len = room;
+        if (len < SMALL && pl_send_outstanding(conn)) {
+            return PL_TCP_NEXT_NOTHING; /* a DATA_ACK will come and open the window */
+        }
+    }
+    take(sf, (uint32_t)len, out, now);
+    return PL_TCP_NEXT_DATA;
+}
+
+/* Frees the chain up to `to`. */
+static void release(struct pl_send *s, pl_seq64 to) {
+    uint64_t n = (uint64_t)pl_seq64_diff(to, s->una);
+    s->una = to;
+    while (n > 0 || (s->head != NULL && s->head_offset == s->head->len)) {
+        PL_ASSERT(s->head != NULL);
+        uint32_t part = s->head->len - s->head_offset;
+        if (n < part) {
+            s->head_offset += (uint32_t)n;
+            return;
+        }
+        n -= part;
+        struct pl_chunk *next = s->head->next;
+        if (next == NULL) { /* everything written is acknowledged */
+            PL_ASSERT(n == 0 && pl_seq64_eq(s->una, s->end));
+            pl_chunk_unref(s->head);
+            s->head = NULL;
+            s->tail = NULL;
+            s->cursor = NULL;
+            s->cursor_offset = 0;
+            s->head_offset = 0;
+            s->tail_own = false;
+            return;
+        }
+        if (s->cursor == s->head) {
+            s->cursor = next;
+            s->cursor_offset = 0;
+        }
+        pl_chunk_ref(next);
+        pl_chunk_unref(s->head);
+        s->head = next;
+        s->head_offset = 0;
+    }
+}
+
+void pl_send_wake_writer(struct pl_conn *conn) {
+    struct pl_send *s = &conn->send;
+    if (s->blocked && pl_send_room(conn) >= (int64_t)(s->limit_bytes / 4)) {
+        s->blocked = false;
+        pl_conn_say(conn, PLAIT_EVENT_WRITABLE, NULL, 0, 0);
+    }
+}
+
+void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait_time now) {
+    struct pl_send *s = &conn->send;
+    pl_seq64 last = pl_seq64_add(s->nxt, s->fin_sent && pl_send_all_sent(conn) ? 1 : 0);
+    if (pl_seq64_lt(last, ack)) {
+        return; /* acknowledges what was never sent */
+    }
+    pl_seq64 edge = pl_seq64_add(ack, window);
+    bool opened = pl_seq64_lt(s->window_edge, edge);
+    s->window_edge = pl_seq64_max(s->window_edge, edge);
+    if (pl_seq64_lt(s->end, ack) && !s->fin_acked) {
+        s->fin_acked = true;
+        pl_conn_touch(conn);
+    }
+    pl_seq64 to = pl_seq64_min(ack, s->end);
+    if (pl_seq64_lt(s->una, to)) {
+        conn->bytes_acked += (uint64_t)pl_seq64_diff(to, s->una);
+        s->progress = now;
+        s->stall_backoff = 0;
+        release(s, to);
+        pl_send_wake_writer(conn);
+        if (s->fin_wanted && pl_seq64_eq(s->una, s->end)) {
+            pl_conn_touch(conn);
+        }
+    }
+    if (opened && !pl_send_all_sent(conn) && conn->mode == PL_MODE_MPTCP) {
+        pl_conn_kick(conn);
+    }
+}

@@ -1,0 +1,146 @@
+/* mptcp/stale.c - dead paths: noticing them as a sender and as a receiver.
+ *
+ * A sender notices by its retransmission timer: after the first RTO the subflow is stale, what it
+ * holds is reinjected on the others, and it gets nothing new until it makes progress. After a few
+ * RTOs an initiator gives the subflow up and probes the path with new joins, which find a healed
+ * path sooner than a backed-off retransmission would.
+ *
+ * A receiver sees only silence, and must not wait for the sender to notice. A subflow that
+ * delivered payload and then fell silent is asked for a sign of life (an ACK that the peer must
+ * answer); when no answer comes in the time its RTT allows, the path is dead: REMOVE_ADDR on a live
+ * path makes the peer reinject at once (RFC 8684 section 3.4.2), and the path manager probes for
+ * its return with a new address id. When other subflows show that data is missing, one unanswered
+ * question is enough, otherwise three. A path that answers again at once was declared dead too
+ * early: its patience doubles. */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/pm/pm.h"
+#include "mptcp/subflow.h"
+
+enum { RTOS_TO_GIVE_UP = 3, PROBES_MAX = 3, BUSY_MS = 2000 };
+
+static bool others_usable(const struct pl_subflow *sf) {
+    PL_SUBFLOW_FOREACH(other, sf->conn) {
+        if (other != sf && other->phase == PL_SF_UP && !other->stale) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
+    sf->last_in = now;
+    if (payload || sf->probes > 0) {
+        pl_conn_touch(sf->conn); /* the next look at it has a new date */
+    }
+    sf->probes = 0;
+}
+
+void pl_stale_rto(struct pl_subflow *sf, int64_t count, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    if (conn->mode != PL_MODE_MPTCP || sf->phase != PL_SF_UP || conn->state != PL_CONN_OPEN) {
+        return;
+    }
+    if (!sf->stale) {
+        sf->stale = true;
+        PL_COUNT(conn->ctx, SubflowStale);
+        PL_CONN_TRACE(conn, sf->serial, now, subflow_stale, 1, 0, 0, 0);
+    }
+    pl_reinject_subflow(sf, now);
+    if (count >= RTOS_TO_GIVE_UP && sf->initiator && others_usable(sf)) {
+        sf->give_up = true; /* not inside TCP's timer: pl_stale_run does it */
+    }
+    pl_conn_touch(conn);
+}
+
+void pl_stale_recovered(struct pl_subflow *sf, plait_time now) {
+    if (!sf->stale) {
+        return;
+    }
+    sf->stale = false;
+    sf->reinjected = false;
+    sf->give_up = false;
+    PL_COUNT(sf->conn->ctx, SubflowRecover);
+    PL_CONN_TRACE(sf->conn, sf->serial, now, subflow_stale, 0, 0, 0, 0);
+    pl_conn_kick(sf->conn);
+}
+
+/* ---- the receiver's side ---- */
+
+static uint64_t answer_time(const struct pl_subflow *sf) {
+    return 2 * sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
+}
+
+/* How long it may be silent before it is asked. */
+static uint64_t ask_after(const struct pl_subflow *sf) {
+    return sf->conn->ctx->config.stale_ns_min / 2;
+}
+
+static uint64_t dead_after(struct pl_subflow *sf) {
+    const struct pl_path *path = pl_pm_path_of(sf->conn, sf);
+    uint64_t min = sf->conn->ctx->config.stale_ns_min;
+    uint64_t by_rtt = ask_after(sf) + answer_time(sf);
+    uint64_t base = by_rtt > min ? by_rtt : min;
+    return path == NULL ? base : base << (path->patience > 5 ? 5 : path->patience);
+}
+
+/* Whether silence of this subflow means anything: it delivered payload not long before, and there
+ * is another one. */
+static bool watched(const struct pl_subflow *sf) {
+    const struct pl_conn *conn = sf->conn;
+    plait_time data_in = sf->tcp.stats.last_data_in;
+    return conn->mode == PL_MODE_MPTCP && conn->state == PL_CONN_OPEN && sf->phase == PL_SF_UP &&
+           sf->initiator && data_in != 0 && !conn->recv.fin_reached &&
+           sf->last_in < data_in + BUSY_MS * PLAIT_NS_PER_MS && others_usable(sf);
+}
+
+static bool hole(const struct pl_conn *conn) {
+    return conn->recv.hole_since != PLAIT_TIME_NEVER;
+}
+
+static plait_time next_look(struct pl_subflow *sf) {
+    if (sf->probes == 0) {
+        return sf->last_in + ask_after(sf);
+    }
+    plait_time answer_by = sf->probed_at + answer_time(sf);
+    plait_time dead_at = sf->last_in + dead_after(sf);
+    return answer_by > dead_at ? answer_by : dead_at;
+}
+
+static void look(struct pl_subflow *sf, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    if (now < next_look(sf)) {
+        return;
+    }
+    if (sf->probes == 0 || (!hole(conn) && sf->probes < PROBES_MAX)) {
+        sf->probes++;
+        sf->probed_at = now;
+        pl_tcp_probe(&sf->tcp);
+        return;
+    }
+    PL_COUNT(conn->ctx, SubflowStale);
+    PL_CONN_TRACE(conn, sf->serial, now, subflow_stale, 2, 0, 0, 0);
+    pl_pm_path_dead(sf, now);
+}
+
+void pl_stale_run(struct pl_conn *conn, plait_time now) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->give_up && sf->phase == PL_SF_UP && others_usable(sf)) {
+            sf->give_up = false;
+            pl_pm_path_dead(sf, now);
+        } else if (watched(sf)) {
+            look(sf, now);
+        }
+    }
+}
+
+plait_time pl_stale_deadline(const struct pl_conn *conn) {
+    plait_time first = PLAIT_TIME_NEVER;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (watched(sf)) {
+            plait_time t = next_look(sf);
+            first = t < first ? t : first;
+        }
+    }
+    return first;
+}

@@ -1,0 +1,246 @@
+/* mptcp/state.h - the structs of a connection and its subflows; see mptcp/conn.h for their life.
+ *
+ * Who owns what: a connection owns its subflows, its send queue (chunks from data_una on) and its
+ * receive queue. Subflows own mappings and payload that waits for a mapping. In-flight payload is
+ * referenced by the TCP records of each subflow that carried it. Sequence numbers called dsn are
+ * data-level (64 bit), seq are subflow-level (32 bit, absolute). */
+#ifndef PL_MPTCP_STATE_H
+#define PL_MPTCP_STATE_H
+
+#include "mptcp/conn.h"
+#include "tcp/state.h"
+
+enum pl_mode {
+    PL_MODE_MPTCP,
+    PL_MODE_PLAIN, /* asked for without MPTCP, or fallen back (RFC 8684 section 3.7) */
+};
+
+/* How far the MP_CAPABLE handshake of the first subflow is (RFC 8684 section 3.1). */
+enum pl_capable_state {
+    PL_CAPABLE_NONE,      /* plain from the start */
+    PL_CAPABLE_ASKED,     /* initiator: SYN goes out with the option */
+    PL_CAPABLE_ANSWERED,  /* responder: SYN/ACK with our key; the peer's key is not known yet */
+    PL_CAPABLE_KEYS,      /* both keys known; no DSS of the peer seen yet */
+    PL_CAPABLE_CONFIRMED, /* a DSS of the peer arrived: joins are allowed (fully established) */
+};
+
+struct pl_mp_keys {
+    uint64_t local_key, remote_key;
+    uint32_t token_local, token_remote;
+    pl_seq64 idsn_local, idsn_remote;
+};
+
+/* A piece of the stream that must go out again, on another subflow than `from`. */
+struct pl_reinject {
+    struct pl_list link;
+    pl_seq64 dsn;
+    uint32_t len;
+    uint32_t from; /* serial of the subflow that held it, 0: any subflow may take it */
+    struct pl_chunk *chunk;
+    uint32_t offset;
+};
+
+struct pl_send {
+    struct pl_chunk *head, *tail; /* head holds the byte at una */
+    struct pl_chunk *cursor;      /* holds the byte at nxt */
+    uint32_t head_offset, cursor_offset;
+    pl_seq64 una, nxt, end;  /* acknowledged, first never sent, end of what was written */
+    pl_seq64 window_edge;    /* highest DATA_ACK + window seen */
+    pl_seq64 opportunistic;  /* head-of-line bytes up to here were reinjected already */
+    struct pl_list reinject; /* struct pl_reinject, by dsn of arrival */
+    uint32_t limit_bytes, limit_bytes_max;
+    plait_time progress;   /* una moved last, or the first byte went out */
+    plait_time fin_resend; /* when to send DATA_FIN again */
+    uint32_t fin_backoff;
+    uint32_t stall_backoff;
+    uint64_t reinjected_bytes, written_bytes;
+    bool tail_own;   /* the tail chunk may grow */
+    bool fin_wanted; /* shutdown was asked for */
+    bool fin_sent;   /* DATA_FIN (or FIN) went out at least once */
+    bool fin_acked;
+    bool blocked; /* the application was told AGAIN */
+    bool blocked_memory;
+};
+
+/* Data that arrived ahead of recv.nxt, sorted by dsn, without overlaps. */
+struct pl_ooo {
+    struct pl_list link;
+    pl_seq64 dsn;
+    struct pl_chunk *chunk;
+};
+
+struct pl_recv {
+    struct pl_chunk *head, *tail; /* ready to read; linked by chunk->next */
+    uint32_t head_offset;
+    uint32_t ready_bytes;
+    uint32_t ooo_bytes;
+    struct pl_list ooo; /* struct pl_ooo */
+    pl_seq64 nxt;       /* next DSN expected: the DATA_ACK */
+    pl_seq64 edge;      /* highest nxt + window advertised */
+    pl_seq64 fin_dsn;
+    uint32_t limit_bytes;
+    plait_time hole_since; /* ooo became non-empty, or nxt moved last while it was not */
+    uint64_t read_bytes;
+    bool fin_known, fin_reached; /* DATA_FIN seen; everything before it arrived */
+    bool starved;                /* the application was told AGAIN, or was never asked */
+};
+
+/* A data sequence mapping of one subflow (RFC 8684 section 3.3.1). */
+struct pl_map {
+    struct pl_list link; /* by seq */
+    pl_seq32 seq;
+    uint32_t len; /* payload bytes, DATA_FIN not counted; PL_MAP_INFINITE after fallback */
+    pl_seq64 dsn;
+    uint64_t sum;      /* running checksum of what arrived */
+    uint32_t arrived;  /* bytes held, when checksums are on */
+    uint16_t checksum; /* as received */
+    uint16_t wire_len; /* data-level length as received (for the checksum's pseudo header) */
+    struct pl_chunk *held, *held_tail;
+};
+
+enum pl_subflow_phase {
+    PL_SF_OPENING, /* handshake runs */
+    PL_SF_PRE,     /* join initiator: third ACK sent, its ACK not seen (no data allowed) */
+    PL_SF_UP,      /* may carry data */
+    PL_SF_CLOSING, /* FIN seen or sent, or being reset: no new data */
+    PL_SF_DEAD,    /* TCP said CLOSED; waits for pl_tcp_finished */
+};
+
+struct pl_subflow {
+    struct pl_tcp tcp;
+    struct pl_hash_node flow_node;
+    struct pl_list link; /* in conn->subflows */
+    struct pl_conn *conn;
+    plait_port_id port;
+    uint32_t serial;
+    enum pl_subflow_phase phase;
+    uint8_t local_id, remote_id; /* address ids in this connection */
+    uint8_t reset_reason;        /* for MP_TCPRST */
+    bool reset_transient;
+    bool initiator, join;
+    bool backup, backup_peer;
+    bool stale;    /* sending: RTO ran out; receiving: silent although data is missing */
+    bool denied;   /* the scheduler refused it data at its last turn */
+    bool declined; /* had the chance to send and did not; see pl_subflow_output */
+    bool remove, removals_due; /* a REMOVE_ADDR came for it; one is to go out on it */
+    bool prio_pending, fail_pending, hmac_failed, flow_added;
+    bool give_up;            /* too many RTOs: to be ended outside of TCP code */
+    bool reinjected;         /* what it holds was handed to the others */
+    bool dss_sent, dss_seen; /* a mapping went out; a DATA_ACK came back on this subflow */
+    uint8_t syn_count;       /* SYNs sent with MP_CAPABLE */
+    uint8_t join_resend;     /* third ACKs of a join sent */
+    plait_time join_resend_at;
+    plait_time probed_at; /* a silent subflow was asked for a sign of life */
+    uint8_t probes;       /* how often since it was heard last */
+    plait_time last_in;
+    uint32_t nonce_local, nonce_remote;
+    pl_seq64 fail_dsn;
+    struct pl_list maps; /* struct pl_map */
+    uint32_t map_count;
+    struct pl_map *map_spare;
+    struct pl_chunk *unmapped, *unmapped_tail; /* payload that has no mapping yet */
+    pl_seq32 unmapped_seq;
+    uint32_t unmapped_bytes;
+    struct pl_ooo *ooo_hint; /* where this subflow's last data went */
+};
+
+/* ---- path manager ---- */
+
+enum { PL_PATHS_MAX = 32, PL_REMOTES_MAX = 16, PL_REMOVALS_MAX = 16 };
+
+/* An address of the peer. Entry 0 is that of the first subflow (id 0). */
+struct pl_remote {
+    struct plait_addr addr;
+    uint16_t port;
+    uint8_t id;
+    bool usable;       /* may be connected to (false: removed, or the C flag forbids it) */
+    bool echo_pending; /* an ADD_ADDR waits for its echo */
+    bool has_port;     /* the ADD_ADDR named a port: the echo repeats it */
+};
+
+/* A pair of addresses that should carry a subflow, and how the attempts went. */
+struct pl_path {
+    plait_port_id port;
+    struct plait_addr local;
+    uint8_t remote_index;
+    bool wanted;      /* still in the endpoint table */
+    bool worked;      /* carried a subflow once */
+    bool given_up;    /* the peer or repeated failure said no */
+    uint8_t local_id; /* the address id to use next; 0 means none yet but for the first subflow */
+    uint8_t failures; /* in a row */
+    uint8_t patience; /* doublings of the time to be declared dead: it was wrong before */
+    plait_time died_at;
+    uint32_t subflow; /* serial of the subflow that lives or tries on it, 0 none */
+    plait_time retry_at;
+};
+
+/* REMOVE_ADDRs to send: repeated, because nothing acknowledges them. */
+struct pl_removal {
+    uint8_t id;
+    uint8_t left;
+    bool aged; /* was sent at least once */
+    plait_time next;
+};
+
+/* ADD_ADDR of the local endpoint with this id: sent until echoed. */
+struct pl_announcement {
+    uint8_t endpoint_id;
+    uint8_t tries;
+    bool echoed, pending;
+    plait_time resend_at;
+};
+
+struct pl_pm {
+    struct pl_remote remotes[PL_REMOTES_MAX];
+    struct pl_path paths[PL_PATHS_MAX];
+    struct pl_removal removals[PL_REMOVALS_MAX];
+    struct pl_announcement announcements[8];
+    uint8_t remote_count, path_count, removal_count, announcement_count;
+    uint8_t id_next;     /* address ids of this connection, never reused soon */
+    uint32_t generation; /* of the endpoint table that `paths` was made from */
+    bool rescan;         /* remotes changed: make `paths` again */
+};
+
+struct pl_conn {
+    struct pl_ctx *ctx;
+    const struct pl_conn_host *host;
+    struct pl_hash_node token_node;
+    struct pl_list settle_link;
+    struct pl_timer timer;
+    uint64_t user;
+    uint64_t port_mask;
+    struct pl_trace_id trace_id;
+    enum pl_conn_state state;
+    enum pl_mode mode;
+    enum pl_capable_state capable;
+    int error;
+    bool initiator, token_added, checksum, no_join_remote, held, orphan, fallen_back;
+    bool infinite_pending; /* the next data segment announces the infinite mapping */
+    bool fastclose;        /* RSTs carry MP_FASTCLOSE */
+    bool connected_said, closed_said, fin_on_ack;
+    uint8_t peer_flags;
+    struct pl_mp_keys keys;
+    struct pl_tcp_tuple tuple; /* of the first subflow */
+    plait_port_id port;
+    struct pl_list subflows;
+    uint32_t subflow_count, serial_next;
+    plait_time no_subflow_since, orphan_since, closed_at;
+    struct pl_send send;
+    struct pl_recv recv;
+    struct pl_pm *pm; /* NULL in plain mode */
+    const struct pl_sched *sched;
+    uint64_t bytes_acked;
+};
+
+#define PL_CONN_TRACE(conn, sf_serial, now, type, a, b, c, d)                                    \
+    pl_trace((conn)->ctx, (now), (struct pl_trace_id){(conn)->trace_id.connection, (sf_serial)}, \
+             PLAIT_TRACE_##type, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d))
+
+static inline struct pl_subflow *pl_subflow_of_link(struct pl_list *link) {
+    return PL_CONTAINER(link, struct pl_subflow, link);
+}
+#define PL_SUBFLOW_FOREACH(sf, conn)                                        \
+    for (struct pl_subflow *sf = pl_subflow_of_link((conn)->subflows.next); \
+         &sf->link != &(conn)->subflows; sf = pl_subflow_of_link(sf->link.next))
+
+#endif

@@ -1,0 +1,269 @@
+/* mptcp/upper.c - the two uppers that TCP sees: an MPTCP subflow, and plain TCP.
+ *
+ * This file only says which module answers what; the rules are in capable.c, join.c, dss.c, map.c,
+ * send.c and recv.c. Falling back swaps the one struct of functions for the other (fallback.c). */
+#include "base/assert.h"
+#include "mptcp/internal.h"
+#include "mptcp/pm/pm.h"
+#include "mptcp/subflow.h"
+
+/* MP_CAPABLE with data 24, DSS with two 64-bit numbers and a checksum 28 (RFC 8684 section 3.3). */
+enum { DATA_OPTIONS_LEN = 28 };
+
+/* ---- MPTCP ---- */
+
+static uint32_t mp_data_options_len(void *up) {
+    (void)up;
+    return DATA_OPTIONS_LEN;
+}
+
+/* RST: MP_FASTCLOSE for the whole connection, or why this subflow ends (sections 3.5, 3.6). */
+static uint32_t write_rst(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_mptcp_options o = {0};
+    uint32_t used = 0;
+    if (conn->fastclose) {
+        o.fastclose.key_receiver = conn->keys.remote_key;
+        PL_COUNT(conn->ctx, MPFastcloseTx);
+        return room < 12 ? 0 : pl_mptcp_write(out, PL_MP_FASTCLOSE, &o);
+    }
+    if (sf->fail_pending && room >= 12) {
+        o.fail.dsn = sf->fail_dsn.v;
+        PL_COUNT(conn->ctx, MPFailTx);
+        used = pl_mptcp_write(out, PL_MP_FAIL, &o);
+    }
+    o.tcprst.reason = sf->reset_reason;
+    o.tcprst.transient = sf->reset_transient;
+    if (room - used >= 4) {
+        PL_COUNT(conn->ctx, MPRstTx);
+        used += pl_mptcp_write(out + used, PL_MP_TCPRST, &o);
+    }
+    return used;
+}
+
+static uint32_t write_prio(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
+    struct pl_mptcp_options o = {0};
+    o.prio.backup = sf->backup;
+    if (!sf->prio_pending || room < 4) {
+        return 0;
+    }
+    sf->prio_pending = false;
+    PL_COUNT(sf->conn->ctx, MPPrioTx);
+    return pl_mptcp_write(out, PL_MP_PRIO, &o);
+}
+
+static uint32_t write_fail(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
+    struct pl_mptcp_options o = {0};
+    o.fail.dsn = sf->fail_dsn.v;
+    if (!sf->fail_pending || room < 12) {
+        return 0;
+    }
+    sf->fail_pending = false;
+    PL_COUNT(sf->conn->ctx, MPFailTx);
+    return pl_mptcp_write(out, PL_MP_FAIL, &o);
+}
+
+/* A segment without payload: signals of the path manager that need much room go alone, everything
+ * else after the DATA_ACK. */
+static uint32_t write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    uint32_t used = 0;
+    if (pl_pm_room_wanted(conn, now) + 12 > room) {
+        used = pl_pm_write(sf, out, room, now);
+        if (used > 0) {
+            return used;
+        }
+    }
+    used = pl_dss_write_ack(sf, out, room, now);
+    used += write_fail(sf, out + used, room - used);
+    used += write_prio(sf, out + used, room - used);
+    used += pl_pm_write(sf, out + used, room - used, now);
+    PL_ASSERT(used <= room);
+    return used;
+}
+
+static uint32_t mp_write_options(void *up, const struct pl_seg_out *seg, uint8_t *out,
+                                 uint32_t room, plait_time now) {
+    struct pl_subflow *sf = up;
+    uint32_t used = 0;
+    if (seg->kind == PL_SEG_RST) {
+        return write_rst(sf, out, room);
+    }
+    if (!sf->join) {
+        used = pl_capable_write(sf, seg, out, room);
+    } else if (sf->phase == PL_SF_OPENING || sf->phase == PL_SF_PRE) {
+        return pl_join_write(sf, seg, out, room, now);
+    }
+    if (used > 0 || seg->kind == PL_SEG_SYN || seg->kind == PL_SEG_SYN_ACK) {
+        return used;
+    }
+    if (sf->conn->capable < PL_CAPABLE_KEYS) {
+        return 0;
+    }
+    return seg->kind == PL_SEG_DATA ? pl_dss_write_data(sf, seg, out, room)
+                                    : write_ack(sf, out, room, now);
+}
+
+static void prio_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
+    PL_COUNT(sf->conn->ctx, MPPrioRx);
+    if (sf->backup_peer != o->prio.backup) {
+        sf->backup_peer = o->prio.backup;
+        pl_conn_say(sf->conn, PLAIT_EVENT_SF_PRIO, sf, 0, sf->remote_id);
+        pl_conn_kick(sf->conn);
+    }
+}
+
+static enum pl_verdict rst_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    if (pl_mptcp_has(o, PL_MP_TCPRST)) {
+        PL_COUNT(sf->conn->ctx, MPRstRx);
+        pl_pm_rst_reason(sf, o->tcprst.reason, o->tcprst.transient);
+    }
+    if (pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
+        return pl_fastclose_in(sf, seg, PL_SEG_RST, now);
+    }
+    return PL_VERDICT_OK;
+}
+
+/* Options that come on any segment of an established subflow. */
+static enum pl_verdict signals_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                                  enum pl_seg_kind kind, plait_time now) {
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    enum pl_verdict verdict = PL_VERDICT_OK;
+    if (pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
+        verdict = pl_fastclose_in(sf, seg, kind, now);
+    } else if (pl_mptcp_has(o, PL_MP_FAIL)) {
+        verdict = pl_fail_in(sf, seg, now);
+    }
+    if (verdict != PL_VERDICT_OK || sf->conn->mode == PL_MODE_PLAIN) {
+        return verdict;
+    }
+    if (pl_mptcp_has(o, PL_MP_ADD_ADDR)) {
+        pl_pm_add_addr_in(sf, o, now);
+    }
+    if (pl_mptcp_has(o, PL_MP_REMOVE_ADDR)) {
+        pl_pm_remove_addr_in(sf, o, now);
+    }
+    if (pl_mptcp_has(o, PL_MP_PRIO)) {
+        prio_in(sf, o);
+    }
+    return PL_VERDICT_OK;
+}
+
+static enum pl_verdict mp_options_in(void *up, const struct pl_segment *seg, enum pl_seg_kind kind,
+                                     plait_time now) {
+    struct pl_subflow *sf = up;
+    pl_stale_segment(sf, seg->payload_len > 0, now);
+    if (kind == PL_SEG_RST) {
+        return rst_in(sf, seg, now);
+    }
+    enum pl_verdict verdict =
+        sf->join ? pl_join_in(sf, seg, kind, now) : pl_capable_in(sf, seg, kind, now);
+    if (verdict != PL_VERDICT_OK || sf->conn->mode == PL_MODE_PLAIN || kind == PL_SEG_SYN ||
+        kind == PL_SEG_SYN_ACK) {
+        return verdict;
+    }
+    if (pl_mptcp_has(&seg->options.mptcp, PL_MP_DSS)) {
+        verdict = pl_dss_in(sf, seg, now);
+    }
+    if (verdict != PL_VERDICT_OK || seg->options.mptcp.present == 0) {
+        return verdict;
+    }
+    return signals_in(sf, seg, kind, now);
+}
+
+static enum pl_tcp_next mp_next(void *up, uint32_t max_bytes, struct pl_tcp_payload *out,
+                                plait_time now) {
+    return pl_send_next(up, max_bytes, out, now);
+}
+
+static void mp_data_in(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {
+    pl_map_data_in(up, seq, chunk, now);
+}
+
+static void mp_acked(void *up, uint32_t bytes, plait_time now) {
+    (void)up, (void)bytes, (void)now; /* the data-level acknowledgement counts */
+}
+
+static uint32_t window(void *up) {
+    struct pl_subflow *sf = up;
+    return pl_recv_window(sf->conn);
+}
+
+static uint32_t window_max(void *up) {
+    struct pl_subflow *sf = up;
+    return sf->conn->recv.limit_bytes;
+}
+
+const struct pl_tcp_upper pl_upper_mptcp = {
+    .next = mp_next,
+    .data_options_len = mp_data_options_len,
+    .write_options = mp_write_options,
+    .options_in = mp_options_in,
+    .data_in = mp_data_in,
+    .acked = mp_acked,
+    .window = window,
+    .shared_window = true,
+    .window_max = window_max,
+    .event = pl_subflow_event,
+};
+
+/* ---- plain TCP ---- */
+
+static uint32_t plain_data_options_len(void *up) {
+    struct pl_subflow *sf = up;
+    return sf->conn->infinite_pending ? DATA_OPTIONS_LEN : 0;
+}
+
+/* The one option of a fallen-back connection: the infinite mapping (section 3.7). */
+static uint32_t plain_write_options(void *up, const struct pl_seg_out *seg, uint8_t *out,
+                                    uint32_t room, plait_time now) {
+    struct pl_subflow *sf = up;
+    struct pl_mptcp_options o = {0};
+    (void)now;
+    if (sf->fail_pending && seg->kind != PL_SEG_SYN && seg->kind != PL_SEG_SYN_ACK) {
+        return write_fail(sf, out, room);
+    }
+    if (!sf->conn->infinite_pending || seg->kind != PL_SEG_DATA || seg->retransmission ||
+        room < 20) {
+        return 0;
+    }
+    sf->conn->infinite_pending = false;
+    o.dss.has_map = true;
+    o.dss.dsn_is_64 = true;
+    o.dss.dsn = seg->origin->tag;
+    o.dss.ssn = seg->origin->seq.v - pl_tcp_iss(&sf->tcp).v;
+    PL_COUNT(sf->conn->ctx, InfiniteMapTx);
+    return pl_mptcp_write(out, PL_MP_DSS, &o);
+}
+
+static enum pl_verdict plain_options_in(void *up, const struct pl_segment *seg,
+                                        enum pl_seg_kind kind, plait_time now) {
+    (void)up, (void)seg, (void)kind, (void)now;
+    return PL_VERDICT_OK;
+}
+
+static void plain_data_in(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {
+    struct pl_subflow *sf = up;
+    (void)seq;
+    pl_recv_deliver(sf, sf->conn->recv.nxt, chunk, now);
+}
+
+static void plain_acked(void *up, uint32_t bytes, plait_time now) {
+    struct pl_subflow *sf = up;
+    struct pl_conn *conn = sf->conn;
+    pl_send_data_ack(conn, pl_seq64_add(conn->send.una, bytes), UINT32_MAX, now);
+}
+
+const struct pl_tcp_upper pl_upper_plain = {
+    .next = mp_next,
+    .data_options_len = plain_data_options_len,
+    .write_options = plain_write_options,
+    .options_in = plain_options_in,
+    .data_in = plain_data_in,
+    .acked = plain_acked,
+    .window = window,
+    .shared_window = false,
+    .window_max = window_max,
+    .event = pl_subflow_event,
+};
