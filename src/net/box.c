@@ -1,0 +1,59 @@
+/* net/box.c - taking packets apart for middleboxes, and changes that keep checksums right. */
+#include "net/box.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "wire/ip.h"
+
+enum { TCP_CHECKSUM = 16, IP4_CHECKSUM = 10, IP4_SOURCE = 12, IP6_SOURCE = 8, TCP_HEADER_MIN = 20 };
+
+bool pl_box_view(uint8_t *packet, uint32_t len, struct pl_box_view *out) {
+    struct pl_ip ip;
+    if (pl_ip_parse(packet, len, &ip) != PL_IP_OK) {
+        return false;
+    }
+    if (ip.protocol != PL_IP_TCP || ip.fragment || ip.payload_len < TCP_HEADER_MIN) {
+        return false;
+    }
+    out->ip = packet;
+    out->tcp = packet + ip.header_len;
+    out->tcp_len = ip.payload_len;
+    out->tcp_header_len = (uint32_t)(out->tcp[12] >> 4) * 4;
+    out->v6 = ip.src.family == PLAIT_IPV6;
+    return out->tcp_header_len >= TCP_HEADER_MIN && out->tcp_header_len <= out->tcp_len;
+}
+
+/* RFC 1624 equation 3: the checksum at `checksum` after a covered word went from `was` to `is`. */
+static void update(uint8_t *checksum, uint16_t was, uint16_t is) {
+    uint32_t sum = (uint16_t)~pl_get16(checksum);
+    sum += (uint16_t)~was;
+    sum += is;
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    pl_put16(checksum, (uint16_t)~sum);
+}
+
+void pl_box_put_tcp(struct pl_box_view *view, uint32_t offset, uint8_t value) {
+    PL_ASSERT(offset < view->tcp_header_len);
+    uint8_t *word = view->tcp + (offset & ~UINT32_C(1));
+    uint16_t was = pl_get16(word);
+    view->tcp[offset] = value;
+    update(view->tcp + TCP_CHECKSUM, was, pl_get16(word));
+}
+
+void pl_box_put_address(struct pl_box_view *view, bool source, const struct plait_addr *addr) {
+    PL_ASSERT((addr->family == PLAIT_IPV6) == view->v6);
+    uint32_t size = view->v6 ? 16 : 4;
+    uint8_t *at = view->ip + (view->v6 ? IP6_SOURCE : IP4_SOURCE) + (source ? 0 : size);
+    for (uint32_t i = 0; i < size; i += 2) {
+        uint16_t was = pl_get16(at + i);
+        memcpy(at + i, addr->bytes + i, 2);
+        uint16_t is = pl_get16(at + i);
+        update(view->tcp + TCP_CHECKSUM, was, is);
+        if (!view->v6) {
+            update(view->ip + IP4_CHECKSUM, was, is);
+        }
+    }
+}
