@@ -1,0 +1,348 @@
+/* cli/cmd_sim.c - plait sim: the stack in a simulated network (docs/simulator.md). */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "cli/cli.h"
+#include "plait/error.h"
+#include "port/pcapng.h"
+#include "port/posix_env.h"
+#include "sim/plan.h"
+#include "sim/sim.h"
+
+enum { WORKERS_MAX = 64, COUNT_DEFAULT = 1000 };
+
+struct sim_command {
+    struct pl_sim_options options;
+    const char *trace_path, *pcap_path; /* NULL: none */
+    struct pl_sim_jobs jobs;
+    bool one;      /* --seed: in this process, with the files asked for */
+    bool range;    /* --seeds */
+    bool hashes;   /* print every seed's hash */
+    bool narrowed; /* --only or --without */
+    uint64_t seeds, failed, packets, simulated_s, payload_bytes, hash;
+};
+
+static int cmd_sim_help(void) {
+    printf(
+        "usage: plait sim run [OPTION]...\n\n"
+        "Runs seeds: each chooses a network, faults and a workload, and is checked.\n\n"
+        "  --seed S         one seed\n"
+        "  --seeds A..B     these seeds\n"
+        "  --count N        N seeds from a random one on (default %d)\n"
+        "  --seconds T      as many seeds as fit in T seconds\n"
+        "  --jobs N         worker processes (default 1)\n"
+        "  --only F,...     no faults but these; `none` for no faults\n"
+        "  --without F,...  all faults but these\n"
+        "  --trace FILE     with --seed: every event as a line of JSON\n"
+        "  --pcap FILE      with --seed: all packets as pcapng\n"
+        "  --hashes         the trace hash of every seed\n"
+        "  --fill N         what fresh memory holds (0..255); must change nothing\n"
+        "  --canary         look for other bytes than are sent; must fail\n\nfaults:",
+        COUNT_DEFAULT);
+    for (unsigned i = 0; i < PL_SIM_FAULT_COUNT; i++) {
+        printf("%s%s", i % 8 == 0 ? "\n  " : " ", pl_sim_fault_name(i));
+    }
+    printf("\n");
+    return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
+}
+
+static bool parse_number(const char *text, size_t len, uint64_t *out) {
+    char copy[32];
+    char *end = NULL;
+    if (len == 0 || len >= sizeof(copy) || text[0] == '-' || text[0] == '+') {
+        return false;
+    }
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    errno = 0;
+    *out = strtoull(copy, &end, 0);
+    return errno == 0 && *end == '\0';
+}
+
+static bool parse_range(const char *text, struct pl_sim_jobs *jobs) {
+    uint64_t last = 0;
+    const char *dots = strstr(text, "..");
+    if (dots == NULL || !parse_number(text, (size_t)(dots - text), &jobs->first) ||
+        !parse_number(dots + 2, strlen(dots + 2), &last) || last < jobs->first) {
+        return false;
+    }
+    jobs->count = last - jobs->first + 1;
+    return jobs->count != 0;
+}
+
+/* A list of faults as bits; false: said what is wrong. */
+static bool parse_faults(const char *text, uint64_t *bits) {
+    *bits = 0;
+    if (strcmp(text, "none") == 0) {
+        return true;
+    }
+    while (*text != '\0') {
+        size_t len = strcspn(text, ",");
+        int fault = pl_sim_fault_find(text, len);
+        if (fault < 0) {
+            cli_say("sim: no fault '%.*s'; `plait sim run --help` lists them", (int)len, text);
+            return false;
+        }
+        *bits |= UINT64_C(1) << fault;
+        text += len;
+        text += *text == ',' ? 1 : 0;
+    }
+    return true;
+}
+
+static bool bad_value(const char *option, const char *value) {
+    cli_say("sim: bad value '%s' of %s", value, option);
+    return false;
+}
+
+static bool take_number_option(struct sim_command *command, const char *option, const char *value) {
+    uint64_t number = 0;
+    if (!parse_number(value, strlen(value), &number)) {
+        return bad_value(option, value);
+    }
+    if (strcmp(option, "--seed") == 0) {
+        command->one = true;
+        command->jobs.first = number;
+        command->jobs.count = 1;
+        return true;
+    }
+    if (strcmp(option, "--count") == 0 && number > 0) {
+        command->jobs.count = number;
+        return true;
+    }
+    if (strcmp(option, "--seconds") == 0 && number > 0 && number <= 10000000) {
+        command->jobs.seconds = (unsigned)number;
+        return true;
+    }
+    if (strcmp(option, "--jobs") == 0 && number > 0 && number <= WORKERS_MAX) {
+        command->jobs.workers = (unsigned)number;
+        return true;
+    }
+    if (strcmp(option, "--fill") == 0 && number <= 255) {
+        command->options.fill = (uint8_t)number;
+        return true;
+    }
+    return bad_value(option, value);
+}
+
+/* An option that has a value. */
+static bool take_option(struct sim_command *command, const char *option, const char *value) {
+    uint64_t bits = 0;
+    if (strcmp(option, "--seeds") == 0) {
+        command->range = true;
+        return parse_range(value, &command->jobs) || bad_value(option, value);
+    }
+    if (strcmp(option, "--trace") == 0) {
+        command->trace_path = value;
+        return true;
+    }
+    if (strcmp(option, "--pcap") == 0) {
+        command->pcap_path = value;
+        return true;
+    }
+    if (strcmp(option, "--only") == 0 || strcmp(option, "--without") == 0) {
+        if (!parse_faults(value, &bits)) {
+            return false;
+        }
+        command->narrowed = true;
+        command->options.allowed &= strcmp(option, "--only") == 0 ? bits : ~bits;
+        return true;
+    }
+    return take_number_option(command, option, value);
+}
+
+static bool known(const char *option) {
+    static const char *const options[] = {"--seed",  "--seeds", "--count", "--seconds", "--jobs",
+                                          "--trace", "--pcap",  "--only",  "--without", "--fill"};
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (strcmp(options[i], option) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False: said what is wrong. */
+static bool parse(struct sim_command *command, int argc, char **argv) {
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--canary") == 0) {
+            command->options.canary = true;
+        } else if (strcmp(argv[i], "--hashes") == 0) {
+            command->hashes = true;
+        } else if (!known(argv[i])) {
+            cli_say("sim: unknown option '%s'; see `plait sim run --help`", argv[i]);
+            return false;
+        } else if (i + 1 == argc) {
+            cli_say("sim: %s needs a value", argv[i]);
+            return false;
+        } else if (!take_option(command, argv[i], argv[i + 1])) {
+            return false;
+        } else {
+            i++;
+        }
+    }
+    bool files = command->trace_path != NULL || command->pcap_path != NULL;
+    if (files && !command->one) {
+        cli_say("sim: --trace and --pcap need --seed");
+        return false;
+    }
+    if (command->one && command->range) {
+        cli_say("sim: --seed and --seeds exclude each other");
+        return false;
+    }
+    return true;
+}
+
+/* The faults that may happen, as an option for the replay line. */
+static void print_narrowing(const struct sim_command *command) {
+    if (!command->narrowed) {
+        return;
+    }
+    const char *separator = " --only ";
+    for (unsigned i = 0; i < PL_SIM_FAULT_COUNT; i++) {
+        if ((command->options.allowed >> i & 1) != 0) {
+            printf("%s%s", separator, pl_sim_fault_name(i));
+            separator = ",";
+        }
+    }
+    if (separator[0] == ' ') {
+        printf(" --only none");
+    }
+}
+
+static void print_failure(const struct sim_command *command, const struct pl_sim_result *result) {
+    printf("FAIL seed 0x%" PRIx64
+           " at %.6f s: %s; faults: %s; replay: plait sim run --seed 0x%" PRIx64,
+           result->seed, (double)result->failed_at / 1e9, result->reason, result->faults,
+           result->seed);
+    print_narrowing(command);
+    printf("%s --trace t.jsonl\n", command->options.canary ? " --canary" : "");
+}
+
+static void take_result(void *arg, const struct pl_sim_result *result) {
+    struct sim_command *command = arg;
+    command->seeds++;
+    command->failed += result->failed ? 1 : 0;
+    command->packets += result->packets;
+    command->payload_bytes += result->payload_bytes;
+    command->simulated_s += result->simulated_ns / PLAIT_NS_PER_S;
+    command->hash += result->hash; /* in whatever order seeds end */
+    if (result->failed) {
+        print_failure(command, result);
+    } else if (command->hashes || command->one) {
+        printf("seed 0x%" PRIx64 " hash %016" PRIx64 " %" PRIu64 " packets, %.3f s, faults: %s\n",
+               result->seed, result->hash, result->packets, (double)result->simulated_ns / 1e9,
+               result->faults);
+    }
+    fflush(stdout);
+}
+
+static void capture(void *arg, unsigned interface, const uint8_t *data, uint32_t len,
+                    plait_time now) {
+    pl_pcapng_input(arg, interface, data, len, NULL, now);
+    pl_pcapng_flush(arg);
+}
+
+static struct pl_pcapng *open_capture(const char *path) {
+    struct pl_pcapng *pcap = NULL;
+    int error = pl_pcapng_open(&pcap, path, 0);
+    if (error != 0) {
+        cli_say("sim: cannot write %s: %s", path, strerror(-error));
+        return NULL;
+    }
+    for (unsigned i = 0; i < 2 * PL_PLAN_PORTS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "%c%u", 'a' + (int)(i / PL_PLAN_PORTS_MAX),
+                 i % PL_PLAN_PORTS_MAX + 1);
+        (void)pl_pcapng_add(pcap, name);
+    }
+    return pcap;
+}
+
+static int run_all(struct sim_command *command) {
+    plait_time started = pl_posix_now();
+    command->jobs.done = take_result;
+    command->jobs.arg = command;
+    int error = pl_sim_jobs(&command->jobs, &command->options);
+    if (error != 0) {
+        cli_say("sim: cannot start workers: %s", plait_error_text(error));
+        return EXIT_TROUBLE;
+    }
+    printf("sim: %" PRIu64 " seeds, %" PRIu64 " failed, hash %016" PRIx64 "; %.1f s, %" PRIu64
+           " s simulated, %" PRIu64 " packets, %" PRIu64 " bytes\n",
+           command->seeds, command->failed, command->hash, (double)(pl_posix_now() - started) / 1e9,
+           command->simulated_s, command->packets, command->payload_bytes);
+    fflush(stdout);
+    return command->failed > 0 ? 1 : 0;
+}
+
+/* With the files that --seed may ask for. They are written by a worker that may die at any moment,
+ * so nothing stays in a buffer. */
+static int run_with_files(struct sim_command *command) {
+    struct pl_posix_env posix;
+    struct pl_pcapng *pcap = NULL;
+    int status = EXIT_TROUBLE;
+    if (pl_posix_env_init(&posix) != 0) {
+        cli_say("sim: libcrypto has no SHA-256");
+        return status;
+    }
+    command->options.hashes = &posix.env;
+    if (command->trace_path != NULL) {
+        command->options.trace = fopen(command->trace_path, "w");
+        if (command->options.trace == NULL) {
+            cli_say("sim: cannot write %s: %s", command->trace_path, strerror(errno));
+            goto out;
+        }
+        setvbuf(command->options.trace, NULL, _IOLBF, BUFSIZ);
+    }
+    if (command->pcap_path != NULL) {
+        pcap = open_capture(command->pcap_path);
+        if (pcap == NULL) {
+            goto out;
+        }
+        command->options.capture = capture;
+        command->options.capture_arg = pcap;
+    }
+    status = run_all(command);
+out:
+    (void)pl_pcapng_close(pcap);
+    if (command->options.trace != NULL) {
+        fclose(command->options.trace);
+    }
+    pl_posix_env_fini(&posix);
+    return status;
+}
+
+int cmd_sim(int argc, char **argv) {
+    struct sim_command command = {
+        .options = {.allowed = PL_SIM_FAULTS_ALL, .fill = PL_SIM_FILL_DEFAULT},
+        .jobs = {.workers = 1},
+    };
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return cmd_sim_help();
+        }
+    }
+    if (argc < 2 || strcmp(argv[1], "run") != 0) {
+        cli_say("sim: say `plait sim run`; `plait sim --help` tells more");
+        return EXIT_USAGE;
+    }
+    if (!parse(&command, argc, argv)) {
+        return EXIT_USAGE;
+    }
+    if (!command.one && !command.range) {
+        if (command.jobs.count == 0 && command.jobs.seconds == 0) {
+            command.jobs.count = COUNT_DEFAULT;
+        }
+        if (getrandom(&command.jobs.first, 6, 0) != 6) {
+            cli_say("sim: no random seed");
+            return EXIT_TROUBLE;
+        }
+    }
+    return run_with_files(&command);
+}

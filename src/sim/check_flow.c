@@ -1,0 +1,133 @@
+/* sim/check_flow.c - the packet checker: one TCP flow (RFC 9293). */
+#include "sim/check.h"
+
+static bool is_syn(const struct pl_segment *seg) {
+    return (seg->flags & PL_TCP_SYN) != 0;
+}
+
+static bool has_ack(const struct pl_segment *seg) {
+    return (seg->flags & PL_TCP_ACK) != 0;
+}
+
+static void take_syn(struct pl_check_way *way, const struct pl_segment *seg) {
+    way->isn_known = true;
+    way->isn = seg->seq.v;
+    way->wscale_given = seg->options.has_wscale;
+    way->wscale = seg->options.wscale < 14 ? seg->options.wscale : 14;
+}
+
+/* The window of a segment that travels in the way `own`, whose receiver sends in `other`. */
+static uint64_t window_of(const struct pl_check_way *own, const struct pl_check_way *other,
+                          const struct pl_segment *seg) {
+    bool scaled = !is_syn(seg) && own->wscale_given && other->wscale_given;
+    return (uint64_t)seg->window_raw << (scaled ? own->wscale : 0);
+}
+
+static void check_payload(struct pl_check *check, struct pl_check_flow *flow,
+                          const struct pl_segment *seg) {
+    uint64_t offset = pl_check_offset(&flow->out, seg->seq);
+    char host = (char)('a' + (int)check->host);
+    if (offset == UINT64_MAX || offset > flow->out.high) {
+        pl_sim_fail(check->verdict, "host %c left a hole in a subflow's sequence space", host);
+        return;
+    }
+    uint64_t end = offset + seg->payload_len;
+    if (flow->out.fin && end > flow->out.high) {
+        pl_sim_fail(check->verdict, "host %c sent data behind its FIN", host);
+    }
+    if (!pl_check_bytes_put(&flow->bytes, offset, seg->payload, seg->payload_len)) {
+        pl_sim_fail(check->verdict, "host %c sent another byte at the same sequence number", host);
+    }
+    if (flow->conn == NULL && end > flow->out.edge + 1 && !check->lenient) {
+        pl_sim_fail(check->verdict, "host %c sent %llu bytes beyond the TCP window", host,
+                    (unsigned long long)(end - flow->out.edge));
+    }
+    flow->out.high = end > flow->out.high ? end : flow->out.high;
+}
+
+/* A cumulative ACK that the host sends: of what has arrived, and never less than before. */
+static void check_ack(struct pl_check *check, struct pl_check_flow *flow,
+                      const struct pl_segment *seg) {
+    char host = (char)('a' + (int)check->host);
+    if (!flow->in.isn_known) {
+        pl_sim_fail(check->verdict, "host %c acknowledges where nothing arrived", host);
+        return;
+    }
+    if (seg->ack.v == flow->in.isn + 1 && flow->in.acked == 0) {
+        return;
+    }
+    uint64_t acked = pl_check_offset(&flow->in, seg->ack);
+    if (acked == UINT64_MAX || acked > flow->in.high + (flow->in.fin ? 1 : 0)) {
+        pl_sim_fail(check->verdict, "host %c acknowledges what did not arrive", host);
+        return;
+    }
+    if (acked < flow->in.acked) {
+        pl_sim_fail(check->verdict, "host %c takes an acknowledgement back", host);
+        return;
+    }
+    flow->in.acked = acked;
+}
+
+void pl_check_flow_sent(struct pl_check *check, struct pl_check_flow *flow,
+                        const struct pl_segment *seg) {
+    if (is_syn(seg)) {
+        take_syn(&flow->out, seg);
+        if (has_ack(seg)) {
+            flow->in.isn_known = true;
+            flow->in.isn = seg->ack.v - 1;
+        }
+        return;
+    }
+    if (!flow->out.isn_known) {
+        pl_sim_fail(check->verdict, "host %c sent a segment before its SYN",
+                    'a' + (int)check->host);
+        return;
+    }
+    if (seg->payload_len > 0) {
+        check_payload(check, flow, seg);
+    }
+    if ((seg->flags & PL_TCP_FIN) != 0) {
+        flow->out.fin = true;
+    }
+    if (has_ack(seg)) {
+        check_ack(check, flow, seg);
+    }
+}
+
+static void take_payload(struct pl_check_flow *flow, const struct pl_segment *seg) {
+    uint64_t offset = pl_check_offset(&flow->in, seg->seq);
+    if (offset == UINT64_MAX) {
+        return;
+    }
+    uint64_t end = offset + seg->payload_len;
+    /* A segment of an earlier connection of the same tuple is far off. */
+    if (end > flow->in.high && end - flow->in.high < (UINT64_C(1) << 28)) {
+        flow->in.high = end;
+    }
+    if ((seg->flags & PL_TCP_FIN) != 0) {
+        flow->in.fin = true;
+    }
+}
+
+void pl_check_flow_arrived(struct pl_check *check, struct pl_check_flow *flow,
+                           const struct pl_segment *seg) {
+    (void)check;
+    if (is_syn(seg)) {
+        if (!flow->in.isn_known || flow->in.isn == seg->seq.v) {
+            take_syn(&flow->in, seg);
+        }
+        flow->in.wscale_given = seg->options.has_wscale;
+        flow->in.wscale = seg->options.wscale < 14 ? seg->options.wscale : 14;
+    } else if (flow->in.isn_known) {
+        take_payload(flow, seg);
+    }
+    if (has_ack(seg) && flow->out.isn_known) {
+        uint64_t acked = pl_check_offset(&flow->out, seg->ack);
+        uint64_t edge = acked + window_of(&flow->in, &flow->out, seg);
+        if (acked != UINT64_MAX && acked <= flow->out.high + 1 && edge > flow->out.edge) {
+            flow->out.edge = edge;
+        }
+    } else if (is_syn(seg) && flow->out.edge < seg->window_raw) {
+        flow->out.edge = seg->window_raw;
+    }
+}
