@@ -1,15 +1,16 @@
 /* tcp/tcp.h - one TCP connection (RFC 9293), the calls. The struct itself is in tcp/state.h.
  *
- * Life: pl_tcp_init -> (pl_tcp_connect | pl_tcp_accept [-> pl_tcp_confirm]) -> input/output/timer ... -> event
- * PL_TCP_CLOSED -> pl_tcp_fini. CLOSED is said exactly once, for every end (orderly after TIME-WAIT or LAST-ACK, reset,
- * time-out, pl_tcp_abort); what was in flight can still be walked inside that event
- * (pl_tcp_inflight_walk). Between CLOSED and fini the subflow may still want to output one RST:
- * the owner calls pl_tcp_fini when pl_tcp_finished() says so. In TIME-WAIT everything but the state, the tuple and what
- * an ACK needs may be released.
+ * Life: pl_tcp_init -> (pl_tcp_connect | pl_tcp_accept [-> pl_tcp_confirm]) -> input/output/timer
+ * ... -> event PL_TCP_CLOSED -> pl_tcp_fini. CLOSED is said exactly once, for every end (orderly
+ * after TIME-WAIT or LAST-ACK, reset, time-out, pl_tcp_abort); what was in flight can still be
+ * walked inside that event (pl_tcp_inflight_walk). Between CLOSED and fini the subflow may still
+ * want to output one RST: the owner calls pl_tcp_fini when pl_tcp_finished() says so. In TIME-WAIT
+ * everything but the state, the tuple and what an ACK needs may be released.
  *
- * Output is pulled. A subflow that has something to send puts its out_link into the list given at init; whoever serves
- * the port takes it from there with pl_tcp_output() until that returns false (then the subflow has removed itself from the list).
- * Time only comes in as `now`; the only timer is tcp->timer in ctx->timers. */
+ * Output is pulled. A subflow that has something to send puts its out_link into the list given at
+ * init; whoever serves the port takes it from there with pl_tcp_output() until that returns false
+ * (then the subflow has removed itself from the list). Time only comes in as `now`; the only timer
+ * is tcp->timer in ctx->timers. */
 #ifndef PL_TCP_TCP_H
 #define PL_TCP_TCP_H
 
@@ -42,15 +43,16 @@ struct pl_tcp_setup {
     struct pl_tcp_tuple tuple;
     const struct pl_tcp_upper *ops;
     void *up;
-    struct pl_list *out_list;  /* where out_link goes when there is something to send */
+    struct pl_list *out_list; /* where out_link goes when there is something to send */
     struct pl_trace_id trace_id;
-    uint32_t mtu;              /* of the port, IP header included */
-    bool tso;                  /* segments of up to 64 KB may be output */
-    pl_seq32 iss;              /* RFC 6528; chosen by the owner */
-    uint32_t ts_offset;        /* added to the timestamp clock (RFC 7323 section 5.4 of privacy) */
-    uint8_t cc;                /* enum plait_cc */
-    uint64_t syn_timeout_ns;   /* 0: the stack's; joins use a shorter one */
-    uint64_t keepalive_ns;     /* probe after being idle for so long (RFC 9293 section 3.8.4); 0: never */
+    uint32_t mtu;            /* of the port, IP header included */
+    bool tso;                /* segments of up to 64 KB may be output */
+    pl_seq32 iss;            /* RFC 6528; chosen by the owner */
+    uint32_t ts_offset;      /* added to the timestamp clock (RFC 7323 section 5.4 of privacy) */
+    uint8_t cc;              /* enum plait_cc */
+    uint64_t syn_timeout_ns; /* 0: the stack's; joins use a shorter one */
+    uint64_t
+        keepalive_ns; /* probe after being idle for so long (RFC 9293 section 3.8.4); 0: never */
 };
 
 /* A segment to send; the stack adds the IP header, ports are in the tuple. */
@@ -71,8 +73,8 @@ PLAIT_MUST_CHECK int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx,
 void pl_tcp_fini(struct pl_tcp *tcp);
 
 void pl_tcp_connect(struct pl_tcp *tcp, plait_time now);
-/* Takes a SYN (ACK not set) for a new passive connection: options_in is asked with PL_SEG_SYN first. With `hold` the
- * SYN/ACK waits for pl_tcp_confirm. */
+/* Takes a SYN (ACK not set) for a new passive connection: options_in is asked with PL_SEG_SYN
+ * first. With `hold` the SYN/ACK waits for pl_tcp_confirm. */
 void pl_tcp_accept(struct pl_tcp *tcp, const struct pl_segment *syn, bool hold, plait_time now);
 void pl_tcp_confirm(struct pl_tcp *tcp, plait_time now);
 
@@ -93,7 +95,8 @@ void pl_tcp_abort(struct pl_tcp *tcp, int error, plait_time now);
 /* CLOSED was said and nothing is left to output. */
 bool pl_tcp_finished(const struct pl_tcp *tcp);
 
-/* The path's MTU became smaller (ICMP, already validated against the sequence number by the stack) or the port's changed. */
+/* The path's MTU became smaller (ICMP, already validated against the sequence number by the stack)
+ * or the port's changed. */
 void pl_tcp_set_mtu(struct pl_tcp *tcp, uint32_t mtu, plait_time now);
 /* A validated ICMP error: soft ones are remembered and become the reason of a later time-out;
  * hard ones end a connection that is not yet synchronised (RFC 5461). */
@@ -101,9 +104,9 @@ void pl_tcp_icmp_error(struct pl_tcp *tcp, bool hard, int error, plait_time now)
 /* Whether `seq` lies in what is in flight: the check of RFC 5927 section 4. */
 bool pl_tcp_seq_in_flight(const struct pl_tcp *tcp, pl_seq32 seq);
 
-/* Whether a SYN for the tuple of a connection in TIME-WAIT opens a new one (RFC 9293 section 3.10.7.4,
- * RFC 6191): its timestamp, or without timestamps its sequence number, is beyond the old ones. The owner then
- * calls pl_tcp_fini and accepts the SYN. */
+/* Whether a SYN for the tuple of a connection in TIME-WAIT opens a new one (RFC 9293
+ * section 3.10.7.4, RFC 6191): its timestamp, or without timestamps its sequence number, is beyond
+ * the old ones. The owner then calls pl_tcp_fini and accepts the SYN. */
 bool pl_tcp_time_wait_reusable(const struct pl_tcp *tcp, const struct pl_segment *syn);
 
 /* ---- what schedulers and tools see ---- */
@@ -115,8 +118,9 @@ struct pl_tcp_info {
     uint64_t min_rtt_ns;
     uint32_t cwnd_bytes, ssthresh_bytes, inflight_bytes, mss, snd_wnd_bytes;
     uint32_t rto_backoff; /* RTOs in a row */
-    uint64_t bytes_sent, bytes_acked, bytes_received, retrans_bytes, segments_sent, segments_received;
-    uint64_t pacing_rate; /* bytes per second, 0 = not paced */
+    uint64_t bytes_sent, bytes_acked, bytes_received, retrans_bytes, segments_sent,
+        segments_received;
+    uint64_t pacing_rate;             /* bytes per second, 0 = not paced */
     plait_time last_in, last_data_in; /* when something, and when payload, arrived last; 0 never */
 };
 void pl_tcp_info(const struct pl_tcp *tcp, struct pl_tcp_info *out);
@@ -136,8 +140,8 @@ void pl_tcp_probe(struct pl_tcp *tcp);
  * an upper function. */
 void pl_tcp_set_ops(struct pl_tcp *tcp, const struct pl_tcp_upper *ops);
 
-/* Calls visit for every record of payload in flight, in sequence order. `tag` is that of the record's first
- * byte; chunk and offset say where its bytes are. Used for reinjection. */
+/* Calls visit for every record of payload in flight, in sequence order. `tag` is that of the
+ * record's first byte; chunk and offset say where its bytes are. Used for reinjection. */
 typedef void pl_tcp_visit(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
                           uint32_t len, const struct pl_tcp_origin *origin);
 void pl_tcp_inflight_walk(const struct pl_tcp *tcp, pl_tcp_visit *visit, void *arg);

@@ -1,0 +1,163 @@
+/* tcp/ack.c - an acceptable ACK, from the window it brings to the timers it moves.
+ *
+ * The order matters: first what was delivered (cumulatively, then selectively), because loss
+ * detection compares with it; then what must therefore be lost; then the congestion window, which
+ * depends on both; then timers; and last the upper, which may do anything. */
+#include "base/assert.h"
+#include "tcp/engine.h"
+
+static void cumulative(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
+    pl_seq32 ack = f->seg->ack;
+    if (!pl_seq32_lt(tcp->snd.una, ack)) {
+        return;
+    }
+    f->cum_bytes = (uint32_t)pl_seq32_diff(ack, tcp->snd.una);
+    struct pl_tcp_record *rec = pl_tcp_record_first(tcp);
+    while (rec != NULL && pl_seq32_lt(rec->seq, ack)) {
+        uint32_t n = (uint32_t)pl_seq32_diff(ack, rec->seq);
+        n = n < rec->len ? n : rec->len;
+        if (!rec->sacked) {
+            pl_tcp_rack_delivered(tcp, rec, pl_seq32_add(rec->seq, n), f);
+            f->delivered += n;
+        }
+        f->payload_bytes += rec->chunk != NULL ? n : 0;
+        if (n < rec->len) {
+            pl_tcp_record_trim(tcp, rec, n);
+            break;
+        }
+        pl_tcp_record_free(tcp, rec);
+        rec = pl_tcp_record_first(tcp);
+    }
+    tcp->snd.una = ack;
+    tcp->snd.dupacks = 0;
+    tcp->stats.bytes_acked += f->payload_bytes;
+}
+
+static void take_rtt(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    if (f->rtt_first_ns > 0) {
+        pl_tcp_rtt_sample(tcp, f->rtt_first_ns, f->now);
+        if (f->rtt_last_ns < tcp->rtt.min_ns) {
+            tcp->rtt.min_ns = f->rtt_last_ns;
+            tcp->rtt.min_at = f->now;
+        }
+        return;
+    }
+    uint64_t echo_ns = f->cum_bytes > 0 ? pl_tcp_rtt_of_echo(tcp, f->seg, f->now) : 0;
+    if (echo_ns > 0) {
+        pl_tcp_rtt_sample(tcp, echo_ns, f->now);
+    }
+}
+
+/* Rounds for window validation (RFC 7661's question: was the window used?) and HyStart++. */
+static void count_rounds(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
+    struct pl_tcp_snd *s = &tcp->snd;
+    if (f->cum_bytes == 0 || pl_seq32_lt(s->una, s->round_end)) {
+        return;
+    }
+    f->round_start = true;
+    s->round_end = s->nxt;
+    s->limited_last = s->limited;
+    s->limited = false;
+    s->flight_max = pl_tcp_flight(tcp) + f->delivered;
+}
+
+/* ---- peers without SACK: RFC 6582 as far as RACK's machinery needs help ---- */
+
+static uint32_t lose_head(struct pl_tcp *tcp, plait_time now) {
+    struct pl_tcp_record *rec = pl_tcp_record_first(tcp);
+    if (rec == NULL || rec->lost) {
+        return 0;
+    }
+    if (rec->cut > 0 && rec->len > rec->cut && pl_tcp_record_split(tcp, rec, rec->cut) == NULL) {
+        return 0;
+    }
+    pl_tcp_rack_lose(tcp, rec, PL_TCP_LOST_DUPACK, now);
+    return rec->len;
+}
+
+static void without_sack(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f, bool same_window) {
+    PL_ASSERT(tcp->snd.sacked_bytes == 0);
+    bool partial = tcp->rec.phase == PL_TCP_PHASE_RECOVERY && f->cum_bytes > 0 &&
+                   pl_seq32_lt(tcp->snd.una, tcp->rec.recover);
+    if (partial) {
+        f->lost += lose_head(tcp, f->now);
+        return;
+    }
+    bool duplicate = f->cum_bytes == 0 && same_window && f->seg->payload_len == 0 &&
+                     (f->seg->flags & (PL_TCP_SYN | PL_TCP_FIN)) == 0 &&
+                     !pl_list_empty(&tcp->snd.records);
+    if (!duplicate) {
+        return;
+    }
+    if (tcp->snd.dupacks < UINT8_MAX) {
+        tcp->snd.dupacks++;
+    }
+    f->delivered += tcp->rec.phase == PL_TCP_PHASE_RECOVERY ? tcp->cc.mss : 0;
+    if (tcp->snd.dupacks == 3 && tcp->rec.phase == PL_TCP_PHASE_OPEN) {
+        f->lost += lose_head(tcp, f->now);
+    }
+}
+
+/* ---- what follows ---- */
+
+static void move_timers(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    if (f->cum_bytes == 0) {
+        return;
+    }
+    if (pl_list_empty(&tcp->snd.records)) {
+        tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
+        tcp->deadline[PL_TCP_SLOT_PROBE] = PLAIT_TIME_NEVER;
+        tcp->rack.waiting = false;
+        return;
+    }
+    pl_tcp_rexmit_restart(tcp, f->now);
+    pl_tcp_tlp_arm(tcp, f->now);
+}
+
+/* Calls the upper. */
+static void tell(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    bool progress = f->cum_bytes > 0 && tcp->rec.rto_count > 0;
+    bool fin_acked =
+        f->cum_bytes > 0 && tcp->snd.fin_sent && pl_seq32_eq(tcp->snd.una, tcp->snd.nxt);
+    if (progress) {
+        tcp->rec.rto_count = 0;
+        tcp->ops->event(tcp->up, PL_TCP_PROGRESS, 0, f->now);
+    }
+    if (f->payload_bytes > 0 && tcp->life.state != PL_TCP_ST_CLOSED) {
+        tcp->ops->acked(tcp->up, f->payload_bytes, f->now);
+    }
+    if (fin_acked && tcp->life.state != PL_TCP_ST_CLOSED) {
+        pl_tcp_fin_acked(tcp, f->now);
+    }
+}
+
+/* The acknowledgement of a segment that passed all checks. Calls the upper. */
+void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    struct pl_tcp_ack_facts f = {.seg = seg, .now = now};
+    PL_ASSERT(pl_seq32_le(seg->ack, tcp->snd.nxt));
+    uint32_t wnd_before = tcp->snd.wnd;
+    pl_tcp_window_update(tcp, seg);
+    cumulative(tcp, &f);
+    if (tcp->snd.sack_ok) {
+        pl_tcp_sack_in(tcp, &f);
+    }
+    take_rtt(tcp, &f);
+    count_rounds(tcp, &f);
+    bool repaired = pl_tcp_tlp_acked(tcp, &f);
+    pl_tcp_rack_adapt(tcp, f.has_dsack, false);
+    if (tcp->snd.sack_ok) {
+        f.lost += pl_tcp_rack_detect(tcp, now);
+    } else {
+        without_sack(tcp, &f, wnd_before == tcp->snd.wnd);
+    }
+    pl_tcp_recovery_ack(tcp, &f);
+    if (repaired) {
+        pl_tcp_recovery_repaired(tcp, now);
+    }
+    move_timers(tcp, &f);
+    bool lost = !pl_list_empty(&tcp->rack.lost);
+    if (lost || tcp->snd.more || tcp->snd.fin_wanted) {
+        pl_tcp_link(tcp);
+    }
+    tell(tcp, &f);
+}

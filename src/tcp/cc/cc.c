@@ -1,0 +1,170 @@
+/* tcp/cc/cc.c - what all algorithms share: windows, slow start, HyStart++, undo.
+ *
+ * Until the first congestion event the connection is in its initial slow start, and HyStart++
+ * (RFC 9406) watches the round-trip time: when the least RTT of a round rises clearly above that of
+ * the round before, growth slows to a quarter ("conservative slow start") and ends after five such
+ * rounds unless the RTT falls again. Packets are paced, so L is infinite (section 4.3). The state
+ * of HyStart++ and that of the algorithm are never needed at the same time and share memory. */
+#include "tcp/cc/cc.h"
+
+#include "base/assert.h"
+#include "plait/stack.h"
+
+enum { RTT_SAMPLES = 8, RTT_DIVISOR = 8, CSS_DIVISOR = 4, CSS_ROUNDS = 5 };
+#define RTT_THRESH_NS_MIN (4 * PLAIT_NS_PER_MS)
+#define RTT_THRESH_NS_MAX (16 * PLAIT_NS_PER_MS)
+
+static void hystart_reset(struct pl_cc_hystart *h) {
+    *h = (struct pl_cc_hystart){
+        .round_min_ns = UINT64_MAX, .last_min_ns = UINT64_MAX, .baseline_ns = UINT64_MAX};
+}
+
+uint32_t pl_cc_initial_window(uint32_t mss) {
+    PL_ASSERT(mss > 0);
+    uint32_t two = 2 * mss;
+    uint32_t bound = two > 14600 ? two : 14600;
+    return 10 * mss < bound ? 10 * mss : bound;
+}
+
+void pl_cc_init(struct pl_cc *cc, uint8_t algorithm, uint32_t mss) {
+    PL_ASSERT(mss > 0);
+    *cc = (struct pl_cc){.ops = algorithm == PLAIT_CC_RENO ? &pl_cc_reno_ops : &pl_cc_cubic_ops,
+                         .cwnd = pl_cc_initial_window(mss),
+                         .ssthresh = PL_CC_SSTHRESH_INFINITE,
+                         .mss = mss,
+                         .hystart_on = true};
+    hystart_reset(&cc->u.hystart);
+}
+
+void pl_cc_set_mss(struct pl_cc *cc, uint32_t mss) {
+    PL_ASSERT(mss > 0);
+    cc->mss = mss;
+    if (cc->cwnd < mss) {
+        cc->cwnd = mss;
+    }
+}
+
+/* The initial slow start is over: its memory becomes the algorithm's. */
+static void hystart_end(struct pl_cc *cc) {
+    if (!cc->hystart_on) {
+        return;
+    }
+    cc->hystart_on = false;
+    cc->u.cubic = (struct pl_cc_cubic){0};
+    cc->ops->restart(cc, false);
+}
+
+static void grow(struct pl_cc *cc, uint32_t bytes) {
+    uint32_t room = PL_CC_CWND_MAX - cc->cwnd;
+    cc->cwnd += bytes < room ? bytes : room;
+}
+
+static void hystart_round(struct pl_cc *cc) {
+    struct pl_cc_hystart *h = &cc->u.hystart;
+    if (h->baseline_ns != UINT64_MAX && ++h->css_rounds >= CSS_ROUNDS) {
+        cc->ssthresh = cc->cwnd;
+        hystart_end(cc);
+        return;
+    }
+    h->last_min_ns = h->round_min_ns;
+    h->round_min_ns = UINT64_MAX;
+    h->samples = 0;
+}
+
+static void hystart_sample(struct pl_cc_hystart *h, uint64_t rtt_ns) {
+    if (rtt_ns < h->round_min_ns) {
+        h->round_min_ns = rtt_ns;
+    }
+    if (h->samples < RTT_SAMPLES) {
+        h->samples++;
+    }
+    if (h->samples < RTT_SAMPLES || h->last_min_ns == UINT64_MAX) {
+        return;
+    }
+    if (h->baseline_ns != UINT64_MAX) {
+        if (h->round_min_ns < h->baseline_ns) { /* the exit was spurious */
+            h->baseline_ns = UINT64_MAX;
+            h->css_rounds = 0;
+        }
+        return;
+    }
+    uint64_t thresh = h->last_min_ns / RTT_DIVISOR;
+    thresh = thresh > RTT_THRESH_NS_MAX ? RTT_THRESH_NS_MAX : thresh;
+    thresh = thresh < RTT_THRESH_NS_MIN ? RTT_THRESH_NS_MIN : thresh;
+    if (h->round_min_ns >= h->last_min_ns + thresh) {
+        h->baseline_ns = h->round_min_ns;
+    }
+}
+
+static void slow_start(struct pl_cc *cc, const struct pl_cc_ack *ack) {
+    if (!cc->hystart_on) {
+        uint32_t gap = cc->ssthresh - cc->cwnd;
+        grow(cc, ack->bytes < gap ? ack->bytes : gap);
+        return;
+    }
+    if (ack->round_start) {
+        hystart_round(cc);
+        if (!cc->hystart_on) {
+            return;
+        }
+    }
+    if (ack->rtt_ns > 0) {
+        hystart_sample(&cc->u.hystart, ack->rtt_ns);
+    }
+    bool css = cc->u.hystart.baseline_ns != UINT64_MAX;
+    grow(cc, css ? ack->bytes / CSS_DIVISOR : ack->bytes);
+}
+
+void pl_cc_ack(struct pl_cc *cc, const struct pl_cc_ack *ack) {
+    PL_ASSERT(cc->cwnd > 0);
+    if (pl_cc_slow_start(cc)) {
+        slow_start(cc, ack);
+        return;
+    }
+    hystart_end(cc);
+    cc->ops->avoid(cc, ack);
+    if (cc->cwnd > PL_CC_CWND_MAX) {
+        cc->cwnd = PL_CC_CWND_MAX;
+    }
+    PL_ASSERT(cc->cwnd > 0);
+}
+
+void pl_cc_loss(struct pl_cc *cc, uint32_t flight_bytes) {
+    hystart_end(cc);
+    uint32_t target = cc->ops->decrease(cc, flight_bytes);
+    cc->ssthresh = target > 2 * cc->mss ? target : 2 * cc->mss;
+    PL_ASSERT(cc->ssthresh > 0);
+}
+
+void pl_cc_restart(struct pl_cc *cc) {
+    hystart_end(cc);
+    cc->ops->restart(cc, true);
+}
+
+void pl_cc_idle(struct pl_cc *cc, uint64_t rtos) {
+    uint32_t least = pl_cc_initial_window(cc->mss);
+    if (cc->cwnd <= least || rtos == 0) {
+        return;
+    }
+    uint32_t keep = cc->cwnd / 4 * 3;
+    if (!cc->hystart_on && cc->ssthresh < keep) {
+        cc->ssthresh = keep;
+    }
+    uint32_t shift = rtos < 31 ? (uint32_t)rtos : 31;
+    uint32_t decayed = cc->cwnd >> shift;
+    cc->cwnd = decayed > least ? decayed : least;
+    if (!cc->hystart_on) {
+        cc->ops->restart(cc, false);
+    }
+}
+
+void pl_cc_undo(struct pl_cc *cc, uint32_t cwnd, uint32_t ssthresh) {
+    PL_ASSERT(cwnd > 0);
+    if (cc->cwnd < cwnd) {
+        cc->cwnd = cwnd;
+    }
+    if (cc->ssthresh < ssthresh) {
+        cc->ssthresh = ssthresh;
+    }
+    cc->ops->restart(cc, false);
+}

@@ -1,0 +1,115 @@
+/* tcp/cc/cubic.c - CUBIC (RFC 9438) in integers.
+ *
+ * Behind ssthresh the window follows W(t) = C (t - K)^3 + W_max, where t is the time since the
+ * epoch began, and never less than what Reno would have (W_est). Windows are bytes, times are
+ * milliseconds, C is 0.4 segments per second cubed. With d = |t - K| in ms the cubic term is
+ * 0.4e-9 d^3 mss bytes; d is limited so that nothing overflows 64 bits. W_est has 8 fractional
+ * bits and window growth keeps its remainder in `credit`, so that slow growth is not rounded away.
+ */
+#include "base/assert.h"
+#include "tcp/cc/cc.h"
+
+#define DISTANCE_MS_MAX (UINT64_C(1) << 18)
+
+uint64_t pl_cc_cbrt(uint64_t x) {
+    uint64_t root = 0;
+    for (int bit = 21; bit >= 0; bit--) {
+        uint64_t try = root | UINT64_C(1) << bit;
+        if (try <= 2642245 && try * try * try <= x) {
+            root = try;
+        }
+    }
+    PL_ASSERT(root * root * root <= x);
+    return root;
+}
+
+/* 0.4 d^3 segments, in bytes; d in ms. */
+static uint64_t cube_bytes(uint64_t d, uint32_t mss) {
+    d = d < DISTANCE_MS_MAX ? d : DISTANCE_MS_MAX;
+    uint64_t cube = d * d * d;
+    return cube / 10000 * mss / 250000;
+}
+
+static uint64_t curve(const struct pl_cc *cc, uint64_t t_ms) {
+    const struct pl_cc_cubic *q = &cc->u.cubic;
+    if (t_ms >= q->k_ms) {
+        return q->origin + cube_bytes(t_ms - q->k_ms, cc->mss);
+    }
+    uint64_t below = cube_bytes(q->k_ms - t_ms, cc->mss);
+    return below < q->origin ? q->origin - below : 0;
+}
+
+static void epoch_begin(struct pl_cc *cc, plait_time now) {
+    struct pl_cc_cubic *q = &cc->u.cubic;
+    q->epoch = now > 0 ? now : 1;
+    q->west_x256 = (uint64_t)cc->cwnd << 8;
+    q->credit = 0;
+    q->origin = q->wmax;
+    q->k_ms = 0;
+    if (q->wmax <= cc->cwnd) {
+        q->origin = cc->cwnd;
+        return;
+    }
+    /* K = cbrt((W_max - cwnd) / C), here (ms)^3 = segments * 2.5e9. */
+    q->k_ms = (uint32_t)pl_cc_cbrt((uint64_t)(q->wmax - cc->cwnd) * UINT64_C(2500000000) / cc->mss);
+}
+
+/* RFC 9438 section 4.3: alpha is 9/17 (beta 0.7) until the window of before the loss is reached. */
+static uint32_t reno_friendly(struct pl_cc *cc, uint32_t bytes) {
+    struct pl_cc_cubic *q = &cc->u.cubic;
+    uint64_t gain = ((uint64_t)bytes * cc->mss << 8) / cc->cwnd;
+    bool below = q->west_x256 >> 8 < q->cwnd_prior;
+    q->west_x256 += below ? gain * 9 / 17 : gain;
+    uint64_t west = q->west_x256 >> 8;
+    return west < PL_CC_CWND_MAX ? (uint32_t)west : PL_CC_CWND_MAX;
+}
+
+static void avoid(struct pl_cc *cc, const struct pl_cc_ack *ack) {
+    struct pl_cc_cubic *q = &cc->u.cubic;
+    PL_ASSERT(!cc->hystart_on);
+    PL_ASSERT(cc->mss > 0 && cc->cwnd > 0);
+    if (q->epoch == 0) {
+        epoch_begin(cc, ack->now);
+    }
+    uint32_t west = reno_friendly(cc, ack->bytes);
+    uint64_t t_ms = (ack->now - q->epoch) / PLAIT_NS_PER_MS;
+    if (curve(cc, t_ms) < west) {
+        if (west > cc->cwnd) {
+            cc->cwnd = west;
+        }
+        return;
+    }
+    uint64_t target = curve(cc, t_ms + ack->srtt_ns / PLAIT_NS_PER_MS);
+    uint64_t most = (uint64_t)cc->cwnd + cc->cwnd / 2;
+    target = target < most ? target : most;
+    if (target <= cc->cwnd) {
+        return;
+    }
+    q->credit += (target - cc->cwnd) * ack->bytes;
+    uint64_t step = q->credit / cc->cwnd;
+    q->credit -= step * cc->cwnd;
+    uint64_t cwnd = cc->cwnd + step;
+    cc->cwnd = (uint32_t)(cwnd < target ? cwnd : target);
+}
+
+static uint32_t decrease(struct pl_cc *cc, uint32_t flight_bytes) {
+    struct pl_cc_cubic *q = &cc->u.cubic;
+    PL_ASSERT(!cc->hystart_on);
+    (void)flight_bytes; /* window validation keeps cwnd near the flight size (section 4.6) */
+    /* Fast convergence (section 4.7): 0.85 of the window if it did not reach the last W_max. */
+    q->wmax = cc->cwnd < q->wmax ? (uint32_t)((uint64_t)cc->cwnd * 17 / 20) : cc->cwnd;
+    q->cwnd_prior = cc->cwnd;
+    q->epoch = 0;
+    return (uint32_t)((uint64_t)cc->cwnd * 7 / 10);
+}
+
+static void restart(struct pl_cc *cc, bool timeout) {
+    PL_ASSERT(!cc->hystart_on);
+    cc->u.cubic.epoch = 0;
+    if (timeout) { /* section 4.8: the next epoch starts flat where it starts */
+        cc->u.cubic.wmax = 0;
+    }
+}
+
+const struct pl_cc_ops pl_cc_cubic_ops = {
+    .name = "cubic", .avoid = avoid, .decrease = decrease, .restart = restart};

@@ -1,0 +1,336 @@
+/* tcp/output.c - deciding what leaves next.
+ *
+ * The order: an RST that is owed; an ACK whose SACK blocks would not fit beside payload; a tail
+ * loss probe; what is lost, lowest sequence first; new payload from the upper; the FIN; a bare ACK
+ * or probe. Payload needs room in the congestion window and the pacer's consent; new payload also
+ * needs the peer's window. When nothing may leave, whatever would change that (an ACK, a timer,
+ * a kick) puts the connection into the output list again. */
+#include "base/assert.h"
+#include "tcp/engine.h"
+
+enum { PAYLOAD_MAX = 65535 - 40 - 60 }; /* of an IPv6 packet with a full TCP header */
+#define RETRY_NS (10 * PLAIT_NS_PER_MS)
+
+/* ---- what may leave ---- */
+
+static bool sends_payload(const struct pl_tcp *tcp) {
+    return tcp->life.state == PL_TCP_ST_ESTABLISHED || tcp->life.state == PL_TCP_ST_CLOSE_WAIT;
+}
+
+/* Bytes the congestion window and the pacer's burst allow: whole packets of `mss`, 0 = none. */
+static uint32_t allowance(const struct pl_tcp *tcp, uint32_t mss) {
+    uint32_t flight = pl_tcp_flight(tcp);
+    PL_ASSERT(mss > 0);
+    if (flight >= tcp->cc.cwnd) {
+        return 0;
+    }
+    uint32_t room = tcp->cc.cwnd - flight;
+    uint32_t most = mss;
+    if (tcp->snd.tso && mss < PAYLOAD_MAX) {
+        most = tcp->pace.burst > 0 ? tcp->pace.burst : pl_tcp_pace_quantum(tcp);
+        most = most < PAYLOAD_MAX ? most : PAYLOAD_MAX;
+    }
+    room = room < most ? room : most;
+    return room > mss ? room / mss * mss : mss;
+}
+
+static bool retry_later(struct pl_tcp *tcp, plait_time now) {
+    tcp->deadline[PL_TCP_SLOT_PACE] = now + RETRY_NS;
+    return false;
+}
+
+/* ---- sending a record ---- */
+
+static void account(struct pl_tcp *tcp, struct pl_tcp_record *rec, bool again, plait_time now) {
+    uint32_t payload = rec->chunk != NULL ? rec->len : 0;
+    bool idle = pl_tcp_flight(tcp) == 0;
+    pl_tcp_record_mark_sent(tcp, rec, now);
+    if (again) {
+        PL_COUNT_N(tcp->ctx, RetransSegs, rec->cut > 0 ? (rec->len + rec->cut - 1) / rec->cut : 1);
+        PL_COUNT_N(tcp->ctx, RetransBytes, payload);
+        tcp->stats.retrans_bytes += payload;
+    }
+    tcp->snd.last_sent = now;
+    uint32_t flight = pl_tcp_flight(tcp);
+    tcp->snd.flight_max = flight > tcp->snd.flight_max ? flight : tcp->snd.flight_max;
+    bool head_again = again && pl_seq32_eq(rec->seq, tcp->snd.una);
+    bool armed = tcp->deadline[PL_TCP_SLOT_REXMIT] != PLAIT_TIME_NEVER;
+    if (!armed || head_again || (idle && !again)) {
+        pl_tcp_rexmit_restart(tcp, now);
+    }
+    pl_tcp_pace_sent(tcp, payload, now);
+    pl_tcp_recovery_sent(tcp, rec->len, again, now);
+}
+
+static bool transmit(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_tcp_record *rec,
+                     plait_time now) {
+    bool again = !rec->unsent;
+    if (!pl_tcp_segment_record(tcp, tx, rec, now)) {
+        return tcp->life.state == PL_TCP_ST_CLOSED ? false : retry_later(tcp, now);
+    }
+    account(tcp, rec, again, now);
+    return true;
+}
+
+/* The next lost (or split off, never sent) piece. */
+static bool send_lost(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    struct pl_tcp_record *rec = pl_tcp_record_first_lost(tcp);
+    if (rec == NULL) {
+        return false;
+    }
+    if (rec->chunk == NULL) {
+        return transmit(tcp, tx, rec, now);
+    }
+    uint32_t mss = tcp->cc.mss;
+    rec->cut = (uint16_t)(rec->cut < mss ? rec->cut : mss);
+    uint32_t allowed = allowance(tcp, rec->cut);
+    if (allowed == 0) {
+        tcp->snd.limited = true;
+        return false;
+    }
+    if (pl_tcp_pace_wait(tcp, now)) {
+        return false;
+    }
+    if (rec->len > allowed && pl_tcp_record_split(tcp, rec, allowed) == NULL) {
+        return retry_later(tcp, now);
+    }
+    return transmit(tcp, tx, rec, now);
+}
+
+/* ---- new payload ---- */
+
+/* A closed window stops us and nothing in flight will bring news: probe. */
+static void persist(struct pl_tcp *tcp, plait_time now) {
+    if (!pl_list_empty(&tcp->snd.records)) {
+        return;
+    }
+    tcp->snd.blocked = true;
+    if (tcp->deadline[PL_TCP_SLOT_REXMIT] == PLAIT_TIME_NEVER) {
+        pl_tcp_rexmit_restart(tcp, now);
+    }
+}
+
+static void unblock(struct pl_tcp *tcp) {
+    if (!tcp->snd.blocked) {
+        return;
+    }
+    PL_ASSERT(pl_list_empty(&tcp->snd.records));
+    tcp->snd.blocked = false;
+    tcp->rtt.backoff = 0;
+    tcp->life.retries = 0;
+    tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
+}
+
+/* RFC 5681 section 4.1. */
+static void restart_after_idle(struct pl_tcp *tcp, plait_time now) {
+    if (!pl_list_empty(&tcp->snd.records) || tcp->stats.bytes_sent == 0) {
+        return;
+    }
+    uint64_t rto_ns = pl_tcp_rto_base_ns(tcp);
+    PL_ASSERT(rto_ns > 0);
+    pl_cc_idle(&tcp->cc, (now - tcp->snd.last_sent) / rto_ns);
+}
+
+/* What the peer's window leaves of `allowed`; 0 = wait (RFC 9293 section 3.8.6.2.1). */
+static uint32_t fit_window(struct pl_tcp *tcp, uint32_t allowed, plait_time now) {
+    uint32_t usable = pl_tcp_window_usable(tcp);
+    uint32_t mss = tcp->cc.mss;
+    if (usable == 0) {
+        persist(tcp, now);
+        return 0;
+    }
+    if (usable < mss && usable < tcp->snd.wnd_max / 2 && !pl_list_empty(&tcp->snd.records)) {
+        return 0;
+    }
+    uint32_t len = allowed < usable ? allowed : usable;
+    return len > mss ? len / mss * mss : len;
+}
+
+static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_tcp_payload *p) {
+    rec->seq = tcp->snd.nxt;
+    rec->len = p->len;
+    rec->chunk = p->chunk;
+    rec->offset = p->offset;
+    rec->cut = (uint16_t)tcp->cc.mss;
+    rec->push = p->push;
+    rec->origin = (struct pl_tcp_origin){
+        .tag = p->tag, .seq = rec->seq, .len = p->len, .sum = p->sum, .flags = p->flags};
+    pl_chunk_ref(rec->chunk);
+    pl_tcp_record_append(tcp, rec);
+}
+
+/* Asks the upper. Returns the record to send, or NULL. */
+static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, plait_time now) {
+    struct pl_tcp_payload payload = {0};
+    struct pl_tcp_record *rec = pl_tcp_record_new(tcp);
+    if (rec == NULL) {
+        (void)retry_later(tcp, now);
+        return NULL;
+    }
+    restart_after_idle(tcp, now);
+    enum pl_tcp_next next = tcp->ops->next(tcp->up, len, &payload, now);
+    bool closed = tcp->life.state == PL_TCP_ST_CLOSED;
+    if (next == PL_TCP_NEXT_DATA && !closed) {
+        PL_ASSERT(payload.len >= 1 && payload.len <= len);
+        unblock(tcp);
+        fill(tcp, rec, &payload);
+        return rec;
+    }
+    pl_ctx_free(tcp->ctx, rec, sizeof(*rec));
+    if (next == PL_TCP_NEXT_WINDOW && !closed) {
+        persist(tcp, now);
+        return NULL;
+    }
+    unblock(tcp);
+    tcp->snd.more = false;
+    return NULL;
+}
+
+/* `probe`: a tail loss probe, which neither cwnd nor the pacer stops. */
+static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait_time now) {
+    if (!sends_payload(tcp) || !tcp->snd.more) {
+        return false;
+    }
+    uint32_t allowed = probe ? tcp->cc.mss : allowance(tcp, tcp->cc.mss);
+    if (allowed == 0) {
+        tcp->snd.limited = true;
+        return false;
+    }
+    uint32_t len = fit_window(tcp, allowed, now);
+    if (len == 0 || (!probe && pl_tcp_pace_wait(tcp, now))) {
+        return false;
+    }
+    struct pl_tcp_record *rec = fetch(tcp, len, now);
+    if (rec == NULL || !transmit(tcp, tx, rec, now)) {
+        return false;
+    }
+    if (!probe) {
+        pl_tcp_tlp_arm(tcp, now);
+    }
+    return true;
+}
+
+static bool send_tlp(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    if (!tcp->rack.tlp_due) {
+        return false;
+    }
+    tcp->rack.tlp_due = false;
+    struct pl_tcp_record *rec = pl_tcp_record_last(tcp);
+    if (rec == NULL || rec->lost) {
+        return false;
+    }
+    if (send_new(tcp, tx, true, now)) {
+        pl_tcp_tlp_sent(tcp, false, now);
+        return true;
+    }
+    if (tcp->life.state == PL_TCP_ST_CLOSED || rec->sacked) {
+        return false;
+    }
+    if (rec->cut > 0 && rec->len > rec->cut) {
+        uint32_t at = (rec->len - 1) / rec->cut * rec->cut;
+        rec = pl_tcp_record_split(tcp, rec, at);
+        if (rec == NULL) {
+            return false;
+        }
+    }
+    if (!transmit(tcp, tx, rec, now)) {
+        return false;
+    }
+    pl_tcp_tlp_sent(tcp, true, now);
+    return true;
+}
+
+static bool send_fin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    bool due = tcp->snd.fin_wanted && !tcp->snd.fin_sent && !tcp->snd.more && sends_payload(tcp) &&
+               pl_list_empty(&tcp->rack.lost);
+    if (!due) {
+        return false;
+    }
+    if (pl_tcp_window_usable(tcp) == 0) {
+        persist(tcp, now);
+        return false;
+    }
+    struct pl_tcp_record *rec = pl_tcp_record_new(tcp);
+    if (rec == NULL) {
+        return retry_later(tcp, now);
+    }
+    unblock(tcp);
+    rec->seq = tcp->snd.nxt;
+    rec->len = 1;
+    pl_tcp_record_append(tcp, rec);
+    pl_tcp_fin_sent(tcp, now);
+    if (!transmit(tcp, tx, rec, now)) {
+        return false;
+    }
+    pl_tcp_tlp_arm(tcp, now);
+    return true;
+}
+
+/* ---- segments without payload ---- */
+
+static bool send_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    pl_seq32 seq = pl_tcp_sent_end(tcp);
+    if (tcp->snd.probe_due) {
+        tcp->snd.probe_due = false;
+        seq = pl_seq32_add(tcp->snd.una, UINT32_MAX); /* una - 1 */
+        pl_tcp_segment_ack(tcp, tx, seq, now);
+        return true;
+    }
+    if (!tcp->rcv.ack_due && !pl_tcp_window_update_due(tcp)) {
+        return false;
+    }
+    pl_tcp_segment_ack(tcp, tx, seq, now);
+    return true;
+}
+
+static bool sack_first(const struct pl_tcp *tcp) {
+    return tcp->rcv.ack_due && (tcp->rcv.island_count > 0 || tcp->rcv.dsack_due);
+}
+
+static bool output_synchronized(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    uint32_t mss = pl_tcp_mss(tcp);
+    if (mss != tcp->cc.mss) {
+        pl_cc_set_mss(&tcp->cc, mss);
+    }
+    if (sack_first(tcp)) {
+        return send_ack(tcp, tx, now);
+    }
+    if (send_tlp(tcp, tx, now)) {
+        return true;
+    }
+    bool lost = !pl_list_empty(&tcp->rack.lost);
+    if (lost ? send_lost(tcp, tx, now) : send_new(tcp, tx, false, now)) {
+        return true;
+    }
+    if (send_fin(tcp, tx, now)) {
+        return true;
+    }
+    return tcp->life.state != PL_TCP_ST_CLOSED && send_ack(tcp, tx, now);
+}
+
+bool pl_tcp_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    bool sent = false;
+    if (!tcp->life.rst_due && tcp->life.state != PL_TCP_ST_CLOSED) {
+        sent = pl_tcp_synchronized(tcp) ? output_synchronized(tcp, tx, now)
+                                        : pl_tcp_handshake_output(tcp, tx, now);
+    }
+    if (!sent && tcp->life.rst_due) {
+        pl_tcp_segment_rst(tcp, tx, now);
+        sent = true;
+    }
+    if (!sent) {
+        pl_list_remove(&tcp->out_link);
+    }
+    pl_tcp_timers_apply(tcp);
+    return sent;
+}
+
+bool pl_tcp_can_send(const struct pl_tcp *tcp, plait_time now) {
+    if (!sends_payload(tcp) || tcp->snd.fin_sent || tcp->rec.rto_count > 0) {
+        return false;
+    }
+    uint32_t usable = pl_tcp_window_usable(tcp);
+    bool window = usable >= tcp->cc.mss || (usable > 0 && usable >= tcp->snd.wnd_max / 2);
+    return window && pl_list_empty(&tcp->rack.lost) && pl_tcp_flight(tcp) < tcp->cc.cwnd &&
+           pl_tcp_pace_open(tcp, now);
+}

@@ -1,0 +1,69 @@
+/* tcp/pacing.c - spreading a window over a round trip.
+ *
+ * The rate is twice cwnd per smoothed RTT in slow start and 1.2 times after. Sending happens in
+ * bursts: when the time for the next has come, about 1 ms worth of the rate may leave at once (two
+ * segments at least, 64 KB at most), and every byte sent moves the time of the next burst on. A
+ * caller that wakes up late has up to one burst of time to its credit, so coarse timers do not
+ * cost throughput. */
+#include "base/assert.h"
+#include "tcp/engine.h"
+
+enum { BURST_BYTES_MAX = 65536 };
+#define BURST_NS PLAIT_NS_PER_MS
+
+/* Bytes per second, 0 = not paced (no RTT yet). */
+uint64_t pl_tcp_pace_rate(const struct pl_tcp *tcp) {
+    if (tcp->rtt.srtt_ns == 0) {
+        return 0;
+    }
+    uint32_t flight = pl_tcp_flight(tcp);
+    uint64_t window = tcp->cc.cwnd > flight ? tcp->cc.cwnd : flight;
+    uint64_t gain_x10 = pl_cc_slow_start(&tcp->cc) ? 20 : 12;
+    PL_ASSERT(window <= UINT32_MAX);
+    return window * gain_x10 * (PLAIT_NS_PER_S / 10) / tcp->rtt.srtt_ns + 1;
+}
+
+/* The largest burst, in bytes. */
+uint32_t pl_tcp_pace_quantum(const struct pl_tcp *tcp) {
+    uint64_t rate = pl_tcp_pace_rate(tcp);
+    if (rate == 0) {
+        return BURST_BYTES_MAX;
+    }
+    uint64_t burst = rate / (PLAIT_NS_PER_S / BURST_NS);
+    uint64_t least = 2 * (uint64_t)tcp->cc.mss;
+    burst = burst > least ? burst : least;
+    return burst < BURST_BYTES_MAX ? (uint32_t)burst : BURST_BYTES_MAX;
+}
+
+bool pl_tcp_pace_open(const struct pl_tcp *tcp, plait_time now) {
+    return tcp->pace.burst > 0 || now >= tcp->pace.next;
+}
+
+/* Sets the timer for the next burst; true when nothing may leave before. */
+bool pl_tcp_pace_wait(struct pl_tcp *tcp, plait_time now) {
+    if (pl_tcp_pace_open(tcp, now)) {
+        return false;
+    }
+    tcp->deadline[PL_TCP_SLOT_PACE] = tcp->pace.next;
+    return true;
+}
+
+/* Payload was sent. */
+void pl_tcp_pace_sent(struct pl_tcp *tcp, uint32_t bytes, plait_time now) {
+    uint64_t rate = pl_tcp_pace_rate(tcp);
+    struct pl_tcp_pace *p = &tcp->pace;
+    if (rate == 0) {
+        p->next = now;
+        return;
+    }
+    uint32_t quantum = pl_tcp_pace_quantum(tcp);
+    if (p->burst == 0) {
+        uint64_t credit = quantum * PLAIT_NS_PER_S / rate;
+        plait_time floor = now > credit ? now - credit : 0;
+        p->next = p->next > floor ? p->next : floor;
+        p->burst = quantum;
+    }
+    p->burst = p->burst > bytes ? p->burst - bytes : 0;
+    p->next += bytes * PLAIT_NS_PER_S / rate;
+    PL_ASSERT(p->burst <= BURST_BYTES_MAX);
+}

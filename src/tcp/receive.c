@@ -1,0 +1,287 @@
+/* tcp/receive.c - payload in: trimming, the out-of-order queue, when to acknowledge.
+ *
+ * What arrives ahead of rcv.nxt waits in islands: runs of payload without holes, in order, none
+ * touching the next. A byte that is there already is not replaced (the first copy wins), so a
+ * segment may end up as several pieces around what we have. Payload stays in the buffer it arrived
+ * in; chunks slice it. The islands are also the SACK blocks: the one touched last is reported first
+ * (RFC 2018 section 4), behind a D-SACK block for what was received twice (RFC 2883). */
+#include "base/assert.h"
+#include "tcp/engine.h"
+
+enum { ISLANDS_MAX = 1024, QUICK_ACKS = 16 };
+#define DELACK_NS (40 * PLAIT_NS_PER_MS)
+
+static struct pl_tcp_island *island_of(struct pl_list *node) {
+    return PL_CONTAINER(node, struct pl_tcp_island, link);
+}
+
+static pl_seq32 island_end(const struct pl_tcp_island *island) {
+    return pl_seq32_add(island->seq, island->len);
+}
+
+void pl_tcp_receive_init(struct pl_tcp *tcp) {
+    pl_list_init(&tcp->rcv.islands);
+    tcp->rcv.mss = 536;
+    tcp->rcv.quick = QUICK_ACKS;
+}
+
+static void island_free(struct pl_tcp *tcp, struct pl_tcp_island *island) {
+    PL_ASSERT(tcp->rcv.island_count > 0);
+    pl_list_remove(&island->link);
+    tcp->rcv.island_count--;
+    if (island->head != NULL) {
+        pl_chunk_unref(island->head);
+    }
+    pl_ctx_free(tcp->ctx, island, sizeof(*island));
+}
+
+void pl_tcp_receive_clear(struct pl_tcp *tcp) {
+    PL_LIST_FOREACH_SAFE(it, &tcp->rcv.islands) {
+        island_free(tcp, island_of(it));
+    }
+    PL_ASSERT(tcp->rcv.island_count == 0);
+    tcp->rcv.dsack_due = false;
+}
+
+/* Remembers a range that arrived twice; the newest is reported. */
+void pl_tcp_receive_duplicate(struct pl_tcp *tcp, pl_seq32 start, pl_seq32 end) {
+    PL_ASSERT(pl_seq32_lt(start, end));
+    PL_COUNT_N(tcp->ctx, DuplicateBytesIn, (uint32_t)pl_seq32_diff(end, start));
+    tcp->rcv.ack_due = true;
+    if (tcp->rcv.dsack_due && pl_seq32_eq(tcp->rcv.dsack.end, start)) {
+        tcp->rcv.dsack.end = end; /* one segment that meets several islands */
+        return;
+    }
+    tcp->rcv.dsack = (struct pl_sack_block){start, end};
+    tcp->rcv.dsack_due = true;
+}
+
+/* ---- the out-of-order queue ---- */
+
+static void join_next(struct pl_tcp *tcp, struct pl_tcp_island *island) {
+    if (island->link.next == &tcp->rcv.islands) {
+        return;
+    }
+    struct pl_tcp_island *next = island_of(island->link.next);
+    if (!pl_seq32_eq(island_end(island), next->seq)) {
+        return;
+    }
+    pl_chunk_link(island->tail, next->head); /* next's own reference goes with island_free */
+    island->tail = next->tail;
+    island->len += next->len;
+    island_free(tcp, next);
+}
+
+/* Puts a piece that overlaps nothing before `at`. Takes the chunk. */
+static bool island_insert(struct pl_tcp *tcp, struct pl_list *at, pl_seq32 seq,
+                          struct pl_chunk *chunk) {
+    struct pl_tcp_island *prev = at->prev == &tcp->rcv.islands ? NULL : island_of(at->prev);
+    PL_ASSERT(chunk->next == NULL);
+    if (prev != NULL && pl_seq32_eq(island_end(prev), seq)) {
+        pl_chunk_link(prev->tail, chunk);
+        pl_chunk_unref(chunk); /* prev's chain holds it now */
+        prev->tail = chunk;
+        prev->len += chunk->len;
+        prev->recency = ++tcp->rcv.recency;
+        join_next(tcp, prev);
+        return true;
+    }
+    struct pl_tcp_island *island =
+        tcp->rcv.island_count < ISLANDS_MAX ? pl_ctx_alloc(tcp->ctx, sizeof(*island)) : NULL;
+    if (island == NULL) {
+        pl_chunk_unref(chunk);
+        return false;
+    }
+    island->head = chunk;
+    island->tail = chunk;
+    island->seq = seq;
+    island->len = chunk->len;
+    island->recency = ++tcp->rcv.recency;
+    pl_list_insert_before(at, &island->link);
+    tcp->rcv.island_count++;
+    join_next(tcp, island);
+    return true;
+}
+
+/* First island that ends behind `seq`; searched from the end, where most arrivals belong. */
+static struct pl_list *island_find(struct pl_tcp *tcp, pl_seq32 seq) {
+    struct pl_list *at = &tcp->rcv.islands;
+    while (at->prev != &tcp->rcv.islands && pl_seq32_lt(seq, island_end(island_of(at->prev)))) {
+        at = at->prev;
+    }
+    return at;
+}
+
+/* Queues [seq, end) of a packet, whatever part of it is new. */
+static bool queue_pieces(struct pl_tcp *tcp, pl_seq32 seq, pl_seq32 end, const uint8_t *data,
+                         struct plait_buf *buf) {
+    pl_seq32 base = seq;
+    while (pl_seq32_lt(seq, end)) {
+        struct pl_list *at = island_find(tcp, seq);
+        pl_seq32 piece_end = end;
+        if (at != &tcp->rcv.islands) {
+            struct pl_tcp_island *next = island_of(at);
+            if (pl_seq32_le(next->seq, seq)) {
+                pl_seq32 covered = pl_seq32_min(end, island_end(next));
+                pl_tcp_receive_duplicate(tcp, seq, covered);
+                next->recency = ++tcp->rcv.recency;
+                seq = covered;
+                continue;
+            }
+            piece_end = pl_seq32_min(end, next->seq);
+        }
+        uint32_t len = (uint32_t)pl_seq32_diff(piece_end, seq);
+        const uint8_t *from = data + pl_seq32_diff(seq, base);
+        struct pl_chunk *chunk = pl_chunk_of(&tcp->ctx->memory, buf, from, len);
+        if (chunk == NULL || !island_insert(tcp, at, seq, chunk)) {
+            return false;
+        }
+        seq = piece_end;
+    }
+    return true;
+}
+
+/* ---- delivery ---- */
+
+static void deliver(struct pl_tcp *tcp, struct pl_chunk *chunk, plait_time now) {
+    pl_seq32 seq = tcp->rcv.nxt;
+    PL_ASSERT(chunk->next == NULL);
+    tcp->rcv.nxt = pl_seq32_add(seq, chunk->len);
+    tcp->stats.bytes_received += chunk->len;
+    tcp->stats.last_data_in = now;
+    tcp->ops->data_in(tcp->up, seq, chunk, now);
+}
+
+/* Hands up what has become contiguous. The chain is taken apart: the upper gets single chunks. */
+static void drain(struct pl_tcp *tcp, plait_time now) {
+    if (pl_list_empty(&tcp->rcv.islands)) {
+        return;
+    }
+    struct pl_tcp_island *first = island_of(tcp->rcv.islands.next);
+    if (!pl_seq32_eq(first->seq, tcp->rcv.nxt)) {
+        return;
+    }
+    struct pl_chunk *chunk = first->head;
+    first->head = NULL;
+    island_free(tcp, first);
+    while (chunk != NULL) {
+        struct pl_chunk *next = chunk->next; /* its reference becomes ours */
+        chunk->next = NULL;
+        if (tcp->life.state == PL_TCP_ST_CLOSED) {
+            pl_chunk_unref(chunk);
+        } else {
+            deliver(tcp, chunk, now);
+        }
+        chunk = next;
+    }
+}
+
+/* ---- acknowledging ---- */
+
+static void estimate_mss(struct pl_tcp *tcp, const struct pl_segment *seg) {
+    uint32_t size = seg->gso_size > 0 ? seg->gso_size : seg->payload_len;
+    uint16_t len = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX);
+    if (len > tcp->rcv.mss || (len == tcp->rcv.last_len && len >= 128)) {
+        tcp->rcv.mss = len;
+    }
+    tcp->rcv.last_len = len;
+}
+
+/* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2. */
+static void acknowledge(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    uint32_t pending = (uint32_t)pl_seq32_diff(tcp->rcv.nxt, tcp->rcv.acked);
+    bool coalesced = seg->gso_size > 0 && seg->payload_len > seg->gso_size;
+    if (tcp->rcv.quick > 0) {
+        tcp->rcv.quick--;
+        tcp->rcv.ack_due = true;
+    }
+    if (coalesced || pending >= 2 * (uint32_t)tcp->rcv.mss) {
+        tcp->rcv.ack_due = true;
+    }
+    if (!tcp->rcv.ack_due && tcp->deadline[PL_TCP_SLOT_DELACK] == PLAIT_TIME_NEVER) {
+        tcp->deadline[PL_TCP_SLOT_DELACK] = now + DELACK_NS;
+    }
+}
+
+/* Payload of an acceptable segment. */
+void pl_tcp_receive(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_buf *buf,
+                    plait_time now) {
+    pl_seq32 start = pl_seq32_max(seg->seq, tcp->rcv.nxt);
+    pl_seq32 end = pl_seq32_add(seg->seq, seg->payload_len);
+    estimate_mss(tcp, seg);
+    if (pl_seq32_lt(seg->seq, tcp->rcv.nxt)) {
+        pl_tcp_receive_duplicate(tcp, seg->seq, pl_seq32_min(end, tcp->rcv.nxt));
+    }
+    end = pl_seq32_min(end, pl_seq32_add(tcp->rcv.nxt, pl_tcp_window_accept(tcp)));
+    end = tcp->rcv.fin_seen ? pl_seq32_min(end, tcp->rcv.fin_seq) : end;
+    if (!pl_seq32_lt(start, end)) {
+        tcp->rcv.ack_due = true;
+        return;
+    }
+    const uint8_t *data = seg->payload + pl_seq32_diff(start, seg->seq);
+    bool in_order = pl_seq32_eq(start, tcp->rcv.nxt);
+    if (in_order && pl_list_empty(&tcp->rcv.islands)) {
+        uint32_t len = (uint32_t)pl_seq32_diff(end, start);
+        struct pl_chunk *chunk = pl_chunk_of(&tcp->ctx->memory, buf, data, len);
+        if (chunk == NULL) {
+            PL_COUNT(tcp->ctx, DropMemory);
+            return;
+        }
+        deliver(tcp, chunk, now);
+        acknowledge(tcp, seg, now);
+        return;
+    }
+    tcp->rcv.ack_due = true; /* out of order, or it fills a hole */
+    if (!in_order) {
+        PL_COUNT(tcp->ctx, OutOfOrderSegs);
+    }
+    if (!queue_pieces(tcp, start, end, data, buf)) {
+        PL_COUNT(tcp->ctx, DropMemory);
+    }
+    drain(tcp, now);
+}
+
+/* ---- SACK ---- */
+
+/* The islands for at most `most` blocks, most recent first; a D-SACK block leads. */
+unsigned pl_tcp_receive_blocks(struct pl_tcp *tcp, struct pl_sack_block *out, unsigned most) {
+    unsigned n = 0;
+    PL_ASSERT(most <= PL_TCP_SACK_MAX);
+    if (tcp->rcv.dsack_due && most > 0) {
+        out[n++] = tcp->rcv.dsack;
+        tcp->rcv.dsack_due = false;
+    }
+    uint32_t below = UINT32_MAX;
+    while (n < most) {
+        struct pl_tcp_island *best = NULL;
+        PL_LIST_FOREACH(it, &tcp->rcv.islands) {
+            struct pl_tcp_island *island = island_of(it);
+            if (island->recency < below && (best == NULL || island->recency > best->recency)) {
+                best = island;
+            }
+        }
+        if (best == NULL) {
+            break;
+        }
+        out[n++] = (struct pl_sack_block){best->seq, island_end(best)};
+        below = best->recency;
+    }
+    return n;
+}
+
+void pl_tcp_receive_check(const struct pl_tcp *tcp) {
+    pl_seq32 last = tcp->rcv.nxt;
+    uint32_t count = 0;
+    PL_LIST_FOREACH(it, &tcp->rcv.islands) {
+        const struct pl_tcp_island *island = PL_CONTAINER(it, struct pl_tcp_island, link);
+        uint32_t len = 0;
+        PL_ASSERT(pl_seq32_lt(last, island->seq));
+        for (const struct pl_chunk *c = island->head; c != NULL; c = c->next) {
+            len += c->len;
+        }
+        PL_ASSERT(len == island->len);
+        last = pl_seq32_add(island->seq, island->len);
+        count++;
+    }
+    PL_ASSERT(count == tcp->rcv.island_count);
+}

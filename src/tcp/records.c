@@ -1,0 +1,261 @@
+/* tcp/records.c - what was given to the network and is not acknowledged yet.
+ *
+ * One record is one piece of sequence space with one origin and one time of transmission: up to
+ * 64 KB of payload, or the FIN. Partial acknowledgements trim it, selective ones split it, and what
+ * must be sent again is split to what may be sent now; all parts keep the origin. Records never own
+ * payload: they hold a reference on the chunk in which they begin. Two orders are kept besides the
+ * sequence: rack.sent by last transmission, for RACK, and rack.lost by sequence, for sending. */
+#include "base/assert.h"
+#include "tcp/engine.h"
+
+static struct pl_tcp_record *of_order(struct pl_list *node) {
+    return PL_CONTAINER(node, struct pl_tcp_record, order);
+}
+
+struct pl_tcp_record *pl_tcp_record_new(struct pl_tcp *tcp) {
+    struct pl_tcp_record *rec = pl_ctx_alloc(tcp->ctx, sizeof(*rec));
+    if (rec == NULL) {
+        return NULL;
+    }
+    pl_list_init(&rec->link);
+    pl_list_init(&rec->order);
+    return rec;
+}
+
+/* At the end of the sequence space, as something that is still to be sent. */
+void pl_tcp_record_append(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
+    PL_ASSERT(rec->len > 0);
+    PL_ASSERT(pl_seq32_eq(rec->seq, tcp->snd.nxt));
+    rec->lost = true;
+    rec->unsent = true;
+    pl_list_append(&tcp->snd.records, &rec->link);
+    pl_list_append(&tcp->rack.lost, &rec->order);
+    tcp->snd.nxt = pl_seq32_add(tcp->snd.nxt, rec->len);
+    tcp->snd.lost_bytes += rec->len;
+}
+
+void pl_tcp_record_free(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
+    if (rec->lost) {
+        PL_ASSERT(tcp->snd.lost_bytes >= rec->len);
+        tcp->snd.lost_bytes -= rec->len;
+    }
+    if (rec->sacked) {
+        PL_ASSERT(tcp->snd.sacked_bytes >= rec->len);
+        tcp->snd.sacked_bytes -= rec->len;
+    }
+    if (tcp->snd.cursor == rec) {
+        tcp->snd.cursor = pl_tcp_record_next(tcp, rec);
+    }
+    pl_list_remove(&rec->link);
+    pl_list_remove(&rec->order);
+    if (rec->chunk != NULL) {
+        pl_chunk_unref(rec->chunk);
+    }
+    pl_ctx_free(tcp->ctx, rec, sizeof(*rec));
+}
+
+void pl_tcp_records_clear(struct pl_tcp *tcp) {
+    PL_LIST_FOREACH_SAFE(it, &tcp->snd.records) {
+        pl_tcp_record_free(tcp, PL_CONTAINER(it, struct pl_tcp_record, link));
+    }
+    PL_ASSERT(tcp->snd.lost_bytes == 0);
+    PL_ASSERT(tcp->snd.sacked_bytes == 0);
+    tcp->snd.cursor = NULL;
+}
+
+struct pl_tcp_record *pl_tcp_record_first(const struct pl_tcp *tcp) {
+    if (pl_list_empty(&tcp->snd.records)) {
+        return NULL;
+    }
+    return PL_CONTAINER(tcp->snd.records.next, struct pl_tcp_record, link);
+}
+
+struct pl_tcp_record *pl_tcp_record_last(const struct pl_tcp *tcp) {
+    if (pl_list_empty(&tcp->snd.records)) {
+        return NULL;
+    }
+    return PL_CONTAINER(tcp->snd.records.prev, struct pl_tcp_record, link);
+}
+
+struct pl_tcp_record *pl_tcp_record_next(const struct pl_tcp *tcp,
+                                         const struct pl_tcp_record *rec) {
+    if (rec->link.next == &tcp->snd.records) {
+        return NULL;
+    }
+    return PL_CONTAINER(rec->link.next, struct pl_tcp_record, link);
+}
+
+struct pl_tcp_record *pl_tcp_record_first_lost(const struct pl_tcp *tcp) {
+    return pl_list_empty(&tcp->rack.lost) ? NULL : of_order(tcp->rack.lost.next);
+}
+
+/* The bytes of a record from `n` on become a record of their own, which is returned. */
+struct pl_tcp_record *pl_tcp_record_split(struct pl_tcp *tcp, struct pl_tcp_record *rec,
+                                          uint32_t n) {
+    PL_ASSERT(n > 0 && n < rec->len);
+    PL_ASSERT(rec->chunk != NULL);
+    struct pl_tcp_record *tail = pl_tcp_record_new(tcp);
+    if (tail == NULL) {
+        return NULL;
+    }
+    *tail = *rec;
+    pl_list_init(&tail->link);
+    pl_list_init(&tail->order);
+    tail->seq = pl_seq32_add(rec->seq, n);
+    tail->len = rec->len - n;
+    pl_chunk_seek(&tail->chunk, &tail->offset, n);
+    pl_chunk_ref(tail->chunk);
+    rec->len = n;
+    pl_list_insert_before(rec->link.next, &tail->link);
+    if (pl_list_linked(&rec->order)) {
+        pl_list_insert_before(rec->order.next, &tail->order);
+    }
+    return tail;
+}
+
+/* The first n bytes were acknowledged. */
+void pl_tcp_record_trim(struct pl_tcp *tcp, struct pl_tcp_record *rec, uint32_t n) {
+    PL_ASSERT(n > 0 && n < rec->len);
+    PL_ASSERT(rec->chunk != NULL);
+    struct pl_chunk *old = rec->chunk;
+    pl_chunk_seek(&rec->chunk, &rec->offset, n);
+    if (rec->chunk != old) {
+        pl_chunk_ref(rec->chunk);
+        pl_chunk_unref(old);
+    }
+    rec->seq = pl_seq32_add(rec->seq, n);
+    rec->len -= n;
+    tcp->snd.lost_bytes -= rec->lost ? n : 0;
+    tcp->snd.sacked_bytes -= rec->sacked ? n : 0;
+}
+
+static void unlose(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
+    PL_ASSERT(tcp->snd.lost_bytes >= rec->len);
+    tcp->snd.lost_bytes -= rec->len;
+    rec->lost = false;
+}
+
+void pl_tcp_record_mark_sent(struct pl_tcp *tcp, struct pl_tcp_record *rec, plait_time now) {
+    PL_ASSERT(!rec->sacked);
+    if (rec->lost) {
+        unlose(tcp, rec);
+    }
+    if (!rec->unsent) {
+        rec->retransmitted = true;
+    }
+    rec->unsent = false;
+    rec->sent_at = now;
+    pl_list_remove(&rec->order);
+    pl_list_append(&tcp->rack.sent, &rec->order);
+}
+
+void pl_tcp_record_mark_lost(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
+    PL_ASSERT(!rec->sacked && !rec->lost);
+    rec->lost = true;
+    tcp->snd.lost_bytes += rec->len;
+    pl_list_remove(&rec->order);
+    struct pl_list *at = &tcp->rack.lost;
+    while (at->prev != &tcp->rack.lost && pl_seq32_lt(rec->seq, of_order(at->prev)->seq)) {
+        at = at->prev;
+    }
+    pl_list_insert_before(at, &rec->order);
+}
+
+void pl_tcp_record_mark_sacked(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
+    PL_ASSERT(!rec->sacked && !rec->unsent);
+    if (rec->lost) {
+        unlose(tcp, rec);
+    }
+    rec->sacked = true;
+    tcp->snd.sacked_bytes += rec->len;
+    pl_list_remove(&rec->order);
+}
+
+/* Back into what is in flight, at its place in time: it was not lost, or the receiver reneged. */
+void pl_tcp_record_mark_flying(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
+    PL_ASSERT(!rec->unsent);
+    if (rec->lost) {
+        unlose(tcp, rec);
+    }
+    if (rec->sacked) {
+        rec->sacked = false;
+        tcp->snd.sacked_bytes -= rec->len;
+    }
+    pl_list_remove(&rec->order);
+    struct pl_list *at = &tcp->rack.sent;
+    while (at->prev != &tcp->rack.sent && of_order(at->prev)->sent_at > rec->sent_at) {
+        at = at->prev;
+    }
+    pl_list_insert_before(at, &rec->order);
+}
+
+uint32_t pl_tcp_flight(const struct pl_tcp *tcp) {
+    uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
+    uint32_t away = tcp->snd.sacked_bytes + tcp->snd.lost_bytes;
+    if (tcp->snd.dupacks > 0) { /* without SACK a duplicate ACK stands for one segment */
+        uint32_t guess = tcp->snd.dupacks * tcp->cc.mss;
+        away += guess < span - away ? guess : span - away;
+    }
+    PL_ASSERT(span >= away);
+    return span - away;
+}
+
+/* snd.nxt as the network knows it: records that were never sent are at the end. */
+pl_seq32 pl_tcp_sent_end(const struct pl_tcp *tcp) {
+    pl_seq32 end = tcp->snd.nxt;
+    const struct pl_list *at = tcp->snd.records.prev;
+    while (at != &tcp->snd.records) {
+        const struct pl_tcp_record *rec = PL_CONTAINER(at, struct pl_tcp_record, link);
+        if (!rec->unsent) {
+            break;
+        }
+        end = rec->seq;
+        at = at->prev;
+    }
+    return end;
+}
+
+void pl_tcp_inflight_walk(const struct pl_tcp *tcp, pl_tcp_visit *visit, void *arg) {
+    PL_LIST_FOREACH(it, &tcp->snd.records) {
+        struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
+        if (rec->chunk == NULL) {
+            continue;
+        }
+        uint32_t into = (uint32_t)pl_seq32_diff(rec->seq, rec->origin.seq);
+        visit(arg, rec->origin.tag + into, rec->chunk, rec->offset, rec->len, &rec->origin);
+    }
+}
+
+static void check_record(const struct pl_tcp_record *rec, pl_seq32 seq) {
+    PL_ASSERT(pl_seq32_eq(rec->seq, seq));
+    PL_ASSERT(rec->len > 0);
+    PL_ASSERT(!(rec->lost && rec->sacked));
+    PL_ASSERT(rec->lost || !rec->unsent);
+    PL_ASSERT(pl_list_linked(&rec->order) != (rec->sacked != 0));
+    if (rec->chunk == NULL) {
+        PL_ASSERT(rec->len == 1);
+        return;
+    }
+    PL_ASSERT(pl_seq32_diff(rec->seq, rec->origin.seq) >= 0);
+    PL_ASSERT((uint32_t)pl_seq32_diff(rec->seq, rec->origin.seq) + rec->len <= rec->origin.len);
+}
+
+void pl_tcp_records_check(const struct pl_tcp *tcp) {
+    pl_seq32 seq = tcp->snd.una;
+    uint32_t lost = 0, sacked = 0;
+    PL_LIST_FOREACH(it, &tcp->snd.records) {
+        const struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
+        check_record(rec, seq);
+        seq = pl_seq32_add(seq, rec->len);
+        lost += rec->lost ? rec->len : 0;
+        sacked += rec->sacked ? rec->len : 0;
+    }
+    PL_ASSERT(lost == tcp->snd.lost_bytes);
+    PL_ASSERT(sacked == tcp->snd.sacked_bytes);
+    PL_ASSERT(pl_list_empty(&tcp->snd.records) || pl_seq32_eq(seq, tcp->snd.nxt));
+    plait_time last = 0;
+    PL_LIST_FOREACH(it, &tcp->rack.sent) {
+        PL_ASSERT(of_order(it)->sent_at >= last);
+        last = of_order(it)->sent_at;
+    }
+}

@@ -1,0 +1,217 @@
+/* tcp/recovery.c - the sender's reaction to loss.
+ *
+ * OPEN      nothing is missing; the congestion control grows the window
+ * RECOVERY  RACK marked something lost: one reduction per window (RFC 5681), and Proportional Rate
+ *           Reduction (RFC 9937) spreads it over the round trip by setting cwnd at every ACK
+ * LOSS      the retransmission timer ran out: one segment, then slow start to ssthresh
+ * Both end when everything is acknowledged that was out when they began. If the first ACK that
+ * advances echoes a timestamp from before the first retransmission, nothing had been lost: windows
+ * are restored (the Eifel detection of RFC 3522 with RFC 4015's response). */
+#include "base/assert.h"
+#include "tcp/engine.h"
+
+static void trace_window(struct pl_tcp *tcp, plait_time now) {
+    pl_trace(tcp->ctx, now, tcp->id, PLAIT_TRACE_window, tcp->cc.cwnd, tcp->cc.ssthresh,
+             pl_tcp_flight(tcp), tcp->snd.wnd);
+}
+
+static void trace_phase(struct pl_tcp *tcp, plait_time now) {
+    pl_trace(tcp->ctx, now, tcp->id, PLAIT_TRACE_recovery, tcp->rec.phase, tcp->rec.recover.v, 0,
+             0);
+}
+
+static void reduce(struct pl_tcp *tcp) {
+    tcp->rec.undo_cwnd = tcp->cc.cwnd;
+    tcp->rec.undo_ssthresh = tcp->cc.ssthresh;
+    tcp->rec.undo_stamped = false;
+    pl_cc_loss(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una));
+}
+
+/* ---- fast recovery ---- */
+
+static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
+    struct pl_tcp_recovery *r = &tcp->rec;
+    reduce(tcp);
+    r->phase = PL_TCP_PHASE_RECOVERY;
+    r->recover = tcp->snd.nxt;
+    r->prr_delivered = 0;
+    r->prr_out = 0;
+    uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
+    PL_ASSERT(span >= tcp->snd.sacked_bytes);
+    r->prr_flight = span - tcp->snd.sacked_bytes + just_delivered;
+    r->prr_flight = r->prr_flight > 0 ? r->prr_flight : 1;
+    pl_tcp_tlp_reset(tcp);
+    PL_COUNT(tcp->ctx, FastRecoveries);
+    trace_phase(tcp, now);
+}
+
+/* RFC 9937 section 6.2. */
+static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
+    struct pl_tcp_recovery *r = &tcp->rec;
+    uint64_t flight = pl_tcp_flight(tcp), ssthresh = tcp->cc.ssthresh;
+    uint64_t count = 0;
+    if (delivered == 0 && r->prr_out > 0) {
+        return;
+    }
+    PL_ASSERT(r->prr_flight > 0);
+    r->prr_delivered += delivered;
+    if (flight > ssthresh) {
+        uint64_t out = (r->prr_delivered * ssthresh + r->prr_flight - 1) / r->prr_flight;
+        count = out > r->prr_out ? out - r->prr_out : 0;
+    } else {
+        count = r->prr_delivered > r->prr_out ? r->prr_delivered - r->prr_out : 0;
+        count = count > delivered ? count : delivered;
+        count += safe ? tcp->cc.mss : 0;
+        count = count < ssthresh - flight ? count : ssthresh - flight;
+    }
+    if (r->prr_out == 0 && count == 0) {
+        count = tcp->cc.mss;
+    }
+    tcp->cc.cwnd = (uint32_t)(flight + count);
+}
+
+static void leave(struct pl_tcp *tcp, plait_time now) {
+    if (tcp->rec.phase == PL_TCP_PHASE_RECOVERY) {
+        tcp->cc.cwnd = tcp->cc.ssthresh;
+    }
+    tcp->rec.phase = PL_TCP_PHASE_OPEN;
+    tcp->rec.undo_cwnd = 0;
+    pl_tcp_rack_adapt(tcp, false, true);
+    trace_phase(tcp, now);
+}
+
+/* RACK's timer marked losses outside an ACK. */
+void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now) {
+    if (tcp->rec.phase == PL_TCP_PHASE_OPEN) {
+        enter(tcp, 0, now);
+    }
+    if (tcp->rec.phase == PL_TCP_PHASE_RECOVERY) {
+        prr(tcp, 0, false);
+    }
+    trace_window(tcp, now);
+}
+
+/* Payload left. */
+void pl_tcp_recovery_sent(struct pl_tcp *tcp, uint32_t bytes, bool retransmission, plait_time now) {
+    struct pl_tcp_recovery *r = &tcp->rec;
+    if (r->phase == PL_TCP_PHASE_RECOVERY) {
+        r->prr_out += bytes;
+    }
+    if (retransmission && r->undo_cwnd > 0 && !r->undo_stamped) {
+        r->undo_stamp = pl_tcp_ts_of(tcp, now);
+        r->undo_stamped = true;
+    }
+}
+
+/* ---- undo ---- */
+
+static bool was_spurious(const struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    const struct pl_tcp_recovery *r = &tcp->rec;
+    const struct pl_tcp_options *o = &f->seg->options;
+    if (f->cum_bytes == 0 || r->undo_cwnd == 0 || !r->undo_stamped) {
+        return false;
+    }
+    if (!tcp->ts.on || !o->has_timestamps || o->ts_ecr == 0) {
+        return false;
+    }
+    return (int32_t)(o->ts_ecr - r->undo_stamp) < 0;
+}
+
+static void undo(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_OPEN);
+    PL_LIST_FOREACH_SAFE(it, &tcp->rack.lost) {
+        struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, order);
+        if (!rec->unsent) {
+            pl_tcp_record_mark_flying(tcp, rec);
+        }
+    }
+    pl_cc_undo(&tcp->cc, tcp->rec.undo_cwnd, tcp->rec.undo_ssthresh);
+    tcp->rec.phase = PL_TCP_PHASE_OPEN;
+    tcp->rec.undo_cwnd = 0;
+    trace_phase(tcp, now);
+}
+
+/* ---- every ACK ---- */
+
+static void grow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    const struct pl_tcp_snd *s = &tcp->snd;
+    bool limited = s->limited || s->limited_last;
+    if (!limited && pl_cc_slow_start(&tcp->cc)) {
+        limited = tcp->cc.cwnd < 2 * (uint64_t)s->flight_max;
+    }
+    if (!limited || f->delivered == 0) {
+        return;
+    }
+    struct pl_cc_ack ack = {.now = f->now,
+                            .bytes = f->delivered,
+                            .rtt_ns = f->rtt_last_ns,
+                            .srtt_ns = tcp->rtt.srtt_ns,
+                            .round_start = f->round_start};
+    pl_cc_ack(&tcp->cc, &ack);
+}
+
+void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    struct pl_tcp_recovery *r = &tcp->rec;
+    uint32_t before = tcp->cc.cwnd;
+    if (r->phase != PL_TCP_PHASE_OPEN && was_spurious(tcp, f)) {
+        undo(tcp, f->now);
+    }
+    if (r->phase != PL_TCP_PHASE_OPEN && pl_seq32_le(r->recover, tcp->snd.una)) {
+        leave(tcp, f->now);
+    }
+    if (r->phase == PL_TCP_PHASE_OPEN && f->lost > 0) {
+        enter(tcp, f->newly_sacked + f->cum_bytes, f->now);
+    }
+    if (r->phase == PL_TCP_PHASE_RECOVERY) {
+        prr(tcp, f->delivered, f->cum_bytes > 0 && f->lost == 0);
+    } else {
+        grow(tcp, f);
+    }
+    PL_ASSERT(tcp->cc.cwnd > 0);
+    if (tcp->cc.cwnd != before) {
+        trace_window(tcp, f->now);
+    }
+}
+
+/* A tail loss probe repaired a loss: the reduction without the recovery. */
+void pl_tcp_recovery_repaired(struct pl_tcp *tcp, plait_time now) {
+    if (tcp->rec.phase != PL_TCP_PHASE_OPEN) {
+        return;
+    }
+    pl_cc_loss(&tcp->cc, tcp->cc.cwnd);
+    tcp->cc.cwnd = tcp->cc.ssthresh;
+    trace_window(tcp, now);
+}
+
+/* ---- the retransmission timer, RFC 6298 section 5 and RFC 5681 section 3.1 ---- */
+
+void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
+    struct pl_tcp_recovery *r = &tcp->rec;
+    const struct pl_tcp_record *head = pl_tcp_record_first(tcp);
+    PL_ASSERT(head != NULL);
+    if (head->sacked) {
+        pl_tcp_sack_forget(tcp);
+    }
+    if (r->phase == PL_TCP_PHASE_OPEN || (r->phase == PL_TCP_PHASE_LOSS && r->rto_count == 0)) {
+        reduce(tcp);
+    }
+    r->rto_first = r->rto_count == 0 ? now : r->rto_first;
+    if (r->rto_count < UINT8_MAX) {
+        r->rto_count++;
+    }
+    if (tcp->rtt.backoff < 16) {
+        tcp->rtt.backoff++;
+    }
+    tcp->snd.dupacks = 0;
+    pl_tcp_tlp_reset(tcp);
+    pl_tcp_rack_rto(tcp, now);
+    r->phase = PL_TCP_PHASE_LOSS;
+    r->recover = tcp->snd.nxt;
+    pl_cc_restart(&tcp->cc);
+    tcp->cc.cwnd = pl_tcp_flight(tcp) + tcp->cc.mss;
+    pl_tcp_rexmit_restart(tcp, now);
+    PL_COUNT(tcp->ctx, Timeouts);
+    trace_phase(tcp, now);
+    trace_window(tcp, now);
+    tcp->ops->event(tcp->up, PL_TCP_RTO, r->rto_count, now);
+}

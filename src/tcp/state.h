@@ -1,0 +1,197 @@
+/* tcp/state.h - the state of one connection, laid open so that it can be embedded.
+ *
+ * Only src/tcp writes here; whoever embeds a pl_tcp uses out_link and timer as list and heap
+ * members and reads the rest through tcp/tcp.h. Every part below belongs to the file named with
+ * it. Sequence-space facts that hold between any two calls (pl_tcp_check):
+ *   - snd.records are contiguous from max(una, iss + 1) to nxt (the FIN is a record of length 1);
+ *   - a record is in rack.sent (in flight), in rack.lost (to be sent), or sacked;
+ *   - in flight = nxt - una - sacked_bytes - lost_bytes;
+ *   - rcv.islands are disjoint, not adjacent, in order and beyond rcv.nxt. */
+#ifndef PL_TCP_STATE_H
+#define PL_TCP_STATE_H
+
+#include "tcp/cc/cc.h"
+#include "tcp/tcp.h"
+
+/* What the one heap timer stands for: a deadline each, PLAIT_TIME_NEVER when not set. */
+enum pl_tcp_slot {
+    /* Something in flight (or a SYN): retransmission (RFC 6298). Nothing in flight: window probe.
+     */
+    PL_TCP_SLOT_REXMIT,
+    PL_TCP_SLOT_PROBE, /* tail loss probe or, with rack.waiting, the reordering timer (RFC 8985) */
+    PL_TCP_SLOT_DELACK,
+    PL_TCP_SLOT_PACE, /* pacing, or the next try after an allocation failed */
+    PL_TCP_SLOT_LIFE, /* end of the handshake's patience, keep-alive, end of TIME-WAIT */
+    PL_TCP_SLOT_COUNT,
+};
+
+enum { PL_TCP_SEEN = 2 };
+
+enum pl_tcp_phase { PL_TCP_PHASE_OPEN, PL_TCP_PHASE_RECOVERY, PL_TCP_PHASE_LOSS };
+
+/* A piece of sequence space that was given out: payload, or the FIN (chunk NULL, len 1). */
+struct pl_tcp_record {
+    struct pl_list link;    /* in snd.records, by sequence */
+    struct pl_list order;   /* in rack.sent by time of transmission, or rack.lost by sequence */
+    struct pl_chunk *chunk; /* one reference */
+    plait_time sent_at;     /* the last transmission */
+    pl_seq32 seq;
+    uint32_t len;
+    uint32_t offset; /* in chunk */
+    uint16_t cut;    /* payload per packet when it was sent last */
+    uint16_t sacked : 1;
+    uint16_t lost : 1;          /* to be sent (again) */
+    uint16_t unsent : 1;        /* never sent so far; lost is set */
+    uint16_t retransmitted : 1; /* sent more than once */
+    uint16_t push : 1;
+    struct pl_tcp_origin origin;
+};
+
+/* A run of payload that arrived ahead of rcv.nxt. */
+struct pl_tcp_island {
+    struct pl_list link;
+    struct pl_chunk *head, *tail; /* linked by next; head holds the only reference */
+    pl_seq32 seq;
+    uint32_t len;
+    uint32_t recency; /* larger = touched later; orders SACK blocks */
+};
+
+struct pl_tcp_snd { /* output.c, ack.c, records.c */
+    struct pl_list records;
+    struct pl_tcp_record *cursor;           /* where the last SACK was found; NULL = start */
+    struct pl_sack_block seen[PL_TCP_SEEN]; /* the first SACK blocks of the last ACK */
+    plait_time last_sent;                   /* of payload, or of the first SYN */
+    pl_seq32 iss, una, nxt, wl1, wl2;
+    uint32_t wnd, wnd_max; /* bytes */
+    uint32_t sacked_bytes, lost_bytes;
+    uint32_t flight_max; /* the most in flight in this round (window validation) */
+    pl_seq32 round_end;
+    uint32_t mtu;
+    uint16_t peer_mss;
+    uint8_t wscale;
+    uint8_t dupacks; /* without SACK only */
+    bool tso : 1;
+    bool sack_ok : 1;
+    bool more : 1;         /* the upper may have something to send */
+    bool upper_closed : 1; /* next said WINDOW */
+    bool fin_wanted : 1;
+    bool fin_sent : 1;
+    bool probe_due : 1;    /* window probe or keep-alive */
+    bool limited : 1;      /* the congestion window stopped us in this round */
+    bool limited_last : 1; /* and in the round before */
+    bool blocked : 1;      /* a closed window (ours or the upper's) stopped us */
+};
+
+struct pl_tcp_rcv { /* receive.c, window.c */
+    struct pl_list islands;
+    pl_seq32 irs, nxt, edge; /* edge: right edge advertised */
+    pl_seq32 acked;          /* nxt in the last segment sent */
+    pl_seq32 fin_seq;
+    struct pl_sack_block dsack; /* to be reported (RFC 2883) */
+    uint32_t island_count, recency;
+    uint32_t wnd_sent;      /* bytes advertised last */
+    uint16_t mss, last_len; /* what the peer sends per segment, and sent last */
+    uint16_t limit_count;   /* ACKs to bad segments in this second (RFC 5961) */
+    uint8_t wscale;
+    uint8_t quick; /* segments still acknowledged at once */
+    uint32_t limit_since_ms;
+    bool ack_due : 1;  /* send an ACK now */
+    bool fin_seen : 1; /* fin_seq is valid */
+    bool fin_done : 1; /* the FIN was consumed */
+    bool dsack_due : 1;
+};
+
+struct pl_tcp_ts { /* options.c: RFC 7323 */
+    uint32_t offset;
+    uint32_t recent;
+    uint32_t recent_at_ms;
+    bool on : 1;
+    bool has_recent : 1;
+};
+
+struct pl_tcp_rtt {              /* rtt.c: RFC 6298 */
+    uint64_t srtt_ns, rttvar_ns; /* srtt 0: no sample yet */
+    uint64_t min_ns;
+    plait_time min_at;
+    uint64_t var_max_ns; /* largest deviation of this round */
+    pl_seq32 round_end;
+    uint8_t backoff; /* doublings of the RTO; back to 0 with a sample */
+};
+
+struct pl_tcp_rack { /* rack.c: RFC 8985 */
+    struct pl_list sent, lost;
+    plait_time xmit_at; /* RACK.xmit_ts */
+    uint64_t rtt_ns;
+    pl_seq32 end_seq, fack, dsack_round, tlp_end;
+    uint8_t reo_mult, reo_persist;
+    bool reordering_seen : 1;
+    bool dsack_round_on : 1;
+    bool tlp_out : 1; /* a loss probe is unacknowledged: tlp_end is valid */
+    bool tlp_retrans : 1;
+    bool tlp_due : 1;     /* send one now */
+    bool tlp_sampled : 1; /* an RTT sample since the last probe */
+    bool waiting : 1;     /* SLOT_PROBE is the reordering timer */
+};
+
+struct pl_tcp_recovery { /* recovery.c: RFC 9937, 5681, 4015 */
+    pl_seq32 recover;
+    uint32_t prr_delivered, prr_out, prr_flight;
+    uint32_t undo_cwnd, undo_ssthresh; /* 0 = nothing to undo */
+    uint32_t undo_stamp;               /* our timestamp of the first retransmission */
+    plait_time rto_first;              /* when the present run of RTOs began */
+    uint8_t rto_count;                 /* RTOs in a row without progress */
+    uint8_t phase;                     /* enum { PL_TCP_SEEN = 2 };
+                    
+enum pl_tcp_phase */
+    bool undo_stamped : 1;
+};
+
+struct pl_tcp_pace { /* pacing.c */
+    plait_time next;
+    uint32_t burst; /* bytes of the current burst that are left */
+};
+
+struct pl_tcp_life { /* handshake.c, close.c */
+    uint32_t syn_timeout_ms, keepalive_ms;
+    pl_seq32 rst_seq;
+    int16_t soft_error; /* remembered from ICMP (RFC 5461) */
+    uint8_t retries;    /* SYN retransmissions, probes unanswered */
+    uint8_t state;      /* enum pl_tcp_state */
+    uint8_t cc;         /* enum plait_cc */
+    bool passive : 1;
+    bool held : 1;
+    bool syn_due : 1;
+    bool rst_due : 1;
+    bool rst_with_ack : 1;
+    bool closed_said : 1;
+};
+
+struct pl_tcp_stats {
+    uint64_t bytes_sent, bytes_acked, bytes_received, retrans_bytes;
+    uint64_t segments_sent, segments_received;
+    plait_time last_in, last_data_in;
+};
+
+struct pl_tcp {
+    struct pl_list out_link; /* in setup.out_list while there is something to send */
+    struct pl_timer timer;
+    struct pl_ctx *ctx;
+    const struct pl_tcp_upper *ops;
+    void *up;
+    struct pl_list *out_list;
+    struct pl_trace_id id;
+    struct pl_tcp_tuple tuple;
+    plait_time deadline[PL_TCP_SLOT_COUNT]; /* timers.c */
+    struct pl_tcp_life life;
+    struct pl_tcp_snd snd;
+    struct pl_tcp_rcv rcv;
+    struct pl_tcp_ts ts;
+    struct pl_tcp_rtt rtt;
+    struct pl_tcp_rack rack;
+    struct pl_tcp_recovery rec;
+    struct pl_tcp_pace pace;
+    struct pl_cc cc;
+    struct pl_tcp_stats stats;
+};
+
+#endif

@@ -1,0 +1,201 @@
+/* tcp/timers.c - all deadlines of a connection behind one timer of the heap.
+ *
+ * Each purpose has a slot with a deadline. The heap timer stands at or before the earliest of them:
+ * when a deadline moves later (the retransmission timer does at every ACK) the heap is left
+ * alone, the timer fires early, finds nothing due and moves on. So the usual ACK costs no heap
+ * operation. Slots fire in the order of enum pl_tcp_slot. */
+#include "base/assert.h"
+#include "tcp/engine.h"
+
+enum { KEEPALIVE_PROBES = 9 };
+#define KEEPALIVE_INTERVAL_NS (75 * PLAIT_NS_PER_S)
+/* R2 of RFC 9293 section 3.8.3, as Linux has it: 15 doublings from 200 ms. */
+enum { GIVE_UP_COUNT = 15 };
+#define GIVE_UP_NS (924 * PLAIT_NS_PER_S)
+
+void pl_tcp_timers_init(struct pl_tcp *tcp) {
+    pl_timer_init(&tcp->timer, pl_tcp_timers_fire);
+    for (int i = 0; i < PL_TCP_SLOT_COUNT; i++) {
+        tcp->deadline[i] = PLAIT_TIME_NEVER;
+    }
+}
+
+static plait_time earliest(const struct pl_tcp *tcp) {
+    plait_time first = PLAIT_TIME_NEVER;
+    for (int i = 0; i < PL_TCP_SLOT_COUNT; i++) {
+        first = tcp->deadline[i] < first ? tcp->deadline[i] : first;
+    }
+    return first;
+}
+
+void pl_tcp_timers_apply(struct pl_tcp *tcp) {
+    plait_time first = earliest(tcp);
+    if (first == PLAIT_TIME_NEVER) {
+        pl_timer_cancel(&tcp->ctx->timers, &tcp->timer);
+        return;
+    }
+    if (!pl_timer_armed(&tcp->timer) || first < tcp->timer.deadline) {
+        pl_timer_arm(&tcp->ctx->timers, &tcp->timer, first);
+    }
+    PL_ASSERT(pl_timer_armed(&tcp->timer));
+}
+
+void pl_tcp_timers_clear(struct pl_tcp *tcp) {
+    for (int i = 0; i < PL_TCP_SLOT_COUNT; i++) {
+        tcp->deadline[i] = PLAIT_TIME_NEVER;
+    }
+    pl_timer_cancel(&tcp->ctx->timers, &tcp->timer);
+}
+
+void pl_tcp_rexmit_restart(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
+    tcp->deadline[PL_TCP_SLOT_REXMIT] = now + pl_tcp_rto_ns(tcp);
+}
+
+void pl_tcp_keepalive_restart(struct pl_tcp *tcp, plait_time now) {
+    if (tcp->life.keepalive_ms == 0 || !pl_tcp_synchronized(tcp)) {
+        return;
+    }
+    tcp->deadline[PL_TCP_SLOT_LIFE] = now + tcp->life.keepalive_ms * PLAIT_NS_PER_MS;
+}
+
+static void trace_timer(struct pl_tcp *tcp, enum pl_tcp_slot slot, plait_time now) {
+    pl_trace(tcp->ctx, now, tcp->id, PLAIT_TRACE_timer, slot, tcp->deadline[slot],
+             tcp->rec.rto_count, 0);
+}
+
+static int end_reason(const struct pl_tcp *tcp) {
+    return tcp->life.soft_error != 0 ? tcp->life.soft_error : PLAIT_E_TIMED_OUT;
+}
+
+static void fire_syn(struct pl_tcp *tcp, plait_time now) {
+    PL_COUNT(tcp->ctx, Timeouts);
+    tcp->life.syn_due = true;
+    if (tcp->rtt.backoff < 16) {
+        tcp->rtt.backoff++;
+    }
+    if (tcp->rec.rto_count < UINT8_MAX) {
+        tcp->rec.rto_count++;
+    }
+    tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER; /* set again by the transmission */
+    tcp->ops->event(tcp->up, PL_TCP_RTO, tcp->rec.rto_count, now);
+}
+
+/* RFC 9293 section 3.8.6.1: for as long as the peer answers. */
+static void fire_persist(struct pl_tcp *tcp, plait_time now) {
+    if (tcp->life.retries >= GIVE_UP_COUNT) {
+        pl_tcp_abort(tcp, end_reason(tcp), now);
+        return;
+    }
+    tcp->life.retries++;
+    if (tcp->rtt.backoff < 16) {
+        tcp->rtt.backoff++;
+    }
+    tcp->snd.probe_due = true;
+    PL_COUNT(tcp->ctx, WindowProbes);
+    pl_tcp_rexmit_restart(tcp, now);
+}
+
+static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
+    trace_timer(tcp, PL_TCP_SLOT_REXMIT, now);
+    if (!pl_tcp_synchronized(tcp)) {
+        fire_syn(tcp, now);
+        return;
+    }
+    if (tcp->deadline[PL_TCP_SLOT_PROBE] <= now && !tcp->rack.waiting) {
+        pl_tcp_rexmit_restart(tcp, now); /* a loss probe goes first (RFC 8985 section 7.2) */
+        return;
+    }
+    if (pl_list_empty(&tcp->snd.records)) {
+        if (tcp->snd.blocked) {
+            fire_persist(tcp, now);
+            return;
+        }
+        tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
+        return;
+    }
+    bool too_long = tcp->rec.rto_count > 0 && now - tcp->rec.rto_first >= GIVE_UP_NS;
+    if (tcp->rec.rto_count >= GIVE_UP_COUNT || too_long) {
+        pl_tcp_abort(tcp, end_reason(tcp), now);
+        return;
+    }
+    pl_tcp_recovery_rto(tcp, now);
+}
+
+static void fire_probe(struct pl_tcp *tcp, plait_time now) {
+    trace_timer(tcp, PL_TCP_SLOT_PROBE, now);
+    tcp->deadline[PL_TCP_SLOT_PROBE] = PLAIT_TIME_NEVER;
+    if (tcp->rack.waiting) {
+        tcp->rack.waiting = false;
+        pl_tcp_rack_timeout(tcp, now);
+        return;
+    }
+    pl_tcp_tlp_timeout(tcp);
+}
+
+static void fire_keepalive(struct pl_tcp *tcp, plait_time now) {
+    if (tcp->life.retries >= KEEPALIVE_PROBES) {
+        pl_tcp_abort(tcp, end_reason(tcp), now);
+        return;
+    }
+    if (pl_list_empty(&tcp->snd.records) && !tcp->snd.blocked) {
+        tcp->life.retries++;
+        tcp->snd.probe_due = true;
+        tcp->deadline[PL_TCP_SLOT_LIFE] = now + KEEPALIVE_INTERVAL_NS;
+        return;
+    }
+    pl_tcp_keepalive_restart(tcp, now);
+}
+
+static void fire_life(struct pl_tcp *tcp, plait_time now) {
+    trace_timer(tcp, PL_TCP_SLOT_LIFE, now);
+    tcp->deadline[PL_TCP_SLOT_LIFE] = PLAIT_TIME_NEVER;
+    if (tcp->life.state == PL_TCP_ST_TIME_WAIT) {
+        pl_tcp_end(tcp, 0, now);
+        return;
+    }
+    if (pl_tcp_synchronized(tcp)) {
+        fire_keepalive(tcp, now);
+        return;
+    }
+    pl_tcp_end(tcp, end_reason(tcp), now);
+}
+
+static void fire_slot(struct pl_tcp *tcp, enum pl_tcp_slot slot, plait_time now) {
+    switch (slot) {
+        case PL_TCP_SLOT_REXMIT:
+            fire_rexmit(tcp, now);
+            return;
+        case PL_TCP_SLOT_PROBE:
+            fire_probe(tcp, now);
+            return;
+        case PL_TCP_SLOT_DELACK:
+            tcp->rcv.ack_due = true;
+            tcp->deadline[slot] = PLAIT_TIME_NEVER;
+            return;
+        case PL_TCP_SLOT_PACE:
+            tcp->deadline[slot] = PLAIT_TIME_NEVER;
+            return;
+        case PL_TCP_SLOT_LIFE:
+            fire_life(tcp, now);
+            return;
+        case PL_TCP_SLOT_COUNT:
+            break;
+    }
+    PL_UNREACHABLE();
+}
+
+void pl_tcp_timers_fire(struct pl_timer *timer, plait_time now) {
+    struct pl_tcp *tcp = PL_CONTAINER(timer, struct pl_tcp, timer);
+    bool fired = false;
+    for (int i = 0; i < PL_TCP_SLOT_COUNT; i++) {
+        if (tcp->deadline[i] <= now) {
+            fired = true;
+            fire_slot(tcp, (enum pl_tcp_slot)i, now);
+        }
+    }
+    if (fired) {
+        pl_tcp_link(tcp);
+    }
+    pl_tcp_timers_apply(tcp);
+}
