@@ -23,7 +23,9 @@ bool pl_port_has_address(const struct plait_stack *stack, const struct pl_port *
     if ((port->flags & PLAIT_PORT_ANY_ADDRESS) != 0) {
         return true;
     }
-    return pl_endpoints_find(&stack->endpoints, port->id, addr) != NULL;
+    /* The weak host model (RFC 1122 section 3.3.4.2), as in Linux: a join may come in over another
+     * port than the one that has its destination address. */
+    return pl_endpoints_find(&stack->endpoints, 0, addr) != NULL;
 }
 
 static bool config_ok(const struct plait_port_config *config) {
@@ -106,6 +108,7 @@ int plait_port_remove(struct plait_stack *stack, plait_port_id id, plait_time no
         set_carrier(stack, port, false);
     }
     pl_address_remove_all(stack, id);
+    pl_demux_abort(stack, id, PLAIT_E_UNREACHABLE);
     port->removed = true;
     pl_conns_settle(stack);
     PL_ASSERT(pl_stack_port(stack, id) == NULL);
