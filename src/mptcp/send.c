@@ -168,7 +168,9 @@ static bool refused_by_scheduler(struct pl_subflow *sf, plait_time now) {
         return false;
     }
     sf->denied = true;
-    pl_tcp_kick(&preferred->tcp);
+    if (!preferred->declined) { /* else the two would wake each other for ever */
+        pl_tcp_kick(&preferred->tcp);
+    }
     return true;
 }
 
