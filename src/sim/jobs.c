@@ -20,7 +20,7 @@
 #include "sim/plan.h"
 #include "sim/sim.h"
 
-enum { WORKERS_MAX = 256, SEED_SECONDS_MAX = 60, POLL_MS = 200 };
+enum { WORKERS_MAX = 256, SEED_SECONDS_MAX = 20, POLL_MS = 200 };
 
 struct slot {
     _Atomic uint64_t seed;

@@ -13,7 +13,7 @@
 #define GIVE_UP_NS (200 * PLAIT_NS_PER_S)
 #define LIVENESS_NS (400 * PLAIT_NS_PER_S)
 #define LEFTOVER_NS (400 * PLAIT_NS_PER_S)
-enum { CHECK_EVERY = 64, EVENTS_PER_SECOND_MAX = 400000, IDLE_PACKETS_MAX = 4000 };
+enum { CHECK_EVERY = 64, EVENTS_PER_SECOND_MAX = 100000, IDLE_PACKETS_MAX = 4000 };
 
 static void deliver(void *arg, unsigned host, unsigned port, struct plait_buf *packet,
                     const struct plait_rx_meta *meta) {
