@@ -75,16 +75,38 @@ void pl_demux_flow_remove(struct plait_stack *stack, struct pl_subflow *sf) {
     pl_hash_remove(&stack->flows, pl_subflow_flow_node(sf));
 }
 
-void pl_demux_set_mtu(struct plait_stack *stack, plait_port_id port, uint32_t mtu) {
+/* The next flow over a port from bucket *at on, behind `node` (NULL: the bucket's first). */
+static struct pl_hash_node *next_over(const struct plait_stack *stack, plait_port_id port,
+                                      uint32_t *at, struct pl_hash_node *node) {
+    const struct pl_hash_table *t = &stack->flows;
     PL_ASSERT(port != 0);
-    for (uint32_t i = 0; i < stack->flows.bucket_count; i++) {
-        struct pl_hash_node *node = stack->flows.buckets[i];
-        for (; node != NULL; node = node->next) {
-            struct pl_subflow *sf = pl_subflow_of_flow_node(node);
-            if (pl_subflow_port(sf) == port) {
-                pl_tcp_set_mtu(pl_subflow_tcp(sf), mtu, stack->now);
-            }
+    node = node == NULL ? t->buckets[*at] : node->next;
+    while (node == NULL || pl_subflow_port(pl_subflow_of_flow_node(node)) != port) {
+        if (node != NULL) {
+            node = node->next;
+        } else if (++*at < t->bucket_count) {
+            node = t->buckets[*at];
+        } else {
+            return NULL;
         }
+    }
+    return node;
+}
+
+void pl_demux_set_mtu(struct plait_stack *stack, plait_port_id port, uint32_t mtu) {
+    uint32_t at = 0;
+    struct pl_hash_node *node = next_over(stack, port, &at, NULL);
+    for (; node != NULL; node = next_over(stack, port, &at, node)) {
+        pl_tcp_set_mtu(pl_subflow_tcp(pl_subflow_of_flow_node(node)), mtu, stack->now);
+    }
+}
+
+void pl_demux_abort(struct plait_stack *stack, plait_port_id port, int error) {
+    uint32_t at = 0;
+    PL_ASSERT(error < 0);
+    struct pl_hash_node *node = next_over(stack, port, &at, NULL);
+    for (; node != NULL; node = next_over(stack, port, &at, node)) {
+        pl_tcp_abort(pl_subflow_tcp(pl_subflow_of_flow_node(node)), error, stack->now);
     }
 }
 

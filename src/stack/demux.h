@@ -14,6 +14,9 @@ void pl_demux_flow_remove(struct plait_stack *stack, struct pl_subflow *sf);
 /* Tells all subflows over a port about its new MTU. */
 void pl_demux_set_mtu(struct plait_stack *stack, plait_port_id port, uint32_t mtu);
 
+/* Ends all subflows over a port; what they still say is for nobody. */
+void pl_demux_abort(struct plait_stack *stack, plait_port_id port, int error);
+
 /* The connection whose local token this is, or NULL. */
 struct pl_conn *pl_demux_token(const struct plait_stack *stack, uint32_t token);
 /* False when the token is taken. */

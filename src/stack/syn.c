@@ -14,8 +14,7 @@ static bool join_port_ok(const struct plait_stack *stack, const struct pl_conn *
     if (packet->seg.dst_port == pl_conn_tuple(conn)->local_port) {
         return true;
     }
-    const struct pl_local_endpoint *ep =
-        pl_endpoints_find(&stack->endpoints, packet->port->id, &packet->ip.dst);
+    const struct pl_local_endpoint *ep = pl_endpoints_find(&stack->endpoints, 0, &packet->ip.dst);
     return ep != NULL && ep->announce_port != 0 && ep->announce_port == packet->seg.dst_port;
 }
 
