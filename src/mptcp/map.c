@@ -289,6 +289,7 @@ void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk,
             return;
         }
         uint32_t part = map->len - (uint32_t)pl_seq32_diff(seq, map->seq);
+        part = part < chunk->len ? part : chunk->len; /* the mapping may go on behind it */
         chunk = deliver_part(sf, map, seq, chunk, now);
         seq = pl_seq32_add(seq, part);
     }
