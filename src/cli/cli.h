@@ -1,0 +1,24 @@
+/* cli/cli.h - the sub-commands of the plait program.
+ *
+ * Each is `int cmd_NAME(int argc, char **argv)` in cmd_NAME*.c with argv[0] = NAME; what it returns
+ * is the exit status. A command that is not linked in is not offered. */
+#ifndef PL_CLI_CLI_H
+#define PL_CLI_CLI_H
+
+#define PLAIT_VERSION "0.1.0"
+
+enum {
+    EXIT_USAGE = 2,        /* wrong usage, or a right that is missing */
+    EXIT_TROUBLE = 125,    /* plait itself could not do it */
+    EXIT_CANNOT_RUN = 126, /* the program exists and cannot be run */
+    EXIT_NOT_FOUND = 127,
+};
+
+int cmd_run(int argc, char **argv);
+__attribute__((weak)) int cmd_lab(int argc, char **argv);
+__attribute__((weak)) int cmd_sim(int argc, char **argv);
+
+/* Prints "plait: ..." and a newline on stderr. */
+__attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);
+
+#endif

@@ -1,0 +1,397 @@
+/* cli/cmd_run.c - `plait run`: a program over all links at once.
+ *
+ * The program lives in a network namespace whose only way out for TCP is a stack in this process;
+ * the stack reaches the world through one device per link. See cmd_run.h for the parts.
+ *
+ * Setting up goes from what is easily undone to what is not, and the program starts last; every
+ * part's end undoes what its begin did, however far that came. Signals stay blocked from the first
+ * change to the last and arrive by a descriptor, so nothing interrupts either. */
+#include <errno.h>
+#include <getopt.h>
+#include <linux/capability.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cmd_run.h"
+#include "port/pcapng.h"
+
+enum {
+    LINGER_STEP_MS = 5,
+    LINGER_QUIET_STEPS = 2,     /* nothing left to deliver for so long: done */
+    LINGER_CLOSING_STEPS = 200, /* only goodbyes are outstanding */
+    LINGER_STALL_STEPS = 600,   /* data is outstanding and does not move */
+    LINGER_STEPS_MAX = 12000,
+};
+
+/* What runs only in this file. */
+struct control {
+    struct run run;
+    int signal_fd;
+    uv_poll_t signals, monitor;
+    uv_timer_t linger;
+    bool polls_open, linger_open;
+    unsigned steps, quiet, closing, stalled;
+    uint64_t undelivered;
+};
+
+static const char usage[] =
+    "usage: plait run [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+    "\n"
+    "Runs PROGRAM so that its TCP connections use all links at once (Multipath TCP).\n"
+    "Everything else it sends goes over the best link. The exit status is the program's.\n"
+    "\n"
+    "  --link IF         use this interface; may be repeated. Default: every interface\n"
+    "                    with a default route, and those that get one later\n"
+    "  -d                tell on stderr what happens to links and connections\n"
+    "  --pcap FILE       write all packets of all links and of the program (pcapng)\n"
+    "  --json[=FILE]     write figures at the end, as one JSON object, to stderr or FILE\n"
+    "  --progress WHERE  write figures every 100 ms, as one line of JSON, to WHERE: the\n"
+    "                    number of an open file descriptor, or a file\n"
+    "  -h, --help        this text\n";
+
+void run_debug(const struct run *run, const char *format, ...) {
+    char line[512];
+    va_list arguments;
+    if (!run->options.debug) {
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    cli_say("%s", line);
+}
+
+/* ---- options ---- */
+
+enum { OPTION_LINK = 256, OPTION_PCAP, OPTION_JSON, OPTION_PROGRESS };
+
+static bool take_option(struct run_options *options, int option) {
+    switch (option) {
+        case 'd':
+            options->debug = true;
+            return true;
+        case 'h':
+            options->help = true;
+            return true;
+        case OPTION_LINK:
+            if (options->link_count == RUN_LINKS_MAX || strlen(optarg) > 15 || *optarg == '\0') {
+                cli_say("run: --link %s: no name of an interface, or too many", optarg);
+                return false;
+            }
+            options->links[options->link_count++] = optarg;
+            return true;
+        case OPTION_PCAP:
+            options->pcap = optarg;
+            return true;
+        case OPTION_JSON:
+            options->json = true;
+            options->json_file = optarg;
+            return true;
+        case OPTION_PROGRESS:
+            options->progress = optarg;
+            return true;
+        default:
+            return false;
+    }
+}
+
+static bool parse(int argc, char **argv, struct run_options *options) {
+    static const struct option longs[] = {{"link", required_argument, NULL, OPTION_LINK},
+                                          {"pcap", required_argument, NULL, OPTION_PCAP},
+                                          {"json", optional_argument, NULL, OPTION_JSON},
+                                          {"progress", required_argument, NULL, OPTION_PROGRESS},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int option;
+    opterr = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "+:dh", longs, NULL)) != -1) {
+        if (option == ':') {
+            cli_say("run: %s needs a value; `plait run --help` tells more", argv[optind - 1]);
+            return false;
+        }
+        if (option == '?') {
+            cli_say("run: unknown option %s; `plait run --help` tells more", argv[optind - 1]);
+            return false;
+        }
+        if (!take_option(options, option)) {
+            return false;
+        }
+    }
+    options->program = argv + optind;
+    if (optind == argc && !options->help) {
+        cli_say("run: the program to run is missing; `plait run --help` tells more");
+        return false;
+    }
+    return true;
+}
+
+/* Namespaces need CAP_SYS_ADMIN, devices and routes CAP_NET_ADMIN. */
+static bool may_administer(void) {
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}};
+    const uint32_t needed = 1U << CAP_NET_ADMIN | 1U << CAP_SYS_ADMIN;
+    return syscall(SYS_capget, &head, data) == 0 && (data[0].effective & needed) == needed;
+}
+
+/* ---- the end of the program ---- */
+
+/* What the program wrote last may still be on its way. */
+static void linger_step(uv_timer_t *timer) {
+    struct control *control = timer->data;
+    unsigned closing = 0;
+    uint64_t undelivered = run_conns_undelivered(&control->run, &closing);
+    bool moves = undelivered != control->undelivered;
+    control->undelivered = undelivered;
+    control->steps++;
+    control->quiet = undelivered == 0 && closing == 0 ? control->quiet + 1 : 0;
+    control->closing = undelivered == 0 && closing > 0 ? control->closing + 1 : 0;
+    control->stalled = undelivered > 0 && !moves ? control->stalled + 1 : 0;
+    if (control->run.conns.open == 0 || control->quiet >= LINGER_QUIET_STEPS ||
+        control->closing >= LINGER_CLOSING_STEPS || control->stalled >= LINGER_STALL_STEPS ||
+        control->steps >= LINGER_STEPS_MAX) {
+        pl_loop_stop(&control->run.loop);
+    }
+}
+
+static void reap(struct control *control) {
+    struct run *run = &control->run;
+    if (run->exited || waitpid(run->inner.child, &run->status, WNOHANG) != run->inner.child) {
+        return;
+    }
+    run->exited = true;
+    run_debug(run, "the program has ended, %u connections are open", run->conns.open);
+    uv_timer_init(&run->loop.uv, &control->linger);
+    control->linger.data = control;
+    control->linger_open = true;
+    uv_timer_start(&control->linger, linger_step, 0, LINGER_STEP_MS);
+}
+
+/* ---- signals ---- */
+
+static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+static void take_signal(struct control *control, const struct signalfd_siginfo *info) {
+    struct run *run = &control->run;
+    if (info->ssi_signo == SIGCHLD) {
+        reap(control);
+        return;
+    }
+    if (run->capture != NULL) {
+        pl_pcapng_flush(run->capture);
+    }
+    if (run->exited) {
+        pl_loop_stop(&run->loop);
+        return;
+    }
+    /* What the terminal sends (SI_KERNEL), the program has got itself: it is in our group. */
+    if (info->ssi_code != SI_KERNEL) {
+        kill(run->inner.child, (int)info->ssi_signo);
+    }
+}
+
+static void on_signal(uv_poll_t *poll, int status, int events) {
+    struct control *control = poll->data;
+    struct signalfd_siginfo info;
+    (void)status;
+    (void)events;
+    while (read(control->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        take_signal(control, &info);
+    }
+}
+
+static bool block_signals(struct control *control) {
+    sigset_t blocked, read_set;
+    sigemptyset(&read_set);
+    for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++) {
+        sigaddset(&read_set, passed_on[i]);
+    }
+    sigaddset(&read_set, SIGCHLD);
+    blocked = read_set;
+    sigaddset(&blocked, SIGPIPE); /* a closed stderr must not keep us from cleaning up */
+    sigprocmask(SIG_BLOCK, &blocked, &control->run.signals_before);
+    control->signal_fd = signalfd(-1, &read_set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return control->signal_fd >= 0;
+}
+
+/* ---- links ---- */
+
+static void on_link(void *user, const struct pl_link *link, unsigned changes) {
+    run_debug(user, "interface %s:%s%s%s%s%s", link->name, changes & PL_LINK_NEW ? " new" : "",
+              changes & PL_LINK_GONE ? " gone" : "",
+              changes & PL_LINK_STATE ? (link->carrier ? " carrier" : " no carrier") : "",
+              changes & PL_LINK_ADDRS ? " addresses" : "",
+              changes & PL_LINK_GATEWAY ? " default route" : "");
+}
+
+static void on_monitor(uv_poll_t *poll, int status, int events) {
+    struct run *run = poll->data;
+    (void)status;
+    (void)events;
+    int result = pl_netlink_read(run->monitor, on_link, run);
+    if (result < 0) {
+        run_debug(run, "cannot read the state of the links: %s", strerror(-result));
+        return;
+    }
+    run_links_update(run);
+}
+
+/* ---- the loop ---- */
+
+static void on_event(void *user, const struct plait_event *event, plait_time now) {
+    run_conns_event(user, event, now);
+}
+
+static void on_gone(void *user, struct pl_loop_port *port) {
+    struct run *run = user;
+    run_debug(run, "the device %s has vanished", port->io.tun.name);
+    run_links_update(run);
+}
+
+static bool begin_loop(struct control *control) {
+    struct run *run = &control->run;
+    struct plait_config config;
+    struct pl_loop_callbacks callbacks = {.user = run, .event = on_event, .gone = on_gone};
+    plait_config_init(&config);
+    int result = pl_loop_init(&run->loop, &config, &callbacks);
+    if (result < 0) {
+        cli_say("cannot create the stack: %s", plait_error_text(result));
+        run->loop.stack = NULL;
+        return false;
+    }
+    uv_poll_init(&run->loop.uv, &control->signals, control->signal_fd);
+    uv_poll_init(&run->loop.uv, &control->monitor, pl_netlink_fd(run->monitor));
+    control->signals.data = control;
+    control->monitor.data = run;
+    control->polls_open = true;
+    uv_poll_start(&control->signals, UV_READABLE, on_signal);
+    uv_poll_start(&control->monitor, UV_READABLE, on_monitor);
+    return true;
+}
+
+static bool open_capture(struct run *run) {
+    if (run->options.pcap == NULL) {
+        return true;
+    }
+    int result = pl_pcapng_open(&run->capture, run->options.pcap, pl_posix_real_offset());
+    if (result < 0) {
+        cli_say("--pcap: cannot write %s: %s", run->options.pcap, strerror(-result));
+    }
+    return result == 0;
+}
+
+static bool open_kernel(struct run *run) {
+    int result = pl_netlink_open(&run->monitor, -1);
+    if (result == 0) {
+        result = pl_netconf_open(&run->conf, -1);
+    }
+    if (result < 0) {
+        cli_say("cannot talk to the kernel about links: %s", strerror(-result));
+    }
+    return result == 0;
+}
+
+static bool begin_program(struct run *run) {
+    run_resolv_plan(run);
+    if (!run_inner_spawn(run) || !run_inner_setup(run)) {
+        return false;
+    }
+    if (run->capture != NULL) {
+        run->inner.port->io.capture = run->capture;
+        run->inner.port->io.capture_id = pl_pcapng_add(run->capture, "inner");
+    }
+    return run_links_begin(run) && run_conns_begin(run);
+}
+
+static bool begin(struct control *control) {
+    struct run *run = &control->run;
+    return block_signals(control) && run_state_begin(&run->state) && open_kernel(run) &&
+           run_plan_make(&run->plan, run->state.instance, run->monitor) && open_capture(run) &&
+           begin_loop(control) && run_report_begin(run) && begin_program(run);
+}
+
+static void end_loop(struct control *control) {
+    struct run *run = &control->run;
+    if (run->loop.stack == NULL) {
+        return;
+    }
+    run_conns_end(run);
+    pl_loop_settle(&run->loop); /* resets of what was left go out */
+    if (control->polls_open) {
+        uv_close((uv_handle_t *)&control->signals, NULL);
+        uv_close((uv_handle_t *)&control->monitor, NULL);
+    }
+    if (control->linger_open) {
+        uv_close((uv_handle_t *)&control->linger, NULL);
+    }
+    pl_loop_fini(&run->loop);
+}
+
+static void end(struct control *control, int status) {
+    struct run *run = &control->run;
+    if (run->loop.stack != NULL) {
+        run_report_end(run, status);
+    }
+    end_loop(control);
+    run_inner_end(run);
+    run_state_end(&run->state);
+    pl_netlink_close(run->monitor);
+    pl_netconf_close(run->conf);
+    int result = pl_pcapng_close(run->capture);
+    if (result < 0) {
+        cli_say("--pcap: %s: %s", run->options.pcap, strerror(-result));
+    }
+    if (control->signal_fd >= 0) {
+        close(control->signal_fd);
+    }
+}
+
+/* ---- the command ---- */
+
+/* As the program ended: its exit status, or the same signal. */
+static int pass_on(int status) {
+    if (WIFEXITED(status)) {
+        return WEXITSTATUS(status);
+    }
+    int number = WTERMSIG(status);
+    const struct rlimit no_core = {0, 0};
+    sigset_t set;
+    setrlimit(RLIMIT_CORE, &no_core); /* the program has left its own */
+    signal(number, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    raise(number);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    return 128 + number;
+}
+
+int cmd_run(int argc, char **argv) {
+    static struct control control; /* half a megabyte */
+    struct run *run = &control.run;
+    if (!parse(argc, argv, &run->options)) {
+        return EXIT_USAGE;
+    }
+    if (run->options.help) {
+        fputs(usage, stdout);
+        return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
+    }
+    if (!may_administer()) {
+        cli_say("run: needs to be root (CAP_NET_ADMIN and CAP_SYS_ADMIN); try sudo");
+        return EXIT_USAGE;
+    }
+    run->inner.ns = run->inner.talk_fd = run->report.progress_fd = control.signal_fd = -1;
+    int failure = begin(&control) ? run_inner_go(run) : EXIT_TROUBLE;
+    if (failure != 0) {
+        end(&control, failure);
+        return failure;
+    }
+    pl_loop_run(&run->loop);
+    end(&control, WIFEXITED(run->status) ? WEXITSTATUS(run->status) : 128 + WTERMSIG(run->status));
+    return pass_on(run->status);
+}

@@ -1,0 +1,283 @@
+/* cli/cmd_run_inner.c - the program's side: a network namespace, and the program in it.
+ *
+ * The child is forked early and waits in fresh network and mount namespaces while this process
+ * fills them: `plait0`, a TUN device whose descriptor stays here, for TCP; `uplink0`, one end of a
+ * veth pair, for everything else. Both have the same address, so that a program finds one local
+ * address whichever way it asks. The two talk over a socket pair that closes by itself when the
+ * program is executed; a number that comes instead is the errno of what failed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cmd_run.h"
+#include "port/command.h"
+#include "port/netns.h"
+
+enum {
+    LOOPBACK_INDEX = 1,
+    INNER_MTU = 1500,
+    TABLE_TCP = 100, /* in the program's namespace, which is ours alone */
+    RULE_TCP = 100,
+    PROTOCOL_TCP = 6,
+};
+
+#define TUN_NAME "plait0"
+#define UPLINK_NAME "uplink0"
+
+/* ---- the child ---- */
+
+static _Noreturn void tell_and_exit(int fd, int error) {
+    ssize_t n = send(fd, &error, sizeof(error), MSG_NOSIGNAL);
+    _exit(n == sizeof(error) ? 0 : 1);
+}
+
+static _Noreturn void child(const struct run *run, int fd) {
+    int go = 0;
+    if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
+        mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
+        tell_and_exit(fd, errno);
+    }
+    if (send(fd, &go, sizeof(go), MSG_NOSIGNAL) != sizeof(go) ||
+        read(fd, &go, sizeof(go)) != sizeof(go)) {
+        _exit(0);
+    }
+    run_resolv_mount(&run->inner.resolv);
+    sigprocmask(SIG_SETMASK, &run->signals_before, NULL);
+    execvp(run->options.program[0], run->options.program);
+    tell_and_exit(fd, errno);
+}
+
+bool run_inner_spawn(struct run *run) {
+    struct run_inner *inner = &run->inner;
+    int pair[2];
+    int error = 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        cli_say("cannot make a socket pair: %s", strerror(errno));
+        return false;
+    }
+    inner->child = fork();
+    if (inner->child == 0) {
+        close(pair[0]);
+        child(run, pair[1]);
+    }
+    close(pair[1]);
+    inner->talk_fd = pair[0];
+    if (inner->child < 0 || read(pair[0], &error, sizeof(error)) != sizeof(error)) {
+        error = inner->child < 0 ? errno : ECHILD;
+    }
+    if (error == 0) {
+        inner->ns = pl_netns_open_pid(inner->child);
+        error = inner->ns < 0 ? -inner->ns : 0;
+    }
+    if (error != 0) {
+        cli_say("cannot make a network namespace: %s", strerror(error));
+    }
+    return error == 0;
+}
+
+int run_inner_go(struct run *run) {
+    struct run_inner *inner = &run->inner;
+    int error = 0;
+    ssize_t n = send(inner->talk_fd, &error, sizeof(error), MSG_NOSIGNAL);
+    if (n == sizeof(error)) {
+        n = read(inner->talk_fd, &error, sizeof(error));
+    }
+    close(inner->talk_fd);
+    inner->talk_fd = -1;
+    if (n != sizeof(error)) {
+        return 0;
+    }
+    cli_say("cannot run %s: %s", run->options.program[0], strerror(error));
+    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
+
+/* ---- its network ---- */
+
+/* Settings of the namespace. Those of the host that a program may notice are copied. */
+static void set_sysctls(const struct run_inner *inner) {
+    static const char *const copied[] = {"net/ipv4/ping_group_range",
+                                         "net/ipv4/ip_unprivileged_port_start",
+                                         "net/ipv4/ip_local_port_range"};
+    static const char *const fixed[][2] = {{"net/ipv4/conf/all/rp_filter", "0"},
+                                           {"net/ipv4/conf/default/rp_filter", "0"},
+                                           {"net/ipv6/conf/" TUN_NAME "/addr_gen_mode", "1"},
+                                           {"net/ipv6/conf/" UPLINK_NAME "/accept_ra", "0"}};
+    char values[3][64];
+    int result = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        if (pl_sysctl_read(copied[i], values[i], sizeof(values[i])) < 0) {
+            values[i][0] = '\0';
+        }
+    }
+    int previous = pl_netns_enter(inner->ns);
+    if (pl_netns_failed(previous)) {
+        return;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        result |= values[i][0] != '\0' ? pl_sysctl_write(copied[i], values[i]) : 0;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        result |= pl_sysctl_write(fixed[i][0], fixed[i][1]);
+    }
+    pl_netns_leave(previous);
+    (void)result; /* IPv6 may be off; nothing here is vital */
+}
+
+static int make_uplink(struct run *run) {
+    struct run_inner *inner = &run->inner;
+    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+    char name[16];
+    run_plan_name(run->plan.instance, RUN_SLOT_UPLINK, name);
+    int result = pl_netconf_veth(run->conf, name, UPLINK_NAME, inner->ns, INNER_MTU);
+    if (result < 0) {
+        return result;
+    }
+    inner->host_index = pl_netconf_index(run->conf, name);
+    inner->uplink_index = pl_netconf_index(inner->conf, UPLINK_NAME);
+    result = pl_netconf_address(run->conf, inner->host_index, &ends.host4, RUN_PREFIX4);
+    if (result == 0) {
+        result = pl_netconf_address(inner->conf, inner->uplink_index, &ends.far4, RUN_PREFIX4);
+    }
+    if (result == 0) {
+        result = pl_netconf_link_up(run->conf, inner->host_index, 0);
+    }
+    if (result == 0) {
+        result = pl_netconf_link_up(inner->conf, inner->uplink_index, 0);
+    }
+    struct pl_route out = {.family = PLAIT_IPV4, .table = 254, .via = ends.host4};
+    out.index = inner->uplink_index;
+    return result == 0 ? pl_netconf_route(inner->conf, &out) : result;
+}
+
+/* IPv6 may be switched off on the host: then the program does without. */
+static void make_ipv6(struct run *run) {
+    struct run_inner *inner = &run->inner;
+    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+    struct pl_rule tcp = {.family = PLAIT_IPV6,
+                          .priority = RULE_TCP,
+                          .table = TABLE_TCP,
+                          .ip_protocol = PROTOCOL_TCP};
+    struct pl_route last = {.kind = PL_ROUTE_UNREACHABLE,
+                            .family = PLAIT_IPV6,
+                            .table = TABLE_TCP,
+                            .metric = RUN_LAST_METRIC};
+    int result = pl_netconf_address(run->conf, inner->host_index, &ends.host6, RUN_PREFIX6);
+    result |= pl_netconf_address(inner->conf, inner->uplink_index, &ends.far6, RUN_PREFIX6);
+    result |= pl_netconf_address(inner->conf, inner->tun_index, &ends.far6, 128);
+    result |= pl_netconf_rule_add(inner->conf, &tcp);
+    result |= pl_netconf_route(inner->conf, &last);
+    if (result != 0) {
+        run_debug(run, "the program has no IPv6: it is switched off here");
+    }
+}
+
+static int make_tcp_route(struct run_inner *inner, const struct run_ends *ends) {
+    struct pl_rule tcp = {.family = PLAIT_IPV4,
+                          .priority = RULE_TCP,
+                          .table = TABLE_TCP,
+                          .ip_protocol = PROTOCOL_TCP};
+    struct pl_route out = {
+        .family = PLAIT_IPV4, .table = TABLE_TCP, .index = inner->tun_index, .source = ends->far4};
+    struct pl_route last = {.kind = PL_ROUTE_UNREACHABLE,
+                            .family = PLAIT_IPV4,
+                            .table = TABLE_TCP,
+                            .metric = RUN_LAST_METRIC};
+    int result = pl_netconf_address(inner->conf, inner->tun_index, &ends->far4, 32);
+    if (result == 0) {
+        result = pl_netconf_link_up(inner->conf, inner->tun_index, INNER_MTU);
+    }
+    if (result == 0) {
+        result = pl_netconf_rule_add(inner->conf, &tcp);
+    }
+    if (result == 0) {
+        result = pl_netconf_route(inner->conf, &last);
+    }
+    return result == 0 ? pl_netconf_route(inner->conf, &out) : result;
+}
+
+/* The device, as a port of the stack to which every address belongs. */
+static int make_port(struct run *run) {
+    struct run_inner *inner = &run->inner;
+    struct pl_tun tun;
+    struct plait_port_config config = {.size = sizeof(config), .name = "inner", .mtu = INNER_MTU};
+    int result = pl_tun_open(&tun, TUN_NAME, inner->ns);
+    if (result < 0) {
+        return result;
+    }
+    config.flags = PLAIT_PORT_ANY_ADDRESS | PLAIT_PORT_NO_MPTCP;
+    config.flags |= tun.vnet ? PLAIT_PORT_TSO | PLAIT_PORT_TX_CSUM : 0;
+    result = pl_loop_add_port(&run->loop, &tun, &config, &inner->port);
+    if (result < 0) {
+        return -ENOMEM;
+    }
+    inner->tun_index = pl_netconf_index(inner->conf, TUN_NAME);
+    return inner->tun_index < 0 ? inner->tun_index : 0;
+}
+
+bool run_inner_setup(struct run *run) {
+    struct run_inner *inner = &run->inner;
+    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+    int result = pl_netconf_open(&inner->conf, inner->ns);
+    if (result == 0) {
+        result = pl_netconf_link_up(inner->conf, LOOPBACK_INDEX, 0);
+    }
+    if (result == 0) {
+        result = make_port(run);
+    }
+    if (result == 0) {
+        result = make_uplink(run);
+    }
+    if (result == 0) {
+        set_sysctls(inner);
+        result = make_tcp_route(inner, &ends);
+    }
+    if (result < 0) {
+        cli_say("cannot set up the program's network: %s", strerror(-result));
+        return false;
+    }
+    make_ipv6(run);
+    return true;
+}
+
+void run_inner_ipv6(struct run *run, bool on) {
+    struct run_inner *inner = &run->inner;
+    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+    struct pl_route tcp = {
+        .family = PLAIT_IPV6, .table = TABLE_TCP, .index = inner->tun_index, .source = ends.far6};
+    struct pl_route other = {
+        .family = PLAIT_IPV6, .table = 254, .via = ends.host6, .index = inner->uplink_index};
+    if (on == inner->ipv6) {
+        return;
+    }
+    int result;
+    if (on) {
+        result = pl_netconf_route(inner->conf, &tcp);
+        result |= pl_netconf_route(inner->conf, &other);
+    } else {
+        result = pl_netconf_route_delete(inner->conf, &tcp);
+        result |= pl_netconf_route_delete(inner->conf, &other);
+    }
+    run_debug(run, "IPv6 of the program %s%s", on ? "on" : "off", result != 0 ? ", failed" : "");
+    inner->ipv6 = on;
+}
+
+void run_inner_end(struct run *run) {
+    struct run_inner *inner = &run->inner;
+    if (inner->talk_fd >= 0) {
+        close(inner->talk_fd); /* a child that still waits gives up */
+        if (inner->child > 0) {
+            waitpid(inner->child, NULL, 0);
+        }
+    }
+    if (inner->ns >= 0) {
+        close(inner->ns);
+    }
+    pl_netconf_close(inner->conf);
+    run_resolv_remove(run);
+}

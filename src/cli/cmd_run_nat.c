@@ -1,0 +1,117 @@
+/* cli/cmd_run_nat.c - the instance's nftables table, always written and replaced as a whole.
+ *
+ * It does three things. What comes out of a link's device may leave by that link only, whatever
+ * the routing tables say; nothing of the program's TCP may leave past the stack; and what leaves is
+ * masqueraded. Where a link was no router before, it does not become one for its neighbours: what
+ * comes in by it is forwarded to devices of Plait only, and there only as an answer. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cmd_run.h"
+#include "port/command.h"
+#include "wire/addr.h"
+
+static void prerouting(FILE *out, const struct run *run, const char *uplink) {
+    char ours[2][24];
+    snprintf(ours[0], sizeof(ours[0]), "%s", uplink);
+    snprintf(ours[1], sizeof(ours[1]), "plait%u_*", run->plan.instance);
+    fprintf(out, " chain early {\n  type filter hook prerouting priority -300; policy accept;\n");
+    fprintf(out, "  iifname \"%s\" meta l4proto tcp drop\n", uplink);
+    for (unsigned i = 0; i < 2; i++) {
+        fprintf(out, "  iifname \"%s\" ip daddr 127.0.0.0/8 drop\n", ours[i]);
+    }
+    fprintf(out, " }\n");
+    if (run->inner.resolv.loopback[0] == '\0') {
+        return;
+    }
+    char host[PL_ADDR_TEXT];
+    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+    pl_addr_format(&ends.host4, host);
+    fprintf(out, " chain resolver {\n  type nat hook prerouting priority -100; policy accept;\n");
+    for (unsigned i = 0; i < 2; i++) {
+        const char *protocol = i == 0 ? "udp" : "tcp";
+        fprintf(out, "  iifname \"%s\" ip daddr %s %s dport 53 dnat ip to %s:53\n", ours[i], host,
+                protocol, run->inner.resolv.loopback);
+    }
+    fprintf(out, " }\n");
+}
+
+static void forward_link(FILE *out, const struct run *run, const struct run_link *link,
+                         const char *uplink) {
+    static const char *const families[] = {"ipv4", "ipv6"};
+    char device[16];
+    run_plan_name(run->plan.instance, link->slot, device);
+    fprintf(out, "  iifname \"%s\" oifname != \"%s\" drop\n", device, link->name);
+    fprintf(out, "  oifname \"%s\" iifname != \"%s\" drop\n", device, link->name);
+    fprintf(
+        out,
+        "  iifname \"%s\" oifname { \"%s\", \"%s\" } ct state != { established, related } drop\n",
+        link->name, device, uplink);
+    for (unsigned i = 0; i < 2; i++) {
+        if (!link->was_forwarding[i]) {
+            fprintf(out, "  meta nfproto %s iifname \"%s\" oifname != \"plait*\" drop\n",
+                    families[i], link->name);
+        }
+    }
+}
+
+static void forward(FILE *out, const struct run *run, const char *uplink) {
+    fprintf(out, " chain through {\n  type filter hook forward priority 0; policy accept;\n");
+    for (unsigned i = 0; i < run->links.count; i++) {
+        forward_link(out, run, &run->links.link[i], uplink);
+    }
+    if (run->links.guard6) {
+        fprintf(out, "  meta nfproto ipv6 iifname != \"plait*\" oifname != \"plait*\" drop\n");
+    }
+    fprintf(out, "  iifname \"%s\" oifname != {", uplink);
+    for (unsigned i = 0; i < run->links.count; i++) {
+        fprintf(out, "%s \"%s\"", i > 0 ? "," : "", run->links.link[i].name);
+    }
+    fprintf(out, " } drop\n }\n");
+}
+
+static void postrouting(FILE *out, const struct run *run) {
+    char four[PL_ADDR_TEXT], six[PL_ADDR_TEXT];
+    fprintf(out, " chain late {\n  type nat hook postrouting priority 100; policy accept;\n");
+    struct run_ends block = run_plan_ends(&run->plan, 0);
+    block.far4.bytes[3] = 0;
+    block.far6.bytes[15] = 0;
+    pl_addr_format(&block.far4, four);
+    pl_addr_format(&block.far6, six);
+    for (unsigned i = 0; i < run->links.count; i++) {
+        const char *name = run->links.link[i].name;
+        fprintf(out, "  ip saddr %s/%d oifname \"%s\" masquerade\n", four, RUN_BLOCK4, name);
+        fprintf(out, "  ip6 saddr %s/%d oifname \"%s\" masquerade\n", six, RUN_BLOCK6, name);
+    }
+    fprintf(out, " }\n");
+}
+
+bool run_nat_load(struct run *run) {
+    char *text = NULL, uplink[16], table[24], output[512];
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) {
+        cli_say("out of memory");
+        return false;
+    }
+    run_plan_name(run->plan.instance, RUN_SLOT_UPLINK, uplink);
+    run_plan_nft_table(run->plan.instance, table);
+    /* One transaction: there is never a moment without the rules. */
+    fprintf(out, "table inet %s {\n}\ndelete table inet %s\ntable inet %s {\n", table, table,
+            table);
+    prerouting(out, run, uplink);
+    forward(out, run, uplink);
+    postrouting(out, run);
+    fprintf(out, "}\n");
+    fclose(out);
+    const char *const argv[] = {"nft", "-f", "-", NULL};
+    int result = pl_command_run(argv, text, output, sizeof(output));
+    free(text);
+    if (result != 0) {
+        output[strcspn(output, "\n")] = '\0';
+        cli_say("cannot load the nftables rules: %s",
+                result == -ENOENT ? "there is no nft program (package nftables)" : output);
+    }
+    return result == 0;
+}

@@ -1,0 +1,145 @@
+/* cli/cmd_run_report.c - figures for other programs, as JSON.
+ *
+ * --progress: a line every 100 ms, for live displays. --json: one object at the end. Bytes of a
+ * link are those of IP packets, headers and retransmissions included, from the program's point of
+ * view (rx: to it); delivered_bytes is payload handed on, both directions. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cmd_run.h"
+
+enum { PROGRESS_MS = 100 };
+
+static json_int_t milliseconds_since(plait_time start) {
+    return (json_int_t)((pl_posix_now() - start) / PLAIT_NS_PER_MS);
+}
+
+static json_t *link_json(const struct run_link *link, bool final) {
+    const struct pl_tun_port *io = &link->port->io;
+    if (final) {
+        return json_pack("{s:s, s:b, s:I, s:I, s:I, s:f}", "name", link->name, "up",
+                         link->applied.up, "bytes_in", (json_int_t)io->rx_bytes, "bytes_out",
+                         (json_int_t)io->tx_bytes, "subflows", (json_int_t)link->subflows_opened,
+                         "srtt_ms", (double)link->srtt_ns / 1e6);
+    }
+    return json_pack("{s:s, s:b, s:I, s:I, s:f, s:i}", "name", link->name, "up", link->applied.up,
+                     "rx_bytes", (json_int_t)io->rx_bytes, "tx_bytes", (json_int_t)io->tx_bytes,
+                     "srtt_ms", (double)link->srtt_ns / 1e6, "subflows", (int)link->subflows);
+}
+
+static json_t *links_json(const struct run *run, bool final) {
+    json_t *links = json_array();
+    for (unsigned i = 0; i < run->links.count; i++) {
+        if (run->links.link[i].port != NULL) {
+            json_array_append_new(links, link_json(&run->links.link[i], final));
+        }
+    }
+    return links;
+}
+
+/* ---- progress ---- */
+
+static void write_progress(struct run *run) {
+    struct run_report *report = &run->report;
+    run_conns_measure(run);
+    json_int_t up = (json_int_t)run_conns_bytes(run, 0), down = (json_int_t)run_conns_bytes(run, 1);
+    json_t *line =
+        json_pack("{s:I, s:o, s:I, s:I, s:I, s:i}", "t_ms", milliseconds_since(report->started),
+                  "links", links_json(run, false), "delivered_bytes", up + down, "up_bytes", up,
+                  "down_bytes", down, "connections", (int)run->conns.open);
+    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    json_decref(line);
+    if (text == NULL) {
+        return;
+    }
+    size_t len = strlen(text);
+    text[len] = '\n';
+    /* A reader that has gone, or cannot keep up, does not stop the program. */
+    ssize_t n = write(report->progress_fd, text, len + 1);
+    free(text);
+    if (n < 0 && errno != EAGAIN) {
+        uv_timer_stop(&report->timer);
+    }
+}
+
+static void on_timer(uv_timer_t *timer) {
+    write_progress(timer->data);
+}
+
+static bool open_progress(struct run_report *report, const char *where) {
+    char *end;
+    long fd = isdigit((unsigned char)where[0]) ? strtol(where, &end, 10) : -1;
+    if (fd >= 0 && *end == '\0') {
+        report->progress_fd = (int)fd;
+        if (fcntl(report->progress_fd, F_GETFD) < 0) {
+            cli_say("--progress: descriptor %ld is not open", fd);
+            return false;
+        }
+        return true;
+    }
+    report->progress_fd = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    report->progress_own = report->progress_fd >= 0;
+    if (report->progress_fd < 0) {
+        cli_say("--progress: cannot write %s: %s", where, strerror(errno));
+    }
+    return report->progress_fd >= 0;
+}
+
+/* ---- the end ---- */
+
+static void write_json(const struct run *run, int status) {
+    const struct run_conns *conns = &run->conns;
+    double seconds = (double)(pl_posix_now() - run->report.started) / 1e9;
+    json_t *json = json_pack(
+        "{s:s, s:i, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "program",
+        run->options.program[0], "status", status, "seconds", seconds, "links",
+        links_json(run, true), "connections", (json_int_t)conns->total, "connected",
+        (json_int_t)conns->connected, "mptcp_connections", (json_int_t)conns->mptcp, "fallbacks",
+        (json_int_t)conns->fallbacks, "failed", (json_int_t)conns->failed, "up_bytes",
+        (json_int_t)run_conns_bytes(run, 0), "down_bytes", (json_int_t)run_conns_bytes(run, 1));
+    const size_t flags = JSON_REAL_PRECISION(6);
+    if (run->options.json_file == NULL) {
+        if (json != NULL && json_dumpf(json, stderr, flags) == 0) {
+            fputc('\n', stderr);
+        }
+    } else if (json == NULL || json_dump_file(json, run->options.json_file, flags) < 0) {
+        cli_say("--json: cannot write %s: %s", run->options.json_file, strerror(errno));
+    }
+    json_decref(json);
+}
+
+bool run_report_begin(struct run *run) {
+    struct run_report *report = &run->report;
+    report->started = pl_posix_now();
+    if (run->options.progress == NULL) {
+        return true;
+    }
+    if (!open_progress(report, run->options.progress)) {
+        return false;
+    }
+    uv_timer_init(&run->loop.uv, &report->timer);
+    report->timer.data = run;
+    report->timer_open = true;
+    uv_timer_start(&report->timer, on_timer, PROGRESS_MS, PROGRESS_MS);
+    return true;
+}
+
+void run_report_end(struct run *run, int status) {
+    struct run_report *report = &run->report;
+    run_conns_measure(run);
+    if (report->timer_open) {
+        write_progress(run);
+        uv_close((uv_handle_t *)&report->timer, NULL);
+    }
+    if (report->progress_own) {
+        close(report->progress_fd);
+    }
+    if (run->options.json) {
+        write_json(run, status);
+    }
+}
