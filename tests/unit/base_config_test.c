@@ -37,6 +37,11 @@ static void test_defaults(void **state) {
 
 static void test_bounds(void **state) {
     (void)state;
+    plait_config_init(&config);
+    config.subflows_max = 32;
+    config.send_buffer_bytes = 4096;
+    config.receive_buffer_bytes = 1u << 30;
+    assert_int_equal(pl_config_check(&config), 0);
     REFUSES(size = sizeof(config) - 1);
     REFUSES(ecn = true);
     REFUSES(cc = PLAIT_CC_RENO + 1);

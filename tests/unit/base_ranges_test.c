@@ -52,6 +52,8 @@ static void test_remove_splits(void **state) {
     assert_true(pl_ranges_contains(&ranges, 10, 12));
     assert_false(pl_ranges_contains(&ranges, 12, 13));
     assert_true(pl_ranges_contains(&ranges, 15, 20));
+    assert_int_equal(pl_ranges_remove(&ranges, 16, 16), 0);
+    assert_int_equal(ranges.count, 2);
     assert_int_equal(pl_ranges_remove(&ranges, 0, 100), 0);
     assert_int_equal(ranges.count, 0);
     assert_int_equal(pl_ranges_remove(&ranges, 0, 100), 0);

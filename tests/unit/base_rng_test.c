@@ -40,7 +40,24 @@ static void test_bounds(void **state) {
         assert_in_range(seen[i], 800, 1200);
     }
     assert_int_equal(pl_rng_range(&r, 9, 9), 9);
-    (void)pl_rng_range(&r, 0, UINT64_MAX);
+    uint64_t any = 0;
+    for (int i = 0; i < 20; i++) {
+        any |= pl_rng_range(&r, 0, UINT64_MAX);
+    }
+    assert_true(any > UINT64_MAX / 2);
+    assert_in_range(pl_rng_range(&r, UINT64_MAX - 1, UINT64_MAX), UINT64_MAX - 1, UINT64_MAX);
+}
+
+/* With n = 3 * 2^62 a plain remainder would give the lowest third twice as often. */
+static void test_no_modulo_bias(void **state) {
+    (void)state;
+    struct pl_rng r;
+    pl_rng_init(&r, 12);
+    unsigned low = 0;
+    for (int i = 0; i < 6000; i++) {
+        low += pl_rng_below(&r, UINT64_C(3) << 62) < UINT64_C(1) << 62;
+    }
+    assert_in_range(low, 1850, 2150);
 }
 
 static void test_chance(void **state) {
@@ -79,6 +96,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_sequence),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_no_modulo_bias),
         cmocka_unit_test(test_chance),
         cmocka_unit_test(test_fill_is_little_endian_and_exact),
     };

@@ -185,6 +185,7 @@ static void test_reserve_reports_memory(void **state) {
     assert_int_equal(pl_timers_reserve(&timers, 1000), 0);
     assert_int_equal(pl_timers_next(&timers), 7);
     assert_int_equal(pl_timers_reserve(&timers, UINT32_MAX), PLAIT_E_NO_MEMORY);
+    assert_int_equal(pl_timers_reserve(&timers, 1), 0);
 }
 
 static void test_fini_leaves_timers_idle(void **state) {

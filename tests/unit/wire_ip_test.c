@@ -163,8 +163,24 @@ static void test_ipv6_extension_headers(void **state) {
     assert_int_equal(pl_ip_parse(packet, len, &out), PL_IP_MALFORMED);
     assert_int_equal(build_v6(packet, many + 1, 0), 124);
     assert_int_equal(pl_ip_parse(packet, 124, &out), PL_IP_OK);
-    const uint8_t long_ext[] = {60, 0xff};
-    len = build_v6(packet, long_ext, 0);
+}
+
+static void test_ipv6_lengths_of_extension_headers(void **state) {
+    (void)state;
+    uint8_t packet[200];
+    struct pl_ip out;
+    const uint8_t one[] = {60, 0xff};
+    size_t len = build_v6(packet, one, 0);
+    packet[41] = 2; /* it takes 24 bytes: all but four of what is there */
+    assert_int_equal(pl_ip_parse(packet, len, &out), PL_IP_OK);
+    assert_int_equal(out.header_len, 64);
+    assert_int_equal(out.payload_len, 4);
+    pl_put16(packet + 4, 24); /* nothing behind it */
+    assert_int_equal(pl_ip_parse(packet, len, &out), PL_IP_OK);
+    assert_int_equal(out.payload_len, 0);
+    pl_put16(packet + 4, 23);
+    assert_int_equal(pl_ip_parse(packet, len, &out), PL_IP_TRUNCATED);
+    len = build_v6(packet, one, 0);
     packet[41] = 200; /* an extension header longer than the packet */
     assert_int_equal(pl_ip_parse(packet, len, &out), PL_IP_TRUNCATED);
 }
@@ -194,6 +210,7 @@ int main(void) {
         cmocka_unit_test(test_ipv4_options_and_fragments),
         cmocka_unit_test(test_ipv6_round_trip),
         cmocka_unit_test(test_ipv6_extension_headers),
+        cmocka_unit_test(test_ipv6_lengths_of_extension_headers),
         cmocka_unit_test(test_quoted_packets_are_cut_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

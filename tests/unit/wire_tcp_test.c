@@ -21,6 +21,7 @@ static enum pl_tcp_result parse_with(const uint8_t *options, uint32_t len, uint8
     struct pl_segment seg = {.flags = flags};
     uint32_t padded = (len + 3) & ~3u;
     memset(packet, 0, sizeof(packet));
+    memset(packet + PL_TCP_HEADER + ((len + 3) & ~3u), 0x55, PAYLOAD); /* no options any more */
     if (len > 0) {
         memcpy(packet + PL_TCP_HEADER, options, len);
     }
@@ -40,8 +41,10 @@ static void test_header_round_trip(void **state) {
                                .window_raw = 0xabcd,
                                .urgent = 0x1234,
                            };
+    memset(packet, 0xcc, sizeof(packet));
     assert_int_equal(pl_tcp_write(packet, &seg, 0), 20);
     assert_int_equal(pl_get16(packet + 16), 0);
+    assert_int_equal(packet[20], 0xcc);
     assert_int_equal(pl_tcp_parse(packet, sizeof(packet), &out), PL_TCP_OK);
     assert_int_equal(out.src_port, seg.src_port);
     assert_int_equal(out.dst_port, seg.dst_port);
@@ -102,7 +105,7 @@ static void test_options_round_trip(void **state) {
 
 static void test_sack_blocks(void **state) {
     (void)state;
-    uint8_t options[40];
+    uint8_t options[41];
     struct pl_segment out;
     struct pl_sack_block blocks[4];
     for (uint32_t i = 0; i < 4; i++) {
@@ -110,8 +113,10 @@ static void test_sack_blocks(void **state) {
         blocks[i].end = pl_seq32_of(0xfffffff5 + 10 * i);
     }
     for (unsigned n = 1; n <= 4; n++) {
+        memset(options, 0xcc, sizeof(options));
         uint32_t len = pl_tcp_put_sack(options, blocks, n);
         assert_int_equal(len, 4 + 8 * n);
+        assert_int_equal(options[len], 0xcc);
         assert_int_equal(parse_with(options, len, PL_TCP_ACK, &out), PL_TCP_OK);
         assert_int_equal(out.options.sack_count, n);
         for (unsigned i = 0; i < n; i++) {
