@@ -133,6 +133,10 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
         }
         sf->dss_sent = true;
     }
+    if (o.capable.len >= 20 && !conn->keys_sent) {
+        conn->keys_sent = true;
+        pl_conn_touch(conn); /* a DATA_FIN may have waited for it */
+    }
     return pl_mptcp_len(PL_MP_CAPABLE, &o) <= room ? pl_mptcp_write(out, PL_MP_CAPABLE, &o) : 0;
 }
 

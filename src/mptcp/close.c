@@ -91,9 +91,11 @@ enum pl_verdict pl_fastclose_in(struct pl_subflow *sf, const struct pl_segment *
 
 /* ---- DATA_FIN ---- */
 
+/* The peer must have our keys first: without them it takes the segment for plain TCP. */
 static bool data_fin_due(const struct pl_conn *conn) {
     return conn->mode == PL_MODE_MPTCP && conn->state == PL_CONN_OPEN && conn->send.fin_wanted &&
-           !conn->send.fin_acked && pl_send_all_sent(conn) && conn->capable >= PL_CAPABLE_KEYS;
+           !conn->send.fin_acked && pl_send_all_sent(conn) && conn->capable >= PL_CAPABLE_KEYS &&
+           (conn->keys_sent || !conn->initiator);
 }
 
 static uint64_t fin_interval(const struct pl_conn *conn, const struct pl_subflow *sf) {
@@ -201,7 +203,9 @@ void pl_close_run(struct pl_conn *conn, plait_time now) {
 
 plait_time pl_close_deadline(const struct pl_conn *conn) {
     plait_time t[4] = {
-        data_fin_due(conn) ? conn->send.fin_resend : PLAIT_TIME_NEVER,
+        /* Without a subflow there is nothing to do; the next one brings a turn. */
+        data_fin_due(conn) && pl_conn_signal_subflow(conn) != NULL ? conn->send.fin_resend
+                                                                   : PLAIT_TIME_NEVER,
         orphan_deadline(conn),
         lonely_deadline(conn),
         linger_deadline(conn),

@@ -140,7 +140,9 @@ bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
         struct pl_subflow *preferred = conn->sched->prefer(conn, sf, now);
         if (preferred != NULL && preferred->serial != e->from) {
             sf->denied = true;
-            pl_tcp_kick(&preferred->tcp);
+            if (!preferred->declined) {
+                pl_tcp_kick(&preferred->tcp);
+            }
             return false;
         }
         uint32_t len = e->len < max_bytes ? e->len : max_bytes;
@@ -202,7 +204,8 @@ plait_time pl_reinject_deadline(const struct pl_conn *conn) {
             rto = own;
         }
     }
-    return s->progress + (2 * rto << (s->stall_backoff > 6 ? 6 : s->stall_backoff));
+    plait_time since = s->progress > s->stalled_at ? s->progress : s->stalled_at;
+    return since + (2 * rto << (s->stall_backoff > 6 ? 6 : s->stall_backoff));
 }
 
 void pl_reinject_run(struct pl_conn *conn, plait_time now) {
@@ -212,6 +215,7 @@ void pl_reinject_run(struct pl_conn *conn, plait_time now) {
         return;
     }
     s->stall_backoff++;
+    s->stalled_at = now;
     PL_SUBFLOW_FOREACH(sf, conn) {
         bool alone = !others_usable(sf);
         if (sf->phase != PL_SF_DEAD && (alone || !sf->stale) && carries(sf, s->una)) {

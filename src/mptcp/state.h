@@ -50,6 +50,7 @@ struct pl_send {
     struct pl_list reinject; /* struct pl_reinject, by dsn of arrival */
     uint32_t limit_bytes, limit_bytes_max;
     plait_time progress;   /* una moved last, or the first byte went out */
+    plait_time stalled_at; /* the stall timer's last turn */
     plait_time fin_resend; /* when to send DATA_FIN again */
     uint32_t fin_backoff;
     uint32_t stall_backoff;
@@ -218,6 +219,7 @@ struct pl_conn {
     bool infinite_pending; /* the next data segment announces the infinite mapping */
     bool fastclose;        /* RSTs carry MP_FASTCLOSE */
     bool connected_said, closed_said, fin_on_ack;
+    bool keys_sent; /* initiator: a segment with both keys went out */
     uint8_t peer_flags;
     struct pl_mp_keys keys;
     struct pl_tcp_tuple tuple; /* of the first subflow */

@@ -387,7 +387,8 @@ void pl_pm_announce_run(struct pl_conn *conn, plait_time now) {
 plait_time pl_pm_announce_deadline(const struct pl_conn *conn) {
     const struct pl_pm *pm = conn->pm;
     const struct pl_announcement *a = current(conn);
-    plait_time first = a != NULL ? a->resend_at : PLAIT_TIME_NEVER;
+    bool possible = a != NULL && pl_conn_signal_subflow(conn) != NULL;
+    plait_time first = possible ? a->resend_at : PLAIT_TIME_NEVER;
     for (unsigned i = 0; i < pm->removal_count; i++) {
         if (pm->removals[i].left > 0 && pm->removals[i].next < first) {
             first = pm->removals[i].next;
