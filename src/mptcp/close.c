@@ -10,8 +10,6 @@
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
 
-enum { MEMORY_RETRY_MS = 10 };
-
 static struct pl_subflow *first_subflow(const struct pl_conn *conn) {
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (!sf->join) {
@@ -195,23 +193,24 @@ void pl_close_run(struct pl_conn *conn, plait_time now) {
     data_fin_run(conn, now);
     finish(conn, now);
     patience_run(conn, now);
-    if (conn->send.blocked_memory) {
-        conn->send.blocked_memory = false;
+    if (now >= conn->send.memory_retry) {
+        conn->send.memory_retry = PLAIT_TIME_NEVER;
         pl_send_wake_writer(conn);
     }
 }
 
 plait_time pl_close_deadline(const struct pl_conn *conn) {
-    plait_time t[4] = {
+    plait_time t[5] = {
         /* Without a subflow there is nothing to do; the next one brings a turn. */
         data_fin_due(conn) && pl_conn_signal_subflow(conn) != NULL ? conn->send.fin_resend
                                                                    : PLAIT_TIME_NEVER,
         orphan_deadline(conn),
         lonely_deadline(conn),
         linger_deadline(conn),
+        conn->send.memory_retry,
     };
     plait_time first = PLAIT_TIME_NEVER;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         first = t[i] < first ? t[i] : first;
     }
     return first;

@@ -5,7 +5,7 @@
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
 
-enum { CHUNK_MIN = 2048, CHUNK_MAX = 65536 };
+enum { CHUNK_MIN = 2048, CHUNK_MAX = 65536, MEMORY_RETRY_MS = 10 };
 
 static int write_allowed(const struct pl_conn *conn) {
     if (conn->error < 0) {
@@ -39,6 +39,13 @@ static uint32_t append_some(struct pl_conn *conn, const uint8_t *data, uint32_t 
     return n;
 }
 
+/* Memory is out: nobody will say when there is some again, so the writer is woken by the clock. */
+static void blocked_by_memory(struct pl_conn *conn, plait_time now) {
+    conn->send.blocked = true;
+    conn->send.memory_retry = now + MEMORY_RETRY_MS * PLAIT_NS_PER_MS;
+    pl_conn_touch(conn);
+}
+
 int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_time now) {
     const uint8_t *bytes = data;
     int rc = write_allowed(conn);
@@ -53,9 +60,7 @@ int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_
         uint64_t left = want - done;
         uint32_t n = append_some(conn, bytes + done, left > CHUNK_MAX ? CHUNK_MAX : (uint32_t)left);
         if (n == 0) {
-            conn->send.blocked = true;
-            conn->send.blocked_memory = true;
-            pl_conn_touch(conn);
+            blocked_by_memory(conn, now);
             break;
         }
         done += n;
@@ -64,7 +69,6 @@ int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_
         pl_conn_kick(conn);
         pl_conn_touch(conn);
     }
-    (void)now;
     return done > 0 || len == 0 ? (int64_t)done : PLAIT_E_AGAIN;
 }
 
@@ -130,16 +134,17 @@ int64_t pl_conn_splice(struct pl_conn *from, struct pl_conn *to, size_t max, pla
     int64_t room = pl_send_room(to);
     uint64_t want = room <= 0 ? 0 : max < (uint64_t)room ? max : (uint64_t)room;
     uint64_t done = 0;
-    while (done < want) {
+    to->send.blocked = from->recv.ready_bytes > want;
+    while (done < want && from->recv.ready_bytes > 0) {
         uint64_t left = want - done;
         struct pl_chunk *chunk = pl_recv_take(from, left > CHUNK_MAX ? CHUNK_MAX : (uint32_t)left);
         if (chunk == NULL) {
+            blocked_by_memory(to, now);
             break;
         }
         done += chunk->len;
         pl_send_append(to, chunk);
     }
-    to->send.blocked = from->recv.ready_bytes > 0;
     if (done == 0) {
         return PLAIT_E_AGAIN;
     }
@@ -156,7 +161,8 @@ int pl_conn_poll(const struct pl_conn *conn) {
     if (conn->recv.ready_bytes > 0 || conn->recv.fin_reached || conn->state == PL_CONN_CLOSED) {
         bits |= PLAIT_POLL_READ;
     }
-    bool room = pl_seq64_diff(s->end, s->una) < (int64_t)s->limit_bytes;
+    bool room = pl_seq64_diff(s->end, s->una) < (int64_t)s->limit_bytes &&
+                s->memory_retry == PLAIT_TIME_NEVER;
     if (conn->state == PL_CONN_OPEN && (room || s->fin_wanted)) {
         bits |= PLAIT_POLL_WRITE;
     }

@@ -95,7 +95,6 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_mptcp
         PL_COUNT(sf->conn->ctx, MPJoinAckHMacFailure);
         return refuse(sf);
     }
-    pl_tcp_ack_now(&sf->tcp); /* the initiator waits for it */
     return PL_VERDICT_OK;
 }
 

@@ -164,6 +164,7 @@ static void established(struct pl_subflow *sf, plait_time now) {
         return;
     }
     pl_subflow_up(sf, now);
+    pl_tcp_ack_now(&sf->tcp); /* the initiator may not send before (RFC 8684 section 3.2) */
 }
 
 /* The first subflow ended: what that means for a connection in plain mode, or one that never

@@ -23,6 +23,7 @@ void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes) {
     s->limit_bytes_max = limit_bytes;
     s->limit_bytes = limit_bytes < LIMIT_START ? limit_bytes : LIMIT_START;
     s->fin_resend = PLAIT_TIME_NEVER;
+    s->memory_retry = PLAIT_TIME_NEVER;
     s->blocked = true;
 }
 
@@ -245,6 +246,7 @@ void pl_send_wake_writer(struct pl_conn *conn) {
     struct pl_send *s = &conn->send;
     if (s->blocked && pl_send_room(conn) >= (int64_t)(s->limit_bytes / 4)) {
         s->blocked = false;
+        s->memory_retry = PLAIT_TIME_NEVER;
         pl_conn_say(conn, PLAIT_EVENT_WRITABLE, NULL, 0, 0);
     }
 }

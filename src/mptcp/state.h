@@ -49,9 +49,10 @@ struct pl_send {
     pl_seq64 opportunistic;  /* head-of-line bytes up to here were reinjected already */
     struct pl_list reinject; /* struct pl_reinject, by dsn of arrival */
     uint32_t limit_bytes, limit_bytes_max;
-    plait_time progress;   /* una moved last, or the first byte went out */
-    plait_time stalled_at; /* the stall timer's last turn */
-    plait_time fin_resend; /* when to send DATA_FIN again */
+    plait_time progress;     /* una moved last, or the first byte went out */
+    plait_time stalled_at;   /* the stall timer's last turn */
+    plait_time fin_resend;   /* when to send DATA_FIN again */
+    plait_time memory_retry; /* when to wake a writer that found no memory */
     uint32_t fin_backoff;
     uint32_t stall_backoff;
     uint64_t reinjected_bytes, written_bytes;
@@ -60,7 +61,6 @@ struct pl_send {
     bool fin_sent;   /* DATA_FIN (or FIN) went out at least once */
     bool fin_acked;
     bool blocked; /* the application was told AGAIN */
-    bool blocked_memory;
 };
 
 /* Data that arrived ahead of recv.nxt, sorted by dsn, without overlaps. */
