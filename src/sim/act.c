@@ -8,6 +8,7 @@ static void act_link(struct pl_host *host, unsigned port, bool down) {
         return;
     }
     host->up[port] = !down;
+    host->check.dark = true;
     int result = plait_port_set_up(host->stack, host->port_id[port], !down, host->world->now);
     if (result != 0) {
         pl_sim_fail(&host->world->verdict, "port_set_up failed: %s", plait_error_name(result));

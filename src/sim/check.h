@@ -37,8 +37,9 @@ struct pl_check_mapping {
 struct pl_check_way {
     bool isn_known, fin;
     uint32_t isn;
-    uint64_t high;  /* end of what was sent, in offsets */
-    uint64_t acked; /* highest cumulative ACK for it, in offsets; for `in` what the host sent */
+    uint64_t high;   /* end of what was sent, in offsets */
+    uint64_t fin_at; /* with `fin` */
+    uint64_t acked;  /* highest cumulative ACK for it, in offsets; for `in` what the host sent */
     uint8_t wscale;
     bool wscale_given;
     uint64_t edge; /* right edge of the window it may use, in offsets */
@@ -77,6 +78,7 @@ struct pl_check {
     const struct pl_plan_host *plan;
     struct pl_sim_verdict *verdict;
     unsigned host;
+    bool dark;    /* a port was down: what went out over it was not seen */
     bool lenient; /* allocations fail, or memory is short: windows may shrink */
     struct pl_check_flow *flows;
     struct pl_check_conn *conns;
