@@ -139,7 +139,11 @@ static void finish(struct pl_conn *conn, plait_time now) {
         return;
     }
     PL_SUBFLOW_FOREACH(sf, conn) {
-        pl_subflow_close(sf, now);
+        if (sf->stale) { /* a FIN would wait behind what a dead path holds */
+            pl_subflow_reset(sf, PL_RESET_PERFORMANCE, false, PLAIT_E_TIMED_OUT, now);
+        } else {
+            pl_subflow_close(sf, now);
+        }
     }
     pl_conn_closed(conn, 0, now);
 }

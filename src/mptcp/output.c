@@ -12,7 +12,8 @@ void pl_subflow_input(struct pl_subflow *sf, const struct pl_segment *seg, struc
                       plait_time now) {
     sf->declined = false;
     pl_tcp_input(&sf->tcp, seg, buf, now);
-    if (sf->phase == PL_SF_DEAD) {
+    /* TIME-WAIT is the end of a plain connection, and TCP has no event for it. */
+    if (sf->phase == PL_SF_DEAD || pl_tcp_state(&sf->tcp) == PL_TCP_ST_TIME_WAIT) {
         pl_conn_touch(sf->conn);
     }
 }

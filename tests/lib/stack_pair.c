@@ -55,7 +55,7 @@ static void add_port(struct stack_pair *pair, unsigned side, unsigned path,
     if (setup->no_addresses[side]) {
         return;
     }
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < (setup->ipv4_only ? 1 : 2); i++) {
         struct plait_addr addr = pair_addr(side, path, i == 0 ? PLAIT_IPV4 : PLAIT_IPV6);
         int id = plait_address_add(stack, pair->path[path].port[side], &addr,
                                    setup->address_flags[side], 0, 0, pair->now);

@@ -28,7 +28,8 @@ struct pair_setup {
     uint32_t mtu; /* default 1500 */
     uint32_t port_flags[PAIR_SIDES];
     uint32_t address_flags[PAIR_SIDES];
-    bool no_addresses[PAIR_SIDES];                 /* the ports get none */
+    bool no_addresses[PAIR_SIDES]; /* the ports get none */
+    bool ipv4_only;
     const struct plait_config *config[PAIR_SIDES]; /* NULL: the defaults */
 };
 

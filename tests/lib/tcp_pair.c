@@ -1,6 +1,5 @@
 #include "tcp_pair.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +66,7 @@ static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, struct pl_tcp_payl
     uint64_t have = e->made - e->sent;
     want = want < have ? want : have;
     if (want == 0) {
-        return PL_TCP_NEXT_NOTHING;
+        return PL_TCP_NEXT_WINDOW; /* starved */
     }
     pl_chunk_seek(&e->send_chunk, &e->send_at, 0);
     *out = (struct pl_tcp_payload){.chunk = e->send_chunk,
@@ -253,6 +252,7 @@ struct pair *pair_new(const struct pair_setup *setup) {
     p->setup.receive_buffer = setup->receive_buffer > 0 ? setup->receive_buffer : 4 << 20;
     p->now = 1000 * PLAIT_NS_PER_S;
     p->check = true;
+    pl_list_init(&p->flying);
     pl_rng_init(&p->rng, setup->seed);
     for (int i = 0; i < 2; i++) {
         p->pipe[i] = setup->pipe;
@@ -261,7 +261,12 @@ struct pair *pair_new(const struct pair_setup *setup) {
     return p;
 }
 
+static struct pair_packet *packet_of(struct pl_list *node) {
+    return PL_CONTAINER(node, struct pair_packet, link);
+}
+
 static void packet_free(struct pair_packet *packet) {
+    pl_list_remove(&packet->link);
     plait_buf_unref(packet->buf);
     free(packet);
 }
@@ -282,10 +287,8 @@ static void end_fini(struct pair_end *e) {
 }
 
 void pair_free(struct pair *p) {
-    while (p->flying != NULL) {
-        struct pair_packet *packet = p->flying;
-        p->flying = packet->next;
-        packet_free(packet);
+    while (!pl_list_empty(&p->flying)) {
+        packet_free(packet_of(p->flying.next));
     }
     end_fini(&p->end[0]);
     end_fini(&p->end[1]);
@@ -295,13 +298,11 @@ void pair_free(struct pair *p) {
 /* ---- the pipe ---- */
 
 static void fly(struct pair *p, struct pair_packet *packet) {
-    struct pair_packet **at = &p->flying;
-    packet->order = p->order++;
-    while (*at != NULL && (*at)->at <= packet->at) {
-        at = &(*at)->next;
+    struct pl_list *at = &p->flying;
+    while (at->prev != &p->flying && packet_of(at->prev)->at > packet->at) {
+        at = at->prev;
     }
-    packet->next = *at;
-    *at = packet;
+    pl_list_insert_before(at, &packet->link);
 }
 
 /* Bytes of one packet; its parsed form points into them. */
@@ -314,6 +315,7 @@ static struct pair_packet *packet_make(struct pair *p, const struct pl_segment *
     }
     struct pair_packet *packet = calloc(1, sizeof(*packet));
     must(packet != NULL, "calloc");
+    pl_list_init(&packet->link);
     packet->buf = plait_buf_alloc(&packets.env, 60 + len);
     must(packet->buf != NULL, "packet buffer");
     uint8_t *d = packet->buf->data;
@@ -366,6 +368,7 @@ static void pipe_in(struct pair *p, int from, struct pair_packet *packet) {
         struct pair_packet *copy = malloc(sizeof(*copy));
         must(copy != NULL, "malloc");
         *copy = *packet;
+        pl_list_init(&copy->link);
         plait_buf_ref(copy->buf);
         copy->at += pl_rng_below(&p->rng, PLAIT_NS_PER_MS);
         fly(p, copy);
@@ -411,19 +414,19 @@ static struct pair_packet *join(struct pair *p, struct pair_packet *packet, uint
         return packet;
     }
     memcpy(all, packet->seg.payload, len);
-    struct pair_packet **at = &p->flying;
     unsigned joined = 0;
-    while (*at != NULL && (*at)->at <= p->now + gro_ns && len < 50000) {
-        struct pair_packet *next = *at;
+    PL_LIST_FOREACH_SAFE(it, &p->flying) {
+        struct pair_packet *next = packet_of(it);
+        if (next->at > p->now + gro_ns || len >= 50000) {
+            break;
+        }
         if (!follows(packet, len, next)) {
-            at = &next->next;
             continue;
         }
         uint32_t more = next->seg.payload_len;
         memcpy(all + len, next->seg.payload, more);
         len += more;
         joined++;
-        *at = next->next;
         packet_free(next);
         if (more < packet->seg.payload_len) {
             break;
@@ -477,7 +480,8 @@ static void pull(struct pair *p) {
 }
 
 static plait_time next_event(struct pair *p) {
-    plait_time t = p->flying != NULL ? p->flying->at : PLAIT_TIME_NEVER;
+    bool any = !pl_list_empty(&p->flying);
+    plait_time t = any ? packet_of(p->flying.next)->at : PLAIT_TIME_NEVER;
     for (int i = 0; i < 2; i++) {
         plait_time timer = pl_timers_next(&p->end[i].ctx.timers);
         t = timer < t ? timer : t;
@@ -497,9 +501,9 @@ static bool step(struct pair *p, plait_time until) {
         return false;
     }
     p->now = t > p->now ? t : p->now;
-    while (p->flying != NULL && p->flying->at <= p->now) {
-        struct pair_packet *packet = p->flying;
-        p->flying = packet->next;
+    while (!pl_list_empty(&p->flying) && packet_of(p->flying.next)->at <= p->now) {
+        struct pair_packet *packet = packet_of(p->flying.next);
+        pl_list_remove(&packet->link);
         deliver(p, packet);
     }
     for (int i = 0; i < 2; i++) {

@@ -26,9 +26,8 @@ struct pair_pipe { /* one direction */
 };
 
 struct pair_packet {
-    struct pair_packet *next;
+    struct pl_list link;
     plait_time at; /* arrival */
-    uint64_t order;
     int to;
     struct plait_buf *buf; /* TCP header, options, payload */
     struct pl_segment seg; /* parsed from buf */
@@ -89,8 +88,7 @@ struct pair {
     struct pl_rng rng;
     struct pair_end end[2];
     struct pair_pipe pipe[2]; /* by sender */
-    struct pair_packet *flying;
-    uint64_t order;
+    struct pl_list flying;    /* by arrival */
     pair_filter *filter;
     void *filter_arg;
     struct pair_setup setup;
