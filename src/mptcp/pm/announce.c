@@ -86,7 +86,9 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
     r->addr = o->add_addr.addr;
     r->id = o->add_addr.address_id;
     r->has_port = o->add_addr.has_port;
-    r->port = o->add_addr.has_port ? o->add_addr.port : sf->tcp.tuple.remote_port;
+    /* Without a port: the peer's first one, as Linux has it. A subflow that the peer opened comes
+     * from a port where nobody listens. */
+    r->port = o->add_addr.has_port ? o->add_addr.port : pm->remotes[0].port;
     r->usable = true;
     r->echo_pending = true;
     pm->rescan = true;

@@ -213,11 +213,12 @@ static bool due(const struct pl_path *p) {
     return p->wanted && !p->given_up && p->subflow == 0;
 }
 
-/* Nothing left to try and nothing alive: the peer does not know the connection any more. */
+/* Nothing left to try and nothing alive: the peer does not know the connection any more. Only the
+ * initiator can tell: whoever accepted may be unable to reach the peer, which will come back. */
 static bool hopeless(const struct pl_conn *conn) {
     const struct pl_pm *pm = conn->pm;
     bool refused = false;
-    if (conn->subflow_count > 0) {
+    if (conn->subflow_count > 0 || !conn->initiator) {
         return false;
     }
     for (unsigned i = 0; i < pm->path_count; i++) {
