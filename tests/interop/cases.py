@@ -168,23 +168,23 @@ def backup():
 
 def loss():
     """A path loses everything in mid-transfer, both directions, without a word."""
-    common = {'rate': 20, 'bytes_ours': 2 * MB, 'bytes_kernel': 2 * MB,
-              'kernel_counters': {'MPRstRx': '>=0', 'MPRstTx': '>=0', 'NoDSSInWindow': '>=0'},
-              'ours_counters': {'MPRstRx': '>=0', 'MPRstTx': '>=0', 'NoDSSInWindow': '>=0'}}
+    loose = {name: '>=0' for name in ('MPRstRx', 'MPRstTx', 'NoDSSInWindow', 'RmAddrTx', 'RmAddr')}
+    common = {'subflows': 2, 'rate': 20, 'bytes_ours': 2 * MB, 'bytes_kernel': 2 * MB, 'joins': -2,
+              'kernel_counters': loose, 'ours_counters': loose}
     for role in ('client', 'server'):
         opener = 'ours' if role == 'client' else 'kernel'
         ends = {opener: [(2, 'subflow')]}
-        yield Case(f'{role}-path-cut', role, subflows=2, cut=(500 * KB, 2), **ends, **common)
-        yield Case(f'{role}-first-path-cut', role, subflows=2, cut=(500 * KB, 1), **ends,
-                   **common)
-        yield Case(f'{role}-backup-takes-over', role, subflows=2, cut=(500 * KB, 1), **common,
+        ours = {'ours': [(2, 'subflow' if role == 'client' else 'signal')]}
+        yield Case(f'{role}-path-cut', role, cut=(500 * KB, 2), **ends, **common)
+        yield Case(f'{role}-first-path-cut', role, cut=(500 * KB, 1), **ends, **common)
+        yield Case(f'{role}-backup-takes-over', role, cut=(500 * KB, 1), **common,
                    **{opener: [(2, 'subflow backup')]})
-        yield Case(f'{role}-kernel-link-down', role, subflows=2, **ends, **common,
+        yield Case(f'{role}-kernel-link-down', role, **ends, **common,
                    kernel_at=[(500 * KB, 'down', 2)])
-        yield Case(f'{role}-ours-link-down', role, subflows=2, **ends, **common, joins=-2,
+        yield Case(f'{role}-ours-link-down', role, **ours, **common,
                    ours_at=[(500 * KB, 'down', 2)])
-        yield Case(f'{role}-ours-link-down-and-up', role, subflows=2, **ends, **common,
-                   ours_at=[(300 * KB, 'down', 2), (700 * KB, 'up', 2)], joins=-2)
+        yield Case(f'{role}-ours-link-down-and-up', role, **ours, **common,
+                   ours_at=[(300 * KB, 'down', 2), (700 * KB, 'up', 2)])
 
 
 def close():

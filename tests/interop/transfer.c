@@ -64,7 +64,8 @@ static void note_subflows(struct transfer *t) {
     if (established > t->established_max) {
         t->established_max = established;
     }
-    if (!t->released && t->received >= PEER_HELLO) {
+    uint64_t hello = t->options.peer_bytes < PEER_HELLO ? t->options.peer_bytes : PEER_HELLO;
+    if (!t->released && t->received >= hello) {
         t->released = established >= t->options.join_wait;
     }
 }
@@ -174,6 +175,12 @@ static void send_more(struct transfer *t, plait_time now) {
     }
 }
 
+/* Then nothing can be lost by the process that ends. */
+static bool all_acknowledged(const struct transfer *t) {
+    int64_t queued = 0;
+    return plait_get(t->stack, t->sock, PLAIT_OPT_SEND_QUEUE, &queued) < 0 || queued == 0;
+}
+
 void transfer_step(struct transfer *t, plait_time now) {
     if (t->over || t->sock == 0) {
         return;
@@ -186,7 +193,7 @@ void transfer_step(struct transfer *t, plait_time now) {
     if (!t->over) {
         send_more(t, now);
     }
-    if (!t->over && t->shut && t->eof) {
+    if (!t->over && t->shut && t->eof && all_acknowledged(t)) {
         note(t);
         finish(t, now);
     }
