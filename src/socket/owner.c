@@ -153,7 +153,6 @@ static void on_destroy(struct plait_stack *stack) {
     }
     PL_ASSERT(table->used_count == 0);
     pl_table_destroy(stack);
-    stack->owner = NULL;
 }
 
 const struct pl_stack_owner pl_socket_owner = {

@@ -17,12 +17,11 @@ int plait_open(struct plait_stack *stack, plait_sock *out) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     struct pl_socket *sock = NULL;
-    int error = pl_table_add(stack, &sock);
+    int error = pl_table_add(stack, &pl_socket_owner, &sock);
     if (error != 0) {
         return error;
     }
     PL_ASSERT(sock->state == PLAIT_SOCKET_NEW);
-    stack->owner = &pl_socket_owner;
     *out = sock->source.sock;
     return 0;
 }
@@ -170,7 +169,7 @@ int plait_accept(struct plait_stack *stack, plait_sock id, plait_sock *out) {
         return PLAIT_E_AGAIN;
     }
     struct pl_socket *sock = NULL;
-    int error = pl_table_add(stack, &sock);
+    int error = pl_table_add(stack, &pl_socket_owner, &sock);
     if (error != 0) {
         return error;
     }

@@ -25,12 +25,14 @@ struct pl_socket *pl_table_find(const struct plait_stack *stack, plait_sock id) 
     return slot->socket;
 }
 
-static struct pl_sockets *make_table(struct plait_stack *stack) {
+static struct pl_sockets *make_table(struct plait_stack *stack,
+                                     const struct pl_stack_owner *owner) {
     if (stack->sockets == NULL) {
         struct pl_sockets *table = pl_ctx_alloc(&stack->ctx, sizeof(*table));
         if (table != NULL) {
             pl_list_init(&table->settle);
             stack->sockets = table;
+            stack->owner = owner;
         }
     }
     return stack->sockets;
@@ -80,8 +82,9 @@ static int grow(struct plait_stack *stack, struct pl_sockets *table) {
     return 0;
 }
 
-int pl_table_add(struct plait_stack *stack, struct pl_socket **out) {
-    struct pl_sockets *table = make_table(stack);
+int pl_table_add(struct plait_stack *stack, const struct pl_stack_owner *owner,
+                 struct pl_socket **out) {
+    struct pl_sockets *table = make_table(stack, owner);
     if (table == NULL) {
         return PLAIT_E_NO_MEMORY;
     }
@@ -129,4 +132,5 @@ void pl_table_destroy(struct plait_stack *stack) {
     }
     pl_ctx_free(&stack->ctx, table, sizeof(*table));
     stack->sockets = NULL;
+    stack->owner = NULL;
 }

@@ -7,8 +7,10 @@
 
 /* The socket with this id, or NULL. */
 struct pl_socket *pl_table_find(const struct plait_stack *stack, plait_sock id);
-/* A new socket in state NEW; makes the table if there is none. Errors: NO_MEMORY, LIMIT. */
-PLAIT_MUST_CHECK int pl_table_add(struct plait_stack *stack, struct pl_socket **out);
+/* A new socket in state NEW; makes the table, with its owner, if there is none. Errors: NO_MEMORY,
+ * LIMIT. */
+PLAIT_MUST_CHECK int pl_table_add(struct plait_stack *stack, const struct pl_stack_owner *owner,
+                                  struct pl_socket **out);
 /* Ends the id and frees the socket, which has given up what it had. */
 void pl_table_remove(struct plait_stack *stack, struct pl_socket *sock);
 /* Frees a table without sockets. */
