@@ -17,6 +17,12 @@ static bool others_usable(const struct pl_conn *conn, const struct pl_subflow *s
 
 void pl_conn_endpoint_added(struct pl_conn *conn, const struct pl_local_endpoint *ep,
                             plait_time now) {
+    if (conn->pm != NULL) {
+        pl_pm_removal_cancel(conn, ep->id);
+        if (ep->port == conn->port && pl_addr_equal(&ep->addr, &conn->tuple.local)) {
+            pl_pm_removal_cancel(conn, 0);
+        }
+    }
     pl_pm_port_up(conn, ep->port, now);
 }
 

@@ -164,6 +164,14 @@ void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now) {
     pl_conn_touch(conn);
 }
 
+void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id) {
+    for (unsigned i = 0; i < conn->pm->removal_count; i++) {
+        if (conn->pm->removals[i].id == id) {
+            conn->pm->removals[i].left = 0;
+        }
+    }
+}
+
 static void add_addr_of(const struct pl_conn *conn, const struct pl_local_endpoint *ep,
                         struct pl_mptcp_options *o) {
     struct pl_remote_addr_msg msg = {ep->id, ep->addr, ep->announce_port};

@@ -124,6 +124,37 @@ static void want_for_announced(struct pl_conn *conn, uint8_t index) {
     }
 }
 
+static bool any_wanted(const struct pl_pm *pm) {
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        if (pm->paths[i].wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No path is left by the rules, because addresses were taken away. An initiator tries the peer's
+ * first address all the same, from wherever it can: it may be back, and nobody else will try. */
+static void want_last_resort(struct pl_conn *conn) {
+    const struct pl_endpoints *table = conn->host->endpoints;
+    const struct pl_local_endpoint *from = NULL;
+    if (!conn->initiator || conn->no_join_remote || any_wanted(conn->pm)) {
+        return;
+    }
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct pl_local_endpoint *ep = &table->entry[i];
+        if (ep->addr.family != conn->tuple.local.family || !port_allowed(conn, ep->port)) {
+            continue;
+        }
+        if (from == NULL || (ep->up && !from->up) || (ep->up && is_first(conn, ep))) {
+            from = ep;
+        }
+    }
+    if (from != NULL) {
+        want(conn, from->port, &from->addr, 0, from->id);
+    }
+}
+
 static void rescan(struct pl_conn *conn) {
     struct pl_pm *pm = conn->pm;
     const struct pl_endpoints *table = conn->host->endpoints;
@@ -148,6 +179,7 @@ static void rescan(struct pl_conn *conn) {
             want_for_announced(conn, i);
         }
     }
+    want_last_resort(conn);
 }
 
 /* ---- attempts ---- */

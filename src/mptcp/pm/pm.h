@@ -40,6 +40,8 @@ bool pl_pm_may_accept(const struct pl_conn *conn);
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);
 void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);
 void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now);
+/* The address is back before REMOVE_ADDR was said as often as it should. */
+void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id);
 uint32_t pl_pm_write(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now);
 /* Option bytes beyond what fits beside timestamps: 0, or the length of a waiting ADD_ADDR. */
 uint32_t pl_pm_room_wanted(const struct pl_conn *conn, plait_time now);
