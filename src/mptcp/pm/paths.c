@@ -257,7 +257,7 @@ static bool hopeless(const struct pl_conn *conn) {
         if (pm->paths[i].wanted && !pm->paths[i].given_up) {
             return false;
         }
-        refused = refused || pm->paths[i].given_up;
+        refused = refused || pm->paths[i].wanted; /* others lack a local address: it may return */
     }
     return refused;
 }
