@@ -62,9 +62,15 @@ bool pl_tcp_window_update_due(const struct pl_tcp *tcp) {
     if (tcp->rcv.fin_done || !pl_tcp_synchronized(tcp)) {
         return false;
     }
+    if (pl_seq32_eq(tcp->rcv.nxt, pl_seq32_add(tcp->rcv.irs, 1))) {
+        return false; /* an unscaled SYN/ACK said 64 KB: enough until the first payload */
+    }
     uint32_t free_bytes = tcp->ops->window(tcp->up);
     if (tcp->ops->shared_window) {
-        return tcp->rcv.wnd_sent < tcp->rcv.mss && free_bytes >= tcp->rcv.mss;
+        /* What the window field can say: without that, a window just above one segment is an
+         * update that is due again as soon as it went out. */
+        uint32_t sayable = free_bytes >> tcp->rcv.wscale << tcp->rcv.wscale;
+        return tcp->rcv.wnd_sent < tcp->rcv.mss && sayable >= tcp->rcv.mss;
     }
     uint32_t open = open_bytes(tcp);
     uint32_t most = (uint32_t)UINT16_MAX << tcp->rcv.wscale;
