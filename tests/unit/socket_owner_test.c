@@ -119,6 +119,30 @@ static void test_paths_come_and_go(void **state) {
     assert_int_equal(pair_get(&pair, PAIR_A, client, PLAIT_OPT_STATE), PLAIT_SOCKET_DEAD);
 }
 
+/* An address that is announced with a TCP port is joined there, though nothing listens on it; a
+ * join to any other TCP port is refused. */
+static void test_joins_to_an_announced_tcp_port(void **state) {
+    (void)state;
+    pair_fini(&pair);
+    pair_init(&pair, &two_paths);
+    struct plait_addr second = pair_addr(PAIR_B, 1, PLAIT_IPV4);
+    plait_port_id port_b = pair.path[1].port[PAIR_B];
+    assert_int_equal(plait_address_remove(B, port_b, &second, pair.now), 0);
+    assert_true(plait_address_add(B, port_b, &second, PLAIT_ADDRESS_SIGNAL, 8888, 0, pair.now) > 0);
+    plait_sock listener = pair_listen(&pair, 80), server = 0;
+    plait_sock client = pair_connect(&pair, listener, 80, PLAIT_IPV4, &server);
+    assert_true(pair_transfer(&pair, PAIR_A, client, server, 10000, 10 * SECOND));
+    pair_run(&pair, 5 * SECOND);
+    struct plait_subflow_info info[8];
+    int count = plait_subflows(A, client, info, 8);
+    unsigned announced = 0;
+    for (int i = 0; i < count && i < 8; i++) {
+        announced += info[i].established && info[i].remote.port == 8888;
+    }
+    assert_true(announced > 0);
+    assert_int_equal(pair_counter(&pair, PAIR_B, PLAIT_COUNTER_MPJoinRejected), 0);
+}
+
 /* ---- every allocation fails once ---- */
 
 static void pump(struct stack_pair *p, unsigned side, plait_sock sock, bool writes) {
@@ -194,6 +218,7 @@ int main(void) {
         TEST(test_many_packets_are_one_readable),
         TEST(test_no_events_after_close),
         TEST(test_paths_come_and_go),
+        TEST(test_joins_to_an_announced_tcp_port),
         cmocka_unit_test(test_every_allocation_fails_once),
         cmocka_unit_test(test_memory_ends_at_every_allocation),
     };
