@@ -169,8 +169,8 @@ static inline bool take(struct pl_ip *ip, struct pl_segment *seg) {
 static inline void expect_silence(void) {
     struct pl_ip ip;
     struct pl_segment seg;
-    assert_false(plait_output_pending(stack, port));
     assert_false(take(&ip, &seg));
+    assert_false(plait_output_pending(stack, port));
 }
 
 static inline plait_sock listen_on(plait_port_id id, const char *text, uint16_t tcp_port) {
