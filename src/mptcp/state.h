@@ -200,6 +200,7 @@ struct pl_pm {
     uint8_t id_next;     /* address ids of this connection, never reused soon */
     uint32_t generation; /* of the endpoint table that `paths` was made from */
     bool rescan;         /* remotes changed: make `paths` again */
+    bool alone;          /* nothing is alive, and refused paths got another chance */
 };
 
 struct pl_conn {

@@ -245,8 +245,9 @@ static bool due(const struct pl_path *p) {
     return p->wanted && !p->given_up && p->subflow == 0;
 }
 
-/* Nothing left to try and nothing alive: the peer does not know the connection any more. Only the
- * initiator can tell: whoever accepted may be unable to reach the peer, which will come back. */
+/* Nothing left to try and nothing alive, and the peer refused a path that had worked: it does not
+ * know the connection any more. Only the initiator can tell: whoever accepted may be unable to
+ * reach the peer, which will come back. */
 static bool hopeless(const struct pl_conn *conn) {
     const struct pl_pm *pm = conn->pm;
     bool refused = false;
@@ -254,17 +255,34 @@ static bool hopeless(const struct pl_conn *conn) {
         return false;
     }
     for (unsigned i = 0; i < pm->path_count; i++) {
-        if (pm->paths[i].wanted && !pm->paths[i].given_up) {
+        const struct pl_path *p = &pm->paths[i];
+        if (p->wanted && !p->given_up) {
             return false;
         }
-        refused = refused || pm->paths[i].wanted; /* others lack a local address: it may return */
+        refused = refused || (p->wanted && p->worked);
     }
     return refused;
+}
+
+/* A path may have been refused only because the peer had enough others. */
+static void second_chance(struct pl_pm *pm, plait_time now) {
+    pm->alone = true;
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        struct pl_path *p = &pm->paths[i];
+        if (p->given_up) {
+            p->given_up = false;
+            p->failures = 0;
+            p->retry_at = now;
+        }
+    }
 }
 
 void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
     struct pl_pm *pm = conn->pm;
     rescan(conn);
+    if (alive_count(conn) == 0 && !pm->alone) {
+        second_chance(pm, now);
+    }
     for (unsigned i = 0; i < pm->path_count; i++) {
         struct pl_path *p = &pm->paths[i];
         if (due(p) && p->retry_at <= now && alive_count(conn) < conn->ctx->config.subflows_max) {
@@ -300,6 +318,7 @@ void pl_pm_subflow_made(struct pl_subflow *sf, plait_time now) {
 void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct pl_path *p = pl_pm_path_of(conn, sf);
+    conn->pm->alone = false;
     if (p != NULL && sf->join) {
         bool early = p->died_at != 0 && now - p->died_at < EARLY_MS * PLAIT_NS_PER_MS;
         p->patience = early && p->patience < 8 ? (uint8_t)(p->patience + 1) : p->patience;
