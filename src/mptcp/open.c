@@ -104,6 +104,9 @@ int pl_conn_join(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple t
         return PLAIT_E_PROTOCOL;
     }
     if (!pl_conn_fully_established(conn) || !pl_pm_may_accept(conn)) {
+        if (!pl_conn_fully_established(conn)) {
+            *reason = PL_RESET_RESOURCES; /* may pass */
+        }
         PL_COUNT(conn->ctx, MPJoinRejected);
         return PLAIT_E_LIMIT;
     }

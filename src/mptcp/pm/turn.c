@@ -77,10 +77,14 @@ uint8_t pl_pm_new_id(struct pl_conn *conn) {
     return pm->id_next;
 }
 
+/* Our own attempts do not count: they may be hopeless, and two ends that try at once must not refuse
+ * each other for ever. */
 bool pl_pm_may_accept(const struct pl_conn *conn) {
     uint32_t alive = 0;
     PL_SUBFLOW_FOREACH(sf, conn) {
-        alive += sf->phase != PL_SF_DEAD && sf->phase != PL_SF_CLOSING ? 1 : 0;
+        bool trying = sf->initiator && sf->join && sf->phase == PL_SF_OPENING;
+        bool over = sf->phase == PL_SF_DEAD || sf->phase == PL_SF_CLOSING;
+        alive += trying || over ? 0 : 1;
     }
     return alive < conn->ctx->config.subflows_max;
 }
