@@ -43,6 +43,8 @@ uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, 
     add_ack(conn, &o);
     if (pl_mptcp_len(PL_MP_DSS, &o) > room) {
         o.dss.has_ack = false;
+    } else {
+        pl_recv_promise(conn);
     }
     sf->dss_sent = true;
     return pl_mptcp_len(PL_MP_DSS, &o) <= room ? pl_mptcp_write(out, PL_MP_DSS, &o) : 0;
@@ -68,7 +70,11 @@ uint32_t pl_dss_write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, pl
         conn->fin_on_ack = false;
         conn->send.fin_sent = true;
     }
-    return pl_mptcp_len(PL_MP_DSS, &o) <= room ? pl_mptcp_write(out, PL_MP_DSS, &o) : 0;
+    if (pl_mptcp_len(PL_MP_DSS, &o) > room) {
+        return 0;
+    }
+    pl_recv_promise(conn);
+    return pl_mptcp_write(out, PL_MP_DSS, &o);
 }
 
 static void ack_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {

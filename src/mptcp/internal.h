@@ -81,7 +81,9 @@ void pl_recv_fini(struct pl_conn *conn);
 void pl_recv_start(struct pl_conn *conn, pl_seq64 first);
 void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk, plait_time now);
 void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now);
-uint32_t pl_recv_window(struct pl_conn *conn);
+/* The window to advertise; and: it was advertised, so its right edge stays. */
+uint32_t pl_recv_window(const struct pl_conn *conn);
+void pl_recv_promise(struct pl_conn *conn);
 void pl_recv_drop_from(struct pl_conn *conn, pl_seq64 dsn);
 void pl_recv_read_done(struct pl_conn *conn, plait_time now);
 /* Takes up to max bytes off the ready queue as a chunk of its own (next NULL), or NULL. */

@@ -61,18 +61,20 @@ void pl_recv_start(struct pl_conn *conn, pl_seq64 first) {
     conn->recv.edge = first;
 }
 
-uint32_t pl_recv_window(struct pl_conn *conn) {
-    struct pl_recv *r = &conn->recv;
+uint32_t pl_recv_window(const struct pl_conn *conn) {
+    const struct pl_recv *r = &conn->recv;
     const struct pl_memory *m = &conn->ctx->memory;
     uint64_t free_bytes = m->used_bytes < m->max_bytes ? m->max_bytes - m->used_bytes : 0;
     uint64_t window = r->limit_bytes > r->ready_bytes ? r->limit_bytes - r->ready_bytes : 0;
     window = window < free_bytes ? window : free_bytes;
     int64_t promised = pl_seq64_diff(r->edge, r->nxt);
-    if (promised > (int64_t)window) {
-        return (uint32_t)promised;
-    }
-    r->edge = pl_seq64_add(r->nxt, window);
-    return (uint32_t)window;
+    return promised > (int64_t)window ? (uint32_t)promised : (uint32_t)window;
+}
+
+void pl_recv_promise(struct pl_conn *conn) {
+    pl_seq64 edge = pl_seq64_add(conn->recv.nxt, pl_recv_window(conn));
+    PL_ASSERT(pl_seq64_le(conn->recv.edge, edge));
+    conn->recv.edge = edge;
 }
 
 static void ready_append(struct pl_conn *conn, struct pl_chunk *chunk) {
@@ -309,18 +311,21 @@ struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes) {
     return head;
 }
 
-/* After the application read: tell the peer about a window that grew much (RFC 9293
- * section 3.8.6.2.2). */
+/* After the application read: tell the peer about a window that grew much (RFC 9293 section
+ * 3.8.6.2.2). In plain mode TCP knows best. */
 void pl_recv_read_done(struct pl_conn *conn, plait_time now) {
-    struct pl_recv *r = &conn->recv;
+    const struct pl_recv *r = &conn->recv;
     (void)now;
     int64_t promised = pl_seq64_diff(r->edge, r->nxt);
     int64_t possible = (int64_t)r->limit_bytes - r->ready_bytes;
-    if (r->fin_reached || possible < 2 * promised || possible - promised < 4096) {
+    bool grew = possible >= 2 * promised && possible - promised >= 4096;
+    if (r->fin_reached || (conn->mode == PL_MODE_MPTCP && !grew)) {
         return;
     }
     PL_SUBFLOW_FOREACH(sf, conn) {
-        if (sf->phase == PL_SF_UP || sf->phase == PL_SF_CLOSING) {
+        if (conn->mode == PL_MODE_PLAIN) {
+            pl_tcp_kick(&sf->tcp);
+        } else if (sf->phase == PL_SF_UP || sf->phase == PL_SF_CLOSING) {
             pl_tcp_ack_now(&sf->tcp);
         }
     }
