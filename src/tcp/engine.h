@@ -27,7 +27,7 @@ struct pl_tcp_ack_facts {
     bool round_start;
 };
 
-/* tcp.c */
+/* api.c */
 void pl_tcp_link(struct pl_tcp *tcp);
 void pl_tcp_set_state(struct pl_tcp *tcp, enum pl_tcp_state state, plait_time now);
 static inline bool pl_tcp_synchronized(const struct pl_tcp *tcp) {

@@ -211,6 +211,7 @@ static void act(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_b
                 plait_time now) {
     note_timestamp(tcp, seg, now);
     tcp->life.retries = 0;
+    tcp->life.soft_error = 0; /* whatever ICMP said, the path works */
     if (tcp->life.state == PL_TCP_ST_SYN_RECEIVED) {
         pl_tcp_established(tcp, seg, now);
     } else {

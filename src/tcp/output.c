@@ -167,11 +167,11 @@ static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, plait_time 
         (void)retry_later(tcp, now);
         return NULL;
     }
-    restart_after_idle(tcp, now);
     enum pl_tcp_next next = tcp->ops->next(tcp->up, len, &payload, now);
     bool closed = tcp->life.state == PL_TCP_ST_CLOSED;
     if (next == PL_TCP_NEXT_DATA && !closed) {
         PL_ASSERT(payload.len >= 1 && payload.len <= len);
+        restart_after_idle(tcp, now);
         unblock(tcp);
         fill(tcp, rec, &payload);
         return rec;

@@ -112,35 +112,6 @@ static struct pl_list *island_find(struct pl_tcp *tcp, pl_seq32 seq) {
     return at;
 }
 
-/* Queues [seq, end) of a packet, whatever part of it is new. */
-static bool queue_pieces(struct pl_tcp *tcp, pl_seq32 seq, pl_seq32 end, const uint8_t *data,
-                         struct plait_buf *buf) {
-    pl_seq32 base = seq;
-    while (pl_seq32_lt(seq, end)) {
-        struct pl_list *at = island_find(tcp, seq);
-        pl_seq32 piece_end = end;
-        if (at != &tcp->rcv.islands) {
-            struct pl_tcp_island *next = island_of(at);
-            if (pl_seq32_le(next->seq, seq)) {
-                pl_seq32 covered = pl_seq32_min(end, island_end(next));
-                pl_tcp_receive_duplicate(tcp, seq, covered);
-                next->recency = ++tcp->rcv.recency;
-                seq = covered;
-                continue;
-            }
-            piece_end = pl_seq32_min(end, next->seq);
-        }
-        uint32_t len = (uint32_t)pl_seq32_diff(piece_end, seq);
-        const uint8_t *from = data + pl_seq32_diff(seq, base);
-        struct pl_chunk *chunk = pl_chunk_of(&tcp->ctx->memory, buf, from, len);
-        if (chunk == NULL || !island_insert(tcp, at, seq, chunk)) {
-            return false;
-        }
-        seq = piece_end;
-    }
-    return true;
-}
-
 /* ---- delivery ---- */
 
 static void deliver(struct pl_tcp *tcp, struct pl_chunk *chunk, plait_time now) {
@@ -174,6 +145,83 @@ static void drain(struct pl_tcp *tcp, plait_time now) {
         }
         chunk = next;
     }
+}
+
+/* A payload on its way in: what is left of it is [seq, end), at `data`. */
+struct arrival {
+    struct plait_buf *buf;
+    const uint8_t *data;
+    pl_seq32 seq, end;
+};
+
+static void advance(struct arrival *a, pl_seq32 to) {
+    PL_ASSERT(pl_seq32_le(a->seq, to) && pl_seq32_le(to, a->end));
+    a->data += pl_seq32_diff(to, a->seq);
+    a->seq = to;
+}
+
+/* The chunk of the bytes up to `to`, which are taken off the arrival. */
+static struct pl_chunk *take(struct pl_tcp *tcp, struct arrival *a, pl_seq32 to) {
+    uint32_t len = (uint32_t)pl_seq32_diff(to, a->seq);
+    struct pl_chunk *chunk = pl_chunk_of(&tcp->ctx->memory, a->buf, a->data, len);
+    advance(a, to);
+    return chunk;
+}
+
+/* Whatever is not new in front: below rcv.nxt after a delivery, or in the island there. */
+static void skip(struct pl_tcp *tcp, struct arrival *a, pl_seq32 to) {
+    to = pl_seq32_min(to, a->end);
+    if (pl_seq32_lt(a->seq, to)) {
+        pl_tcp_receive_duplicate(tcp, a->seq, to);
+        advance(a, to);
+    }
+}
+
+/* Memory is out, and what waits here may be what holds it: the islands go, the last one first. The
+ * peer, which was told of them, has to send them again (RFC 2018 section 8 allows that). */
+static struct pl_chunk *take_or_renege(struct pl_tcp *tcp, struct arrival *a, pl_seq32 to) {
+    struct arrival again = *a;
+    struct pl_chunk *chunk = take(tcp, a, to);
+    while (chunk == NULL && !pl_list_empty(&tcp->rcv.islands)) {
+        PL_COUNT(tcp->ctx, DropMemory);
+        island_free(tcp, island_of(tcp->rcv.islands.prev));
+        *a = again;
+        chunk = take(tcp, a, to);
+    }
+    return chunk;
+}
+
+/* Needs no island, so that a full queue cannot stop what empties it. */
+static bool take_in_order(struct pl_tcp *tcp, struct arrival *a, plait_time now) {
+    pl_seq32 to = a->end;
+    if (!pl_list_empty(&tcp->rcv.islands)) {
+        to = pl_seq32_min(to, island_of(tcp->rcv.islands.next)->seq);
+    }
+    struct pl_chunk *chunk = take_or_renege(tcp, a, to);
+    if (chunk == NULL) {
+        return false;
+    }
+    deliver(tcp, chunk, now);
+    drain(tcp, now);
+    skip(tcp, a, tcp->rcv.nxt);
+    return true;
+}
+
+static bool take_ahead(struct pl_tcp *tcp, struct arrival *a) {
+    struct pl_list *at = island_find(tcp, a->seq);
+    pl_seq32 to = a->end;
+    if (at != &tcp->rcv.islands) {
+        struct pl_tcp_island *next = island_of(at);
+        if (pl_seq32_le(next->seq, a->seq)) {
+            next->recency = ++tcp->rcv.recency;
+            skip(tcp, a, island_end(next));
+            return true;
+        }
+        to = pl_seq32_min(to, next->seq);
+    }
+    pl_seq32 seq = a->seq;
+    struct pl_chunk *chunk = take(tcp, a, to);
+    return chunk != NULL && island_insert(tcp, at, seq, chunk);
 }
 
 /* ---- acknowledging ---- */
@@ -218,27 +266,27 @@ void pl_tcp_receive(struct pl_tcp *tcp, const struct pl_segment *seg, struct pla
         tcp->rcv.ack_due = true;
         return;
     }
-    const uint8_t *data = seg->payload + pl_seq32_diff(start, seg->seq);
+    struct arrival a = {buf, seg->payload + pl_seq32_diff(start, seg->seq), start, end};
     bool in_order = pl_seq32_eq(start, tcp->rcv.nxt);
-    if (in_order && pl_list_empty(&tcp->rcv.islands)) {
-        uint32_t len = (uint32_t)pl_seq32_diff(end, start);
-        struct pl_chunk *chunk = pl_chunk_of(&tcp->ctx->memory, buf, data, len);
-        if (chunk == NULL) {
-            PL_COUNT(tcp->ctx, DropMemory);
-            return;
-        }
-        deliver(tcp, chunk, now);
-        acknowledge(tcp, seg, now);
-        return;
-    }
-    tcp->rcv.ack_due = true; /* out of order, or it fills a hole */
+    bool holes = !in_order || !pl_list_empty(&tcp->rcv.islands);
     if (!in_order) {
         PL_COUNT(tcp->ctx, OutOfOrderSegs);
     }
-    if (!queue_pieces(tcp, start, end, data, buf)) {
+    bool ok = true;
+    while (ok && pl_seq32_lt(a.seq, a.end) && tcp->life.state != PL_TCP_ST_CLOSED) {
+        ok = pl_seq32_eq(a.seq, tcp->rcv.nxt) ? take_in_order(tcp, &a, now) : take_ahead(tcp, &a);
+    }
+    if (tcp->life.state == PL_TCP_ST_CLOSED) {
+        return;
+    }
+    if (!ok) {
         PL_COUNT(tcp->ctx, DropMemory);
     }
-    drain(tcp, now);
+    if (holes) {
+        tcp->rcv.ack_due = true; /* out of order, or it fills a hole */
+    } else if (ok) {
+        acknowledge(tcp, seg, now);
+    }
 }
 
 /* ---- SACK ---- */

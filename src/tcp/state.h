@@ -10,6 +10,7 @@
 #ifndef PL_TCP_STATE_H
 #define PL_TCP_STATE_H
 
+#include "base/assert.h"
 #include "tcp/cc/cc.h"
 #include "tcp/tcp.h"
 
@@ -140,9 +141,7 @@ struct pl_tcp_recovery { /* recovery.c: RFC 9937, 5681, 4015 */
     uint32_t undo_stamp;               /* our timestamp of the first retransmission */
     plait_time rto_first;              /* when the present run of RTOs began */
     uint8_t rto_count;                 /* RTOs in a row without progress */
-    uint8_t phase;                     /* enum { PL_TCP_SEEN = 2 };
-                    
-enum pl_tcp_phase */
+    uint8_t phase;                     /* enum pl_tcp_phase */
     bool undo_stamped : 1;
 };
 
@@ -193,5 +192,6 @@ struct pl_tcp {
     struct pl_cc cc;
     struct pl_tcp_stats stats;
 };
+static_assert(sizeof(struct pl_tcp) <= 704, "an idle connection is small");
 
 #endif

@@ -1,7 +1,8 @@
 /* tcp/upper.h - what a subflow is given by whatever stands above it.
  *
- * src/tcp is one TCP connection and knows nothing of MPTCP. Everything that is not TCP's own comes from an
- * "upper": a struct of functions plus a pointer. Plain TCP is one upper, an MPTCP subflow another.
+ * src/tcp is one TCP connection and knows nothing of MPTCP. Everything that is not TCP's own comes
+ * from an "upper": a struct of functions plus a pointer. Plain TCP is one upper, an MPTCP subflow
+ * another.
  *
  * Rules of the seam:
  *   - An upper function may call, on the same subflow, only pl_tcp_kick, pl_tcp_ack_now,
@@ -15,15 +16,16 @@
 #include "base/seq.h"
 #include "wire/tcp.h"
 
-/* A piece of the upper's stream as it was first given to a subflow. Retransmissions, also of a part of it, are
- * described to write_options with the same origin, so that a mapping is repeated identically (RFC 8684
- * section 3.3.1: a mapping must not change; Linux takes a different one for an error). */
+/* A piece of the upper's stream as it was first given to a subflow. Retransmissions, also of a part
+ * of it, are described to write_options with the same origin, so that a mapping is repeated
+ * identically (RFC 8684 section 3.3.1: a mapping must not change; Linux takes a different one for
+ * an error). */
 struct pl_tcp_origin {
-    uint64_t tag;     /* the upper's: the data sequence number of the first byte */
-    pl_seq32 seq;     /* first sequence number on this subflow */
-    uint32_t len;     /* payload bytes */
-    uint16_t sum;     /* the upper's: DSS checksum */
-    uint16_t flags;   /* the upper's: for example "DATA_FIN rides on it" */
+    uint64_t tag;   /* the upper's: the data sequence number of the first byte */
+    pl_seq32 seq;   /* first sequence number on this subflow */
+    uint32_t len;   /* payload bytes */
+    uint16_t sum;   /* the upper's: DSS checksum */
+    uint16_t flags; /* the upper's: for example "DATA_FIN rides on it" */
 };
 
 /* What the upper gives to send. `chunk` is borrowed; TCP takes its own reference. */
@@ -74,13 +76,15 @@ enum pl_tcp_event {
 };
 
 struct pl_tcp_upper {
-    /* Next new payload, at most max_bytes (1..65535; a whole number of segments when that is more than one). */
+    /* Next new payload, at most max_bytes (1..65535; a whole number of segments when that is more
+     * than one). */
     enum pl_tcp_next (*next)(void *up, uint32_t max_bytes, struct pl_tcp_payload *out,
                              plait_time now);
-    /* Option bytes that DATA segments need at most: fixes the payload of a segment. A multiple of 4. */
+    /* Option bytes that DATA segments need at most: fixes the payload of a segment. A multiple
+     * of 4. */
     uint32_t (*data_options_len)(void *up);
-    /* Writes options for a segment into out[0..room), a multiple of 4 bytes; returns how many. TCP asks before it
-     * adds SACK blocks, after timestamps. */
+    /* Writes options for a segment into out[0..room), a multiple of 4 bytes; returns how many. TCP
+     * asks before it adds SACK blocks, after timestamps. */
     uint32_t (*write_options)(void *up, const struct pl_seg_out *seg, uint8_t *out, uint32_t room,
                               plait_time now);
     /* An acceptable segment (sequence, PAWS, ACK and RST checks passed) before TCP acts on it. */
@@ -90,11 +94,13 @@ struct pl_tcp_upper {
     void (*data_in)(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now);
     /* `bytes` more payload bytes were cumulatively acknowledged on this subflow. */
     void (*acked)(void *up, uint32_t bytes, plait_time now);
-    /* Receive window to advertise now, in bytes. With shared_window it counts from the upper's own acknowledgement
-     * and the upper sees to it that its right edge does not shrink; without, TCP does that itself. */
+    /* Receive window to advertise now, in bytes. With shared_window it counts from the upper's own
+     * acknowledgement and the upper sees to it that its right edge does not shrink; without, TCP
+     * does that itself. */
     uint32_t (*window)(void *up);
     bool shared_window;
-    /* How far beyond rcv_nxt payload is accepted even though less was advertised (shared windows), bytes. */
+    /* How far beyond rcv_nxt payload is accepted even though less was advertised (shared windows),
+     * bytes. */
     uint32_t (*window_max)(void *up);
     void (*event)(void *up, enum pl_tcp_event event, int64_t arg, plait_time now);
 };

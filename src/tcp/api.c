@@ -1,4 +1,4 @@
-/* tcp/tcp.c - the outside of a connection: life, wishes, ICMP, and what can be seen of it. */
+/* tcp/api.c - the outside of a connection: life, wishes, ICMP, and what can be seen of it. */
 #include <string.h>
 
 #include "base/assert.h"
