@@ -228,7 +228,7 @@ static void draw_config(struct plait_config *config, struct pl_rng *rng) {
     static const uint64_t waits_ns[] = {3 * PLAIT_NS_PER_S, 10 * PLAIT_NS_PER_S, 60 * PLAIT_NS_PER_S};
     plait_config_init(config);
     config->cc = pl_rng_chance(rng, 500000) ? PLAIT_CC_CUBIC : PLAIT_CC_RENO;
-    config->subflows_max = (uint32_t)pl_rng_range(rng, 1, 8);
+    config->subflows_max = (uint32_t)pl_rng_range(rng, 2, 8);
     config->add_addr_accepted_max = (uint32_t)pl_rng_range(rng, 0, 8);
     config->send_buffer_bytes = (uint32_t)pl_plan_log(rng, 16 * KIB, 1024 * KIB);
     config->receive_buffer_bytes = (uint32_t)pl_plan_log(rng, 16 * KIB, 1024 * KIB);

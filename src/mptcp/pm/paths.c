@@ -335,7 +335,9 @@ void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
 void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient) {
     struct pl_conn *conn = sf->conn;
     struct pl_path *p = conn->pm != NULL ? pl_pm_path_of(conn, sf) : NULL;
-    if (p != NULL && !transient &&
+    /* "Prohibited" may only mean that the peer still counts subflows that are gone. */
+    bool others = conn->pm != NULL && alive_count(conn) > 1;
+    if (p != NULL && !transient && others &&
         (reason == PL_RESET_PROHIBITED || reason == PL_RESET_MIDDLEBOX)) {
         p->given_up = true;
     }

@@ -6,6 +6,8 @@
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
 
+enum { SPARE_SUBFLOWS = 4 };
+
 int pl_pm_init(struct pl_conn *conn) {
     PL_ASSERT(conn->pm == NULL);
     conn->pm = pl_ctx_alloc(conn->ctx, sizeof *conn->pm);
@@ -77,14 +79,13 @@ uint8_t pl_pm_new_id(struct pl_conn *conn) {
     return pm->id_next;
 }
 
-/* Our own attempts do not count: they may be hopeless, and two ends that try at once must not refuse
- * each other for ever. */
+/* Attempts and stale subflows do not count: the peer may be replacing just these, and two ends that
+ * try at once must not refuse each other for ever. */
 bool pl_pm_may_accept(const struct pl_conn *conn) {
-    uint32_t alive = 0;
+    uint32_t working = 0;
+    uint32_t max = conn->ctx->config.subflows_max;
     PL_SUBFLOW_FOREACH(sf, conn) {
-        bool trying = sf->initiator && sf->join && sf->phase == PL_SF_OPENING;
-        bool over = sf->phase == PL_SF_DEAD || sf->phase == PL_SF_CLOSING;
-        alive += trying || over ? 0 : 1;
+        working += sf->phase == PL_SF_UP && !sf->stale ? 1 : 0;
     }
-    return alive < conn->ctx->config.subflows_max;
+    return working < max && conn->subflow_count < max + SPARE_SUBFLOWS;
 }
