@@ -84,11 +84,14 @@ uint32_t pl_tcp_scaled_window(const struct pl_tcp *tcp, const struct pl_segment 
     return (uint32_t)seg->window_raw << (is_syn ? 0 : tcp->snd.wscale);
 }
 
-/* Takes the send window from a segment (RFC 9293 section 3.10.7.4). */
+/* Takes the send window from a segment (RFC 9293 section 3.10.7.4). Its rule takes a segment with a
+ * lower sequence number for old; a retransmission has one, but says how much of the window the
+ * data took that it acknowledges. */
 void pl_tcp_window_update(struct pl_tcp *tcp, const struct pl_segment *seg) {
     struct pl_tcp_snd *s = &tcp->snd;
     bool newer = pl_seq32_lt(s->wl1, seg->seq) ||
-                 (pl_seq32_eq(s->wl1, seg->seq) && pl_seq32_le(s->wl2, seg->ack));
+                 (pl_seq32_eq(s->wl1, seg->seq) && pl_seq32_le(s->wl2, seg->ack)) ||
+                 (pl_seq32_lt(s->wl2, seg->ack) && pl_seq32_le(s->una, seg->ack));
     if (!newer) {
         return;
     }
