@@ -17,7 +17,7 @@
 #include "mptcp/pm/pm.h"
 #include "mptcp/subflow.h"
 
-enum { RTOS_TO_GIVE_UP = 3, PROBES_MAX = 3, BUSY_MS = 2000 };
+enum { RTOS_TO_GIVE_UP = 3, PROBES_MAX = 3, BUSY_MS = 2000, ASK_MS_MIN = 20, GAPS = 4 };
 
 static bool others_usable(const struct pl_subflow *sf) {
     PL_SUBFLOW_FOREACH(other, sf->conn) {
@@ -28,7 +28,14 @@ static bool others_usable(const struct pl_subflow *sf) {
     return false;
 }
 
+/* The longest pause between two segments, forgotten over some hundred of them. */
+static void note_gap(struct pl_subflow *sf, uint64_t gap) {
+    sf->gap_ns -= sf->gap_ns / 256;
+    sf->gap_ns = gap > sf->gap_ns ? gap : sf->gap_ns;
+}
+
 void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
+    note_gap(sf, now - sf->last_in);
     sf->last_in = now;
     if (payload || sf->probes > 0) {
         pl_conn_touch(sf->conn); /* the next look at it has a new date */
@@ -67,13 +74,19 @@ void pl_stale_recovered(struct pl_subflow *sf, plait_time now) {
 
 /* ---- the receiver's side ---- */
 
+/* Short paths get some time for the hosts at their ends, which may be busy. */
 static uint64_t answer_time(const struct pl_subflow *sf) {
-    return 2 * sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
+    uint64_t by_rtt = 2 * sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
+    uint64_t min = sf->conn->ctx->config.stale_ns_min / 4;
+    return by_rtt > min ? by_rtt : min;
 }
 
-/* How long it may be silent before it is asked. */
+/* How long it may be silent before it is asked: a few times what is usual for it. */
 static uint64_t ask_after(const struct pl_subflow *sf) {
-    return sf->conn->ctx->config.stale_ns_min / 2;
+    uint64_t most = sf->conn->ctx->config.stale_ns_min / 2;
+    uint64_t least = ASK_MS_MIN * PLAIT_NS_PER_MS < most ? ASK_MS_MIN * PLAIT_NS_PER_MS : most;
+    uint64_t usual = GAPS * sf->gap_ns;
+    return usual < least ? least : usual < most ? usual : most;
 }
 
 static uint64_t dead_after(struct pl_subflow *sf) {
@@ -94,8 +107,18 @@ static bool watched(const struct pl_subflow *sf) {
            sf->last_in < data_in + BUSY_MS * PLAIT_NS_PER_MS && others_usable(sf);
 }
 
-static bool hole(const struct pl_conn *conn) {
-    return conn->recv.hole_since != PLAIT_TIME_NEVER;
+/* Data is missing, and not because everything stands still (the host itself may have). */
+static bool missed(const struct pl_subflow *sf, plait_time now) {
+    const struct pl_conn *conn = sf->conn;
+    if (conn->recv.hole_since == PLAIT_TIME_NEVER) {
+        return false;
+    }
+    PL_SUBFLOW_FOREACH(other, conn) {
+        if (other != sf && other->phase == PL_SF_UP && now - other->last_in < ask_after(sf)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static plait_time next_look(struct pl_subflow *sf) {
@@ -112,7 +135,7 @@ static void look(struct pl_subflow *sf, plait_time now) {
     if (now < next_look(sf)) {
         return;
     }
-    if (sf->probes == 0 || (!hole(conn) && sf->probes < PROBES_MAX)) {
+    if (sf->probes == 0 || (!missed(sf, now) && sf->probes < PROBES_MAX)) {
         sf->probes++;
         sf->probed_at = now;
         pl_tcp_probe(&sf->tcp);

@@ -134,6 +134,7 @@ struct pl_subflow {
     plait_time probed_at; /* a silent subflow was asked for a sign of life */
     uint8_t probes;       /* how often since it was heard last */
     plait_time last_in;
+    uint64_t gap_ns; /* the longest pause between its segments lately */
     uint32_t nonce_local, nonce_remote;
     pl_seq64 fail_dsn;
     struct pl_list maps; /* struct pl_map */
