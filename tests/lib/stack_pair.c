@@ -111,16 +111,30 @@ static void enqueue(struct stack_pair *pair, struct pair_packet *packet) {
     *at = packet;
 }
 
+static struct pair_packet *make_packet(const struct stack_pair *pair, unsigned to, unsigned path,
+                                       uint32_t len) {
+    struct pair_packet *packet = malloc(sizeof(*packet) + len);
+    need(packet != NULL, "malloc");
+    *packet = (struct pair_packet){.to = to, .path = path, .len = len};
+    packet->at = pair->now + pair->path[path].delay_ns;
+    packet->meta.flags = pair->trust ? (uint32_t)PLAIT_RX_CSUM_OK : 0;
+    return packet;
+}
+
+void pair_inject(struct stack_pair *pair, unsigned to, unsigned path, const uint8_t *bytes,
+                 uint32_t len) {
+    struct pair_packet *packet = make_packet(pair, to, path, len);
+    memcpy(packet->bytes, bytes, len);
+    enqueue(pair, packet);
+}
+
 static void transmit(struct stack_pair *pair, unsigned from, unsigned path,
                      const struct plait_tx *tx) {
     const struct pair_path *p = &pair->path[path];
     uint32_t len = tx->header_len + tx->payload_len;
-    struct pair_packet *packet = malloc(sizeof(*packet) + len);
-    need(packet != NULL, "malloc");
-    *packet = (struct pair_packet){.at = pair->now + p->delay_ns, .to = !from, .path = path};
-    packet->len = len;
+    struct pair_packet *packet = make_packet(pair, !from, path, len);
     packet->meta.gso_size = tx->gso_size;
-    packet->meta.flags = tx->needs_csum ? (uint32_t)PLAIT_RX_CSUM_OK : 0;
+    packet->meta.flags |= tx->needs_csum ? (uint32_t)PLAIT_RX_CSUM_OK : 0;
     memcpy(packet->bytes, tx->header, tx->header_len);
     uint32_t at = tx->header_len;
     for (uint32_t i = 0; i < tx->slice_count; i++) {

@@ -52,6 +52,7 @@ struct stack_pair {
     struct pair_packet *queue; /* by time of arrival, then of sending */
     pair_filter *filter;
     void *filter_arg;
+    bool trust; /* checksums are not verified: for filters that change bytes */
     uint64_t sent[PAIR_SIDES][PAIR_PATHS_MAX]; /* packets */
 };
 
@@ -64,6 +65,9 @@ struct plait_addr pair_addr(unsigned side, unsigned path, enum plait_family fami
 struct plait_endpoint pair_endpoint(unsigned side, unsigned path, enum plait_family family,
                                     uint16_t port);
 
+/* Sends bytes to a side as if they came over a path, after its delay. */
+void pair_inject(struct stack_pair *pair, unsigned to, unsigned path, const uint8_t *bytes,
+                 uint32_t len);
 /* Advances to the next thing that happens; false when nothing will before `until`. */
 bool pair_step(struct stack_pair *pair, plait_time until);
 /* Runs for a while. */
