@@ -102,7 +102,10 @@ static uint8_t form(struct pl_subflow *sf, const struct pl_seg_out *seg) {
         return 0;
     }
     if (seg->kind == PL_SEG_DATA) {
-        bool first = seg->origin->tag == conn->keys.idsn_local.v + 1;
+        /* The option names no SSN: it is for the first byte of the subflow, and for nothing that
+         * carries the first data again. */
+        bool first = seg->origin->tag == conn->keys.idsn_local.v + 1 &&
+                     pl_seq32_eq(seg->origin->seq, pl_seq32_add(pl_tcp_iss(&sf->tcp), 1));
         return first ? (conn->checksum ? 24 : 22) : 0;
     }
     /* A DATA_FIN without data goes out in turns with the keys. */

@@ -71,6 +71,7 @@ static uint32_t write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, pl
     if (pl_pm_room_wanted(conn, now) + 12 > room) {
         used = pl_pm_write(sf, out, room, now);
         if (used > 0) {
+            pl_tcp_ack_now(&sf->tcp); /* the DATA_ACK follows */
             return used;
         }
     }

@@ -39,7 +39,7 @@ struct pl_check_way {
     uint32_t isn;
     uint64_t high;   /* end of what was sent, in offsets */
     uint64_t fin_at; /* with `fin` */
-    uint64_t acked;  /* highest cumulative ACK for it, in offsets; for `in` what the host sent */
+    uint64_t acked;  /* highest cumulative ACK for it: of the peer (out), of the host (in) */
     uint8_t wscale;
     bool wscale_given;
     uint64_t edge; /* right edge of the window it may use, in offsets */
@@ -52,6 +52,7 @@ struct pl_check_flow {
     struct pl_check_way out, in;
     struct pl_check_conn *conn; /* NULL: plain TCP, or not known yet */
     bool plain;                 /* carries data without mappings from now on */
+    bool probe;                 /* the segment being looked at is a keep-alive */
     bool capable_in, capable_out;
     uint64_t key_local, key_remote;
     struct pl_check_bytes bytes; /* that were sent */

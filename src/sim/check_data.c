@@ -237,7 +237,7 @@ void pl_check_data_sent(struct pl_check *check, struct pl_check_flow *flow,
         return;
     }
     take_mapping_sent(check, flow, seg);
-    if (!flow->plain && seg->payload_len > 0) {
+    if (!flow->plain && !flow->probe && seg->payload_len > 0) {
         check_mapped(check, flow, seg);
     }
     check_data_ack(check, flow, seg);

@@ -23,6 +23,12 @@ static uint64_t window_of(const struct pl_check_way *own, const struct pl_check_
     return (uint64_t)seg->window_raw << (scaled ? own->wscale : 0);
 }
 
+/* A keep-alive: one byte of garbage that was acknowledged long ago (RFC 9293 section 3.8.4). */
+static bool is_probe(const struct pl_check_flow *flow, const struct pl_segment *seg) {
+    int32_t ahead = (int32_t)(seg->seq.v - (flow->out.isn + 1 + (uint32_t)flow->out.acked));
+    return seg->payload_len == 1 && ahead < 0;
+}
+
 static void check_payload(struct pl_check *check, struct pl_check_flow *flow,
                           const struct pl_segment *seg) {
     uint64_t offset = pl_check_offset(&flow->out, seg->seq);
@@ -83,7 +89,8 @@ void pl_check_flow_sent(struct pl_check *check, struct pl_check_flow *flow,
                     'a' + (int)check->host);
         return;
     }
-    if (seg->payload_len > 0) {
+    flow->probe = is_probe(flow, seg);
+    if (seg->payload_len > 0 && !flow->probe) {
         check_payload(check, flow, seg);
     }
     if ((seg->flags & PL_TCP_FIN) != 0) {
@@ -125,8 +132,9 @@ void pl_check_flow_arrived(struct pl_check *check, struct pl_check_flow *flow,
     if (has_ack(seg) && flow->out.isn_known) {
         uint64_t acked = pl_check_offset(&flow->out, seg->ack);
         uint64_t edge = acked + window_of(&flow->in, &flow->out, seg);
-        if (acked != UINT64_MAX && acked <= flow->out.high + 1 && edge > flow->out.edge) {
-            flow->out.edge = edge;
+        if (acked != UINT64_MAX && acked <= flow->out.high + 1) {
+            flow->out.acked = acked > flow->out.acked ? acked : flow->out.acked;
+            flow->out.edge = edge > flow->out.edge ? edge : flow->out.edge;
         }
     } else if (is_syn(seg) && flow->out.edge < seg->window_raw) {
         flow->out.edge = seg->window_raw;
