@@ -1,0 +1,234 @@
+/* mptcp_recv_test.c - reassembly at the data level, the shared window, and the end of the stream
+ * (RFC 8684 sections 3.3.3 and 3.3.4). */
+#include "base/rng.h"
+#include "mptcp/internal.h"
+#include "mptcp/subflow.h"
+#include "mptcp_peer_test.h"
+
+enum { MODEL_BYTES = 60000 };
+
+/* Random overlapping pieces over three subflows; after each the DATA_ACK is exactly what a model
+ * says, and the bytes read are the stream's. */
+static void run_model(uint64_t seed, bool checksum, bool read_late) {
+    static bool have[MODEL_BYTES + 2000];
+    struct pl_rng rng;
+    uint64_t prefix = 0;
+    pl_rng_init(&rng, seed);
+    memset(have, 0, sizeof(have));
+    begin_with(&(struct peer_setup){.paths = 3, .cap_flags = checksum ? PL_CAPABLE_CHECKSUM : 0});
+    assert_int_equal(peer_join(&peer, 1, false), 1);
+    assert_int_equal(peer_join(&peer, 2, true), 2);
+    while (prefix < MODEL_BYTES) {
+        uint64_t near = prefix > 3000 ? prefix - 3000 : 0;
+        uint64_t at = near + pl_rng_below(&rng, 20000);
+        uint32_t len = 1 + (uint32_t)pl_rng_below(&rng, 1400);
+        if (pl_rng_below(&rng, 4) == 0) { /* fill the hole */
+            at = prefix;
+        }
+        at = at < MODEL_BYTES ? at : MODEL_BYTES - 1;
+        peer_data(&peer, (unsigned)pl_rng_below(&rng, 3), at, len);
+        memset(have + at, 1, len);
+        while (have[prefix]) {
+            prefix++;
+        }
+        peer_run(&peer, 50 * MS); /* delayed ACKs */
+        assert_int_equal(peer.ack_seen, prefix);
+        if (!read_late || prefix - peer.read_at > 40000) {
+            expect_read(prefix);
+        }
+    }
+    expect_read(prefix);
+    assert_int_equal(option(PLAIT_OPT_RECEIVE_QUEUE), 0);
+    plait_stack_check(peer.stack);
+    peer_fini(&peer);
+}
+
+static void test_model(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        run_model(seed, false, seed % 2 == 0);
+        run_model(seed + 10, true, seed % 2 == 0);
+    }
+}
+
+static struct plait_config small_buffer(uint32_t bytes) {
+    struct plait_config config;
+    plait_config_init(&config);
+    config.receive_buffer_bytes = bytes;
+    return config;
+}
+
+static uint64_t window_now(void) {
+    const struct peer_rx *rx = peer_find(&peer, 0, PL_MP_DSS);
+    assert_non_null(rx);
+    return rx->seg.options.mptcp.dss.ack + rx->seg.window_raw - (peer.idsn_local + 1);
+}
+
+/* The window shrinks by what is not read, on every subflow alike, and its edge stays. */
+static void test_window_is_shared(void **state) {
+    struct plait_config config = small_buffer(16000);
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2, .config = &config});
+    unsigned second = peer_join(&peer, 1, false);
+    for (uint32_t i = 0; i < 16; i++) {
+        peer_data(&peer, i % 2 ? second : 0, i * 1000, 1000);
+        peer_run(&peer, 50 * MS);
+        assert_int_equal(window_now(), 16000);
+    }
+    assert_int_equal(peer.ack_seen, 16000);
+    unsigned from = peer.log_count;
+    expect_read(16000);
+    assert_true(peer_count(&peer, from, PL_MP_DSS) >= 1); /* a window update, unasked */
+    assert_int_equal(window_now(), 32000);
+    peer_fini(&peer);
+}
+
+/* What lies beyond the window is neither taken nor acknowledged (section 3.3.5). */
+static void test_beyond_the_window(void **state) {
+    struct plait_config config = small_buffer(8192);
+    (void)state;
+    begin_with(&(struct peer_setup){.config = &config});
+    struct pl_mptcp_options o = peer_map(&peer, 1 << 19, 0, 1000, false);
+    send_next(0, 1 << 19, 1000, &o);
+    expect_counter(PLAIT_COUNTER_NoDSSInWindow, 1);
+    o = peer_map(&peer, (uint64_t)-200000, 1000, 1000, false); /* before the start */
+    send_next(0, 5, 1000, &o);
+    expect_read(0);
+    peer_data(&peer, 0, 0, 1000);
+    expect_read(1000);
+    assert_int_equal(peer.ack_seen, 1000);
+    peer_fini(&peer);
+}
+
+static void test_duplicates_count(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    unsigned second = peer_join(&peer, 1, false);
+    peer_data(&peer, 0, 0, 1000);
+    peer_data(&peer, second, 0, 1000);   /* old */
+    peer_data(&peer, second, 2000, 500); /* ahead */
+    peer_data(&peer, 0, 2000, 500);      /* ahead, again */
+    peer_data(&peer, second, 500, 1500); /* half old, fills the hole */
+    expect_read(2500);
+    assert_int_equal(peer_counter(&peer, PLAIT_COUNTER_DuplicateData), 3);
+    peer_fini(&peer);
+}
+
+static void expect_end(uint64_t at) {
+    uint8_t byte;
+    expect_read(at);
+    assert_int_equal(plait_read(peer.stack, peer.sock, &byte, 1, peer.now), 0);
+}
+
+/* Nothing comes after DATA_FIN: neither bytes behind it nor another end. */
+static void test_data_after_fin(void **state) {
+    (void)state;
+    begin();
+    struct pl_mptcp_options fin = peer_map(&peer, 1000, 0, 0, true);
+    struct pl_mptcp_options later = peer_map(&peer, 3000, 0, 0, true);
+    send_options(0, &fin);
+    send_options(0, &later);
+    peer_data(&peer, 0, 500, 1000); /* runs over it */
+    expect_counter(PLAIT_COUNTER_NoDSSInWindow, 1);
+    peer_data(&peer, 0, 0, 1000);
+    expect_end(1000);
+    peer_data(&peer, 0, 1000, 500);
+    peer_data(&peer, 0, 2000, 500);
+    expect_end(1000);
+    assert_int_equal(peer.ack_seen, 1001);
+    peer_fini(&peer);
+}
+
+/* A DATA_FIN that lies before bytes that wait out of order. */
+static void test_fin_before_waiting_bytes(void **state) {
+    (void)state;
+    begin();
+    struct pl_mptcp_options fin = peer_map(&peer, 1000, 0, 0, true);
+    peer_data(&peer, 0, 2000, 1000);
+    send_options(0, &fin);
+    peer_data(&peer, 0, 0, 1000);
+    expect_end(1000);
+    peer_run(&peer, SECOND);
+    peer_fini(&peer);
+}
+
+static void test_fin_far_away(void **state) {
+    (void)state;
+    begin();
+    struct pl_mptcp_options fin = peer_map(&peer, UINT64_C(1) << 40, 0, 0, true);
+    send_options(0, &fin);
+    fin = peer_map(&peer, (uint64_t)-1000, 0, 0, true);
+    send_options(0, &fin);
+    peer_data(&peer, 0, 0, 100);
+    expect_read(100);
+    fin = peer_map(&peer, 100, 0, 0, true);
+    send_options(0, &fin);
+    expect_end(100);
+    peer_fini(&peer);
+}
+
+static void test_readable_event(void **state) {
+    (void)state;
+    begin();
+    assert_false(next_event(PLAIT_EVENT_READABLE, NULL));
+    peer_data(&peer, 0, 1000, 1000);
+    assert_false(next_event(PLAIT_EVENT_READABLE, NULL));
+    assert_int_equal(plait_poll(peer.stack, peer.sock) & PLAIT_POLL_READ, 0);
+    peer_data(&peer, 0, 0, 1000);
+    assert_true(next_event(PLAIT_EVENT_READABLE, NULL));
+    assert_int_not_equal(plait_poll(peer.stack, peer.sock) & PLAIT_POLL_READ, 0);
+    expect_read(2000);
+    peer_fini(&peer);
+}
+
+/* A subflow that waits out of order dies: its bytes stay, they were taken. */
+static void test_subflow_dies_with_waiting_bytes(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    unsigned second = peer_join(&peer, 1, false);
+    peer_data(&peer, second, 1000, 1000);
+    peer_send(&peer,
+              &(struct peer_seg){.flow = second, .flags = PL_TCP_RST, .seq = PEER_NO_OFFSET});
+    assert_null(peer_subflow(&peer, second));
+    peer_data(&peer, 0, 0, 1000);
+    expect_read(2000);
+    peer_fini(&peer);
+}
+
+/* pl_recv_take: whole chunks, parts, and what is left. */
+static void test_take(void **state) {
+    (void)state;
+    begin();
+    peer_data(&peer, 0, 0, 1000);
+    peer_data(&peer, 0, 1000, 1000);
+    struct pl_conn *conn = peer_conn(&peer);
+    uint64_t at = 0;
+    static const uint32_t wanted[] = {300, 700, 5000, 1};
+    static const uint32_t given[] = {300, 700, 1000, 0};
+    for (unsigned i = 0; i < 4; i++) {
+        struct pl_chunk *chunk = pl_recv_take(conn, wanted[i]);
+        assert_int_equal(chunk != NULL ? chunk->len : 0, given[i]);
+        for (uint32_t k = 0; chunk != NULL && k < chunk->len; k++) {
+            assert_int_equal(chunk->data[k], pair_pattern(at++));
+        }
+        pl_chunk_unref(chunk);
+    }
+    assert_int_equal(option(PLAIT_OPT_RECEIVE_QUEUE), 0);
+    peer_fini(&peer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_window_is_shared),
+        cmocka_unit_test(test_beyond_the_window),
+        cmocka_unit_test(test_duplicates_count),
+        cmocka_unit_test(test_data_after_fin),
+        cmocka_unit_test(test_fin_before_waiting_bytes),
+        cmocka_unit_test(test_fin_far_away),
+        cmocka_unit_test(test_readable_event),
+        cmocka_unit_test(test_subflow_dies_with_waiting_bytes),
+        cmocka_unit_test(test_take),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
