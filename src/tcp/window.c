@@ -1,7 +1,8 @@
 /* tcp/window.c - the receive window we advertise and the send window we were given.
  *
- * With a window of its own a connection never takes back what it advertised, and does not
- * advertise small steps (silly window, RFC 9293 section 3.8.6.2.2). With a shared window (MPTCP)
+ * With a window of its own a connection never takes back what it advertised (what it once did is
+ * accepted, even when the scaled field cannot say so), and does not advertise small steps (silly
+ * window, RFC 9293 section 3.8.6.2.2). With a shared window (MPTCP)
  * the right edge is the upper's business; segments are accepted as far as window_max() says. */
 #include "base/assert.h"
 #include "tcp/engine.h"
@@ -37,7 +38,11 @@ static uint16_t advertise_shared(struct pl_tcp *tcp, uint8_t shift) {
 static uint16_t advertise_own(struct pl_tcp *tcp, uint8_t shift) {
     uint32_t open = open_bytes(tcp);
     uint32_t free_bytes = tcp->ops->window(tcp->up);
-    uint32_t raw = (open + (UINT32_C(1) << shift) - 1) >> shift; /* never a smaller edge */
+    uint32_t unit = UINT32_C(1) << shift;
+    uint32_t raw = (open + unit - 1) >> shift; /* never a smaller edge, ... */
+    if (raw << shift > open && raw << shift > free_bytes) {
+        raw = open >> shift; /* ... but less than a unit for want of room (RFC 7323 section 2.4) */
+    }
     if (free_bytes > open && free_bytes - open >= step_min(tcp) && free_bytes >> shift > raw) {
         raw = free_bytes >> shift;
     }
@@ -62,15 +67,15 @@ bool pl_tcp_window_update_due(const struct pl_tcp *tcp) {
     if (tcp->rcv.fin_done || !pl_tcp_synchronized(tcp)) {
         return false;
     }
-    if (pl_seq32_eq(tcp->rcv.nxt, pl_seq32_add(tcp->rcv.irs, 1))) {
-        return false; /* an unscaled SYN/ACK said 64 KB: enough until the first payload */
-    }
     uint32_t free_bytes = tcp->ops->window(tcp->up);
     if (tcp->ops->shared_window) {
         /* What the window field can say: without that, a window just above one segment is an
          * update that is due again as soon as it went out. */
         uint32_t sayable = free_bytes >> tcp->rcv.wscale << tcp->rcv.wscale;
         return tcp->rcv.wnd_sent < tcp->rcv.mss && sayable >= tcp->rcv.mss;
+    }
+    if (pl_seq32_eq(tcp->rcv.nxt, pl_seq32_add(tcp->rcv.irs, 1))) {
+        return false; /* an unscaled SYN/ACK said 64 KB: enough until the first payload */
     }
     uint32_t open = open_bytes(tcp);
     uint32_t most = (uint32_t)UINT16_MAX << tcp->rcv.wscale;
@@ -91,8 +96,8 @@ void pl_tcp_window_update(struct pl_tcp *tcp, const struct pl_segment *seg) {
     struct pl_tcp_snd *s = &tcp->snd;
     bool newer = pl_seq32_lt(s->wl1, seg->seq) ||
                  (pl_seq32_eq(s->wl1, seg->seq) && pl_seq32_le(s->wl2, seg->ack)) ||
-                 (pl_seq32_lt(s->wl2, seg->ack) && pl_seq32_le(s->una, seg->ack));
-    if (!newer) {
+                 pl_seq32_lt(s->wl2, seg->ack);
+    if (!newer || pl_seq32_lt(seg->ack, s->una)) {
         return;
     }
     uint32_t wnd = pl_tcp_scaled_window(tcp, seg);
