@@ -41,7 +41,7 @@ struct plait_config {
     uint64_t orphan_ns;             /* how long a closed socket may go on without progress */
     uint64_t no_subflow_ns;         /* a connection without subflows lives so long: 60 s */
     uint64_t syn_timeout_ns;        /* give up a connect after this long, default 127 s */
-    uint64_t stale_ns_min;          /* see docs/architecture.md, "Dead paths": default 120 ms */
+    uint64_t stale_ns_min;          /* see docs/architecture.md, "Dead paths": default 100 ms */
 };
 void plait_config_init(struct plait_config *config);
 
