@@ -15,6 +15,7 @@ enum {
     AXIS = 26,
     MBPS_PIXELS = 5,
     STRIPS = LAB_LINKS + 1,
+    MEAN_REACH = 5, /* samples on each side */
 };
 
 struct strip {
@@ -54,7 +55,8 @@ static void plan(struct chart *chart, const struct lab_measure *m) {
         bool link = i < LAB_LINKS;
         strip->css = css[i];
         strip->name = link ? lab_links[i].name : "file";
-        strip->text = link ? "whole packets, by the link's own count" : "what curl has written";
+        strip->text = link ? "whole packets, by the link's own count"
+                           : "what curl has written (bold: mean over 1.1 s)";
         strip->capacity = link ? lab_links[i].mbps : (unsigned)lab_measure_sum_mbps();
         strip->max_mbps = strip->capacity + (link ? 3 : 8);
         strip->step_mbps = 10;
@@ -84,28 +86,50 @@ static void write_grid(FILE *out, const struct strip *strip) {
             LEFT, (int)strip->top - 8, strip->css, strip->name, strip->text);
 }
 
+/* Mean rate over the samples around samples[i], `reach` of them on each side. */
+static double mean_mbps(const struct lab_measure *m, unsigned series, unsigned i, unsigned reach) {
+    unsigned from = i > reach ? i - reach : 1;
+    unsigned to = i + reach < m->sample_count ? i + reach : m->sample_count - 1;
+    double sum = 0;
+    for (unsigned k = from; k <= to; k++) {
+        sum += lab_measure_sample_mbps(m, series, k);
+    }
+    return sum / (to - from + 1);
+}
+
 /* A sample stands at the middle of its time. */
-static void write_points(FILE *out, const struct chart *chart, unsigned series) {
+static void write_points(FILE *out, const struct chart *chart, unsigned series, unsigned reach) {
     const struct lab_measure *m = chart->m;
     for (unsigned i = 1; i < m->sample_count; i++) {
         uint64_t middle_ns = (m->samples[i - 1].at_ns + m->samples[i].at_ns) / 2;
         fprintf(out, "%s%.1f %.1f", i > 1 ? "L" : "", x_of_ns(chart, middle_ns),
-                y_of(&chart->strips[series], lab_measure_sample_mbps(m, series, i)));
+                y_of(&chart->strips[series], mean_mbps(m, series, i, reach)));
     }
 }
 
+static void write_line(FILE *out, const struct chart *chart, unsigned series, unsigned reach,
+                       const char *class) {
+    fprintf(out, "<path class=\"%s line-%s\" d=\"M", class, chart->strips[series].css);
+    write_points(out, chart, series, reach);
+    fprintf(out, "\"/>\n");
+}
+
+/* The file arrives in bursts, whenever a hole is filled: its line is a mean, the samples are thin.
+ */
 static void write_series(FILE *out, const struct chart *chart, unsigned series) {
     const struct strip *strip = &chart->strips[series];
     unsigned base = strip->top + strip->height;
+    unsigned reach = series < LAB_LINKS ? 0 : MEAN_REACH;
     if (chart->m->sample_count < 2) {
         return;
     }
     fprintf(out, "<path class=\"area-%s\" d=\"M%d %uL", strip->css, LEFT, base);
-    write_points(out, chart, series);
-    fprintf(out, "L%.1f %uZ\"/>\n<path class=\"line-%s\" d=\"M", x_of(chart, chart->seconds), base,
-            strip->css);
-    write_points(out, chart, series);
-    fprintf(out, "\"/>\n");
+    write_points(out, chart, series, reach);
+    fprintf(out, "L%.1f %uZ\"/>\n", x_of(chart, chart->seconds), base);
+    if (reach > 0) {
+        write_line(out, chart, series, 0, "thin");
+    }
+    write_line(out, chart, series, reach, "bold");
 }
 
 /* ---- what happened ---- */

@@ -82,6 +82,9 @@ static void note_window(struct lab_measure *measure, const struct lab_point *poi
     if (window != NULL) {
         window->bytes += bytes;
         window->ns += point->at_ns - measure->last.at_ns;
+        for (unsigned i = 0; i < LAB_LINKS; i++) {
+            window->link_bytes += point->link_bytes[i] - measure->last.link_bytes[i];
+        }
     }
     if (measure->dead_ns != 0 && measure->back_ns == 0) {
         measure->silent_bytes += bytes;
@@ -152,6 +155,11 @@ double lab_measure_both_mbps(const struct lab_measure *measure) {
     struct lab_window sum = {.bytes = measure->before.bytes + measure->after.bytes,
                              .ns = measure->before.ns + measure->after.ns};
     return lab_measure_window_mbps(&sum);
+}
+
+double lab_measure_carried_mbps(const struct lab_measure *measure) {
+    uint64_t ns = measure->before.ns + measure->after.ns;
+    return ns == 0 ? -1 : mbps(measure->before.link_bytes + measure->after.link_bytes, ns);
 }
 
 double lab_measure_outage_mbps(const struct lab_measure *measure) {

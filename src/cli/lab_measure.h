@@ -4,7 +4,9 @@
  * the links delivered to the phone. Definitions of the results:
  *
  *   both links up  bytes of the file per time while both links work: from 1 s after the first byte
- *                  to the outage, and from 2 s after the return to the last byte
+ *                  to the outage, and from 2 s after the return to the last byte. Bytes that
+ *                  came before but waited for a hole to be filled count when the program gets
+ *                  them, so a short stretch can exceed the links
  *   longest gap    the longest time between two increases of the file, over the whole download
  *   used again     from the return of the link to the first payload on it
  *   full again     from the return to the first 100 ms in which the link carries 80 % of its rate
@@ -37,6 +39,7 @@ struct lab_point {
 /* A stretch of time in which both links are up. */
 struct lab_window {
     uint64_t bytes, ns;
+    uint64_t link_bytes; /* that all links delivered meanwhile, headers included */
 };
 
 struct lab_measure {
@@ -64,6 +67,8 @@ void lab_measure_end(struct lab_measure *measure, bool complete);
 /* The results; negative: there is none. */
 double lab_measure_window_mbps(const struct lab_window *window);
 double lab_measure_both_mbps(const struct lab_measure *measure);
+/* What the links carried in the same time, headers included. */
+double lab_measure_carried_mbps(const struct lab_measure *measure);
 double lab_measure_outage_mbps(const struct lab_measure *measure);
 double lab_measure_gap_ms(const struct lab_measure *measure);
 double lab_measure_returned_ms(const struct lab_measure *measure);

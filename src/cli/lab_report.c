@@ -62,6 +62,7 @@ static json_t *report_json(const struct lab *lab) {
         {"both_up_mbps", lab_measure_both_mbps(m)},
         {"both_up_before_mbps", lab_measure_window_mbps(&m->before)},
         {"both_up_after_mbps", lab_measure_window_mbps(&m->after)},
+        {"both_up_carried_mbps", lab_measure_carried_mbps(m)},
         {"outage_mbps", lab_measure_outage_mbps(m)},
         {"outage_at_s", m->dead_ns != 0 ? (double)m->dead_ns / 1e9 : -1},
         {"return_at_s", m->back_ns != 0 ? (double)m->back_ns / 1e9 : -1},

@@ -215,14 +215,15 @@ void lab_show_result(const struct lab *lab) {
     if (lab_measure_full_ms(m) >= 0) {
         printf("  %-22s %11.0f ms\n", "and at its rate after", lab_measure_full_ms(m));
     }
-    printf("  %-22s %9.1f Mb/s   which leave %.1f for payload\n", "sum of the links",
-           lab_measure_sum_mbps(), lab_measure_payload_mbps());
+    printf("  %-22s %9.1f Mb/s   of which %.1f are left for payload; carried %.1f\n",
+           "sum of the links", lab_measure_sum_mbps(), lab_measure_payload_mbps(),
+           lab_measure_carried_mbps(m));
     if (lab_measure_outage_mbps(m) >= 0) {
         printf("  %-22s %9.1f Mb/s\n", "while wlan0 was dead", lab_measure_outage_mbps(m));
     }
     if (result->witness.known) {
-        printf("  %-22s %14s   %llu connections, %llu joins, %llu fallbacks by its counters\n",
-               "MPTCP, says the server", result->mptcp ? "yes" : "no",
+        printf("  %-22s %14s   MPCapableSYNRX %llu, MPJoinAckRx %llu, fallbacks %llu\n",
+               "MPTCP, by the server", result->mptcp ? "yes" : "no",
                (unsigned long long)result->witness.capable,
                (unsigned long long)result->witness.joins,
                (unsigned long long)result->witness.fallbacks);
