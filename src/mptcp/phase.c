@@ -193,7 +193,8 @@ static void closed(struct pl_subflow *sf, int error, plait_time now) {
         }
         return;
     }
-    if (conn->state != PL_CONN_OPEN && !sf->join) {
+    if (!sf->join && (conn->state != PL_CONN_OPEN || conn->capable != PL_CAPABLE_CONFIRMED)) {
+        /* Nothing can be joined to it (RFC 8684 section 3.1). */
         only_subflow_closed(sf, error, now);
         return;
     }

@@ -205,7 +205,20 @@ static void do_finish(struct pl_app *app) {
     }
 }
 
+/* Bytes have come back or were acknowledged: only then may subflows be added (RFC 8684
+ * section 3.1). */
+static void look_for_proof(struct pl_app *app) {
+    int64_t queue = 0;
+    if (app->proven || plait_get(stack_of(app), app->sock, PLAIT_OPT_SEND_QUEUE, &queue) != 0) {
+        return;
+    }
+    app->proven = app->received > 0 || (uint64_t)queue < app->written;
+}
+
 static void step(struct pl_app *app) {
+    if (app->state == PL_APP_OPEN) {
+        look_for_proof(app);
+    }
     if (app->state == PL_APP_OPEN && do_read(app) && do_write(app)) {
         do_finish(app);
     }

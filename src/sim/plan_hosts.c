@@ -225,7 +225,8 @@ static void draw_boxes(struct pl_plan *plan) {
 /* ---- settings ---- */
 
 static void draw_config(struct plait_config *config, struct pl_rng *rng) {
-    static const uint64_t waits_ns[] = {3 * PLAIT_NS_PER_S, 10 * PLAIT_NS_PER_S, 60 * PLAIT_NS_PER_S};
+    static const uint64_t waits_ns[] = {3 * PLAIT_NS_PER_S, 10 * PLAIT_NS_PER_S,
+                                        60 * PLAIT_NS_PER_S};
     plait_config_init(config);
     config->cc = pl_rng_chance(rng, 500000) ? PLAIT_CC_CUBIC : PLAIT_CC_RENO;
     config->subflows_max = (uint32_t)pl_rng_range(rng, 2, 8);
