@@ -29,7 +29,7 @@ enum plait_socket_state {
 /* Options for plait_set / plait_get; values are int64_t. */
 enum plait_option {
     PLAIT_OPT_MPTCP,          /* 0/1, before connect or listen; default from the stack */
-    PLAIT_OPT_NODELAY,        /* 0/1: no Nagle (default 1: the core sends at once) */
+    PLAIT_OPT_NODELAY,        /* always 1: the core sends at once, there is no Nagle to turn on */
     PLAIT_OPT_SEND_BUFFER,    /* bytes */
     PLAIT_OPT_RECEIVE_BUFFER, /* bytes */
     PLAIT_OPT_DEFER,          /* listener: hold SYNs until plait_confirm */
@@ -51,8 +51,12 @@ PLAIT_MUST_CHECK int plait_get(struct plait_stack *stack, plait_sock sock, enum 
 PLAIT_MUST_CHECK int plait_bind(struct plait_stack *stack, plait_sock sock, plait_port_id port,
                                 const struct plait_addr *addr, uint16_t tcp_port);
 /* Accepts connections for the bound TCP port; TCP port 0 on a PLAIT_PORT_ANY_ADDRESS port takes
- * every port. */
+ * every port, elsewhere a free one is picked (plait_local() tells). A SYN beyond `backlog` (1 at
+ * least) waiting connections is dropped. */
 PLAIT_MUST_CHECK int plait_listen(struct plait_stack *stack, plait_sock sock, uint32_t backlog);
+/* Starts on the first address that fits (bound, PORT_MASK, family, port up) in the order in which
+ * addresses were added, backups last; while there is no answer another port's is tried as well
+ * every second. Errors: NO_ADDRESS, IN_USE, LIMIT, NO_MEMORY; then the socket is still NEW. */
 PLAIT_MUST_CHECK int plait_connect(struct plait_stack *stack, plait_sock sock,
                                    const struct plait_endpoint *remote, plait_time now);
 /* Next connection of a listener (OPEN, or HELD with PLAIT_OPT_DEFER), or AGAIN. */
@@ -72,7 +76,8 @@ PLAIT_MUST_CHECK int64_t plait_splice(struct plait_stack *stack, plait_sock from
                                       size_t max, plait_time now);
 /* Ends the sending direction after what was written (FIN / DATA_FIN). */
 PLAIT_MUST_CHECK int plait_shutdown(struct plait_stack *stack, plait_sock sock, plait_time now);
-/* Gives the socket up; what was written is still delivered. Unread data turns it into an abort. */
+/* Gives the socket up; what was written is still delivered. Unread data turns it into an abort, and
+ * a HELD SYN is refused. No event follows for this id. */
 int plait_close(struct plait_stack *stack, plait_sock sock, plait_time now);
 /* RST / MP_FASTCLOSE (RFC 8684 section 3.5), then as close. On a HELD socket `error` chooses the
  * answer: REFUSED sends RST, everything else says nothing more. */
@@ -115,7 +120,8 @@ struct plait_event {
     uint8_t id;         /* ANNOUNCED, REMOVED: the peer's address id */
 };
 
-/* Takes the oldest event; false when there is none. */
+/* Takes the oldest event; false when there is none. READABLE, WRITABLE and ACCEPT coalesce; events
+ * of paths (SF_..., ANNOUNCED, REMOVED) are lost when 256 of them wait, others never. */
 bool plait_event_next(struct plait_stack *stack, struct plait_event *event);
 
 /* ---- what a connection is doing ---- */
@@ -145,6 +151,7 @@ struct plait_connection_info { /* the fields of MPTCP_INFO that apply */
     uint64_t bytes_sent, bytes_acked, bytes_received, reinjected_bytes;
     uint32_t subflows, subflows_max, add_addr_signal, add_addr_accepted;
 };
+/* out->size 0 or too large: the whole struct; smaller: as much as fits. */
 int plait_connection(struct plait_stack *stack, plait_sock sock, struct plait_connection_info *out);
 
 #endif

@@ -69,7 +69,7 @@ struct plait_port_config {
     uint32_t flags; /* PLAIT_PORT_… */
 };
 
-/* Adds a port, up and without addresses. Errors: BAD_ARGUMENT, LIMIT, NO_MEMORY. */
+/* Adds a port, up and without addresses. Errors: BAD_ARGUMENT, LIMIT (63 ports), NO_MEMORY. */
 PLAIT_MUST_CHECK int plait_port_add(struct plait_stack *stack,
                                     const struct plait_port_config *config, plait_port_id *out);
 /* Removes a port; its subflows die, the connections live on over others. */
@@ -148,6 +148,7 @@ struct plait_stack_stats {
     uint32_t subflows;     /* subflows that exist, TIME-WAIT included */
     uint64_t memory_bytes; /* payload held now */
 };
+/* out->size as for plait_connection(). */
 void plait_stack_stats(const struct plait_stack *stack, struct plait_stack_stats *out);
 /* Walks every invariant; aborts through plait_abort_hook() when one is broken. */
 void plait_stack_check(const struct plait_stack *stack);

@@ -69,11 +69,13 @@ static bool may_use(const struct plait_stack *stack, const struct pl_socket *soc
     if (sock->addr.family != PLAIT_FAMILY_NONE && !pl_addr_equal(&sock->addr, &ep->addr)) {
         return false;
     }
+    if (sock->port_mask != 0 && (sock->port_mask >> ep->port & 1) == 0) {
+        return false;
+    }
     if (sock->port != 0) {
         return sock->port == ep->port;
     }
-    return (port->flags & PLAIT_PORT_ANY_ADDRESS) == 0 &&
-           (sock->port_mask == 0 || (sock->port_mask >> ep->port & 1) != 0);
+    return (port->flags & PLAIT_PORT_ANY_ADDRESS) == 0;
 }
 
 /* In the order of the endpoint table: first one address of each port, then the others; and all that

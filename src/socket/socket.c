@@ -235,7 +235,7 @@ int plait_close(struct plait_stack *stack, plait_sock id, plait_time now) {
     }
     bool opening = sock->state == PLAIT_SOCKET_HELD || sock->state == PLAIT_SOCKET_CONNECTING;
     if (sock->sc != NULL && (opening || pl_conn_receive_queue(sock->sc->conn) > 0)) {
-        pl_conn_abort(sock->sc->conn, PLAIT_E_ABORTED, stack->now);
+        pl_conn_abort(sock->sc->conn, opening ? PLAIT_E_REFUSED : PLAIT_E_ABORTED, stack->now);
     }
     end(stack, sock);
     return 0;

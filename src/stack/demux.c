@@ -13,19 +13,18 @@ enum { EPHEMERAL_MIN = 32768, EPHEMERAL_COUNT = 60999 - EPHEMERAL_MIN + 1, ISS_T
 
 enum purpose { PURPOSE_FLOW, PURPOSE_ISS, PURPOSE_EPHEMERAL, PURPOSE_TIMESTAMP };
 
-enum { KEY_BYTES = 44 };
+enum { KEY_BYTES = 40 };
 
 static uint64_t hash_tuple(const struct plait_stack *stack, enum purpose purpose,
-                           plait_port_id port, const struct pl_tcp_tuple *tuple) {
+                           const struct pl_tcp_tuple *tuple) {
     uint8_t key[KEY_BYTES];
     memcpy(key, tuple->local.bytes, 16);
     memcpy(key + 16, tuple->remote.bytes, 16);
     pl_put16(key + 32, tuple->local_port);
     pl_put16(key + 34, tuple->remote_port);
-    pl_put32(key + 36, port);
-    key[40] = tuple->local.family;
-    key[41] = tuple->remote.family;
-    pl_put16(key + 42, (uint16_t)purpose);
+    key[36] = tuple->local.family;
+    key[37] = tuple->remote.family;
+    pl_put16(key + 38, (uint16_t)purpose);
     return pl_hash_bytes(&stack->ctx.hash_key, key, sizeof(key));
 }
 
@@ -41,11 +40,28 @@ static bool tuple_equal(const struct pl_tcp_tuple *a, const struct pl_tcp_tuple 
 struct pl_subflow *pl_demux_flow(const struct plait_stack *stack, plait_port_id port,
                                  const struct pl_tcp_tuple *tuple) {
     PL_ASSERT(port != 0);
-    uint64_t hash = hash_tuple(stack, PURPOSE_FLOW, port, tuple);
-    struct pl_hash_node *node = pl_hash_find(&stack->flows, hash);
+    struct pl_hash_node *node = pl_hash_find(&stack->flows, hash_tuple(stack, PURPOSE_FLOW, tuple));
     for (; node != NULL; node = pl_hash_find_next(node)) {
         struct pl_subflow *sf = pl_subflow_of_flow_node(node);
         if (pl_subflow_port(sf) == port && tuple_equal(tuple_of(sf), tuple)) {
+            return sf;
+        }
+    }
+    return NULL;
+}
+
+struct pl_subflow *pl_demux_arrived(const struct plait_stack *stack, const struct pl_port *port,
+                                    const struct pl_tcp_tuple *tuple) {
+    struct pl_subflow *sf = pl_demux_flow(stack, port->id, tuple);
+    if (sf != NULL || (port->flags & PLAIT_PORT_ANY_ADDRESS) != 0) {
+        return sf;
+    }
+    struct pl_hash_node *node = pl_hash_find(&stack->flows, hash_tuple(stack, PURPOSE_FLOW, tuple));
+    for (; node != NULL; node = pl_hash_find_next(node)) {
+        sf = pl_subflow_of_flow_node(node);
+        const struct pl_port *own = stack->ports[pl_subflow_port(sf)];
+        PL_ASSERT(own != NULL);
+        if ((own->flags & PLAIT_PORT_ANY_ADDRESS) == 0 && tuple_equal(tuple_of(sf), tuple)) {
             return sf;
         }
     }
@@ -63,7 +79,7 @@ static struct pl_port *port_of(const struct plait_stack *stack, const struct pl_
 void pl_demux_flow_add(struct plait_stack *stack, struct pl_subflow *sf) {
     const struct pl_tcp_tuple *tuple = tuple_of(sf);
     PL_ASSERT(pl_demux_flow(stack, pl_subflow_port(sf), tuple) == NULL);
-    uint64_t hash = hash_tuple(stack, PURPOSE_FLOW, pl_subflow_port(sf), tuple);
+    uint64_t hash = hash_tuple(stack, PURPOSE_FLOW, tuple);
     pl_hash_insert(&stack->flows, pl_subflow_flow_node(sf), hash);
     port_of(stack, sf)->flow_count++;
 }
@@ -135,7 +151,7 @@ uint16_t pl_demux_ephemeral(struct plait_stack *stack, plait_port_id port,
                             const struct pl_tcp_tuple *tuple) {
     struct pl_tcp_tuple try = *tuple;
     try.local_port = 0;
-    uint64_t offset = hash_tuple(stack, PURPOSE_EPHEMERAL, port, &try) % EPHEMERAL_COUNT;
+    uint64_t offset = hash_tuple(stack, PURPOSE_EPHEMERAL, &try) % EPHEMERAL_COUNT;
     for (uint32_t i = 0; i < EPHEMERAL_COUNT; i++) {
         uint64_t at = (offset + stack->ephemeral_next++) % EPHEMERAL_COUNT;
         try.local_port = (uint16_t)(EPHEMERAL_MIN + at);
@@ -150,11 +166,11 @@ uint16_t pl_demux_ephemeral(struct plait_stack *stack, plait_port_id port,
 pl_seq32 pl_demux_iss(const struct plait_stack *stack, const struct pl_tcp_tuple *tuple) {
     PL_ASSERT(tuple->local_port != 0);
     uint32_t clock = (uint32_t)(stack->now / ISS_TICK_NS);
-    return pl_seq32_of(clock + (uint32_t)hash_tuple(stack, PURPOSE_ISS, 0, tuple));
+    return pl_seq32_of(clock + (uint32_t)hash_tuple(stack, PURPOSE_ISS, tuple));
 }
 
 uint32_t pl_demux_ts_offset(const struct plait_stack *stack, const struct pl_tcp_tuple *tuple) {
     struct pl_tcp_tuple hosts = {.local = tuple->local, .remote = tuple->remote};
     PL_ASSERT(hosts.local.family == hosts.remote.family);
-    return (uint32_t)hash_tuple(stack, PURPOSE_TIMESTAMP, 0, &hosts);
+    return (uint32_t)hash_tuple(stack, PURPOSE_TIMESTAMP, &hosts);
 }

@@ -9,6 +9,11 @@
 /* The subflow over `port` with this tuple, or NULL. */
 struct pl_subflow *pl_demux_flow(const struct plait_stack *stack, plait_port_id port,
                                  const struct pl_tcp_tuple *tuple);
+/* The subflow that a packet from `port` belongs to: over that port, or else over another one, since
+ * answers need not come back the way that the questions went. Ports that take packets to every
+ * address are worlds of their own. */
+struct pl_subflow *pl_demux_arrived(const struct plait_stack *stack, const struct pl_port *port,
+                                    const struct pl_tcp_tuple *tuple);
 void pl_demux_flow_add(struct plait_stack *stack, struct pl_subflow *sf);
 void pl_demux_flow_remove(struct plait_stack *stack, struct pl_subflow *sf);
 /* Tells all subflows over a port about its new MTU. */

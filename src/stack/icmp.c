@@ -35,7 +35,7 @@ static struct pl_subflow *flow_of(const struct plait_stack *stack, const struct 
         .local_port = error->inner_src_port,
         .remote_port = error->inner_dst_port,
     };
-    struct pl_subflow *sf = pl_demux_flow(stack, packet->port->id, &tuple);
+    struct pl_subflow *sf = pl_demux_arrived(stack, packet->port, &tuple);
     if (sf == NULL || !pl_tcp_seq_in_flight(pl_subflow_tcp(sf), error->inner_seq)) {
         return NULL;
     }

@@ -51,7 +51,7 @@ static void reset_waiting(struct plait_stack *stack, struct pl_list *list) {
     while (!pl_list_empty(list)) {
         struct pl_stack_conn *sc = PL_CONTAINER(list->next, struct pl_stack_conn, wait_link);
         pl_waiting_remove(sc);
-        pl_conn_abort(sc->conn, PLAIT_E_ABORTED, stack->now);
+        pl_conn_abort(sc->conn, PLAIT_E_REFUSED, stack->now);
         pl_conn_orphan(sc->conn, stack->now);
         pl_conns_release(stack, sc);
     }

@@ -70,7 +70,7 @@ static struct pl_subflow *end_time_wait(struct plait_stack *stack, const struct 
     pl_tcp_abort(tcp, 0, stack->now);
     pl_conns_settle(stack);
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
-    return pl_demux_flow(stack, packet->port->id, &tuple);
+    return pl_demux_arrived(stack, packet->port, &tuple);
 }
 
 static void answer(struct plait_stack *stack, struct pl_packet *packet, int reason) {
@@ -106,7 +106,7 @@ void pl_segment_input(struct plait_stack *stack, struct pl_packet *packet) {
         return;
     }
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
-    struct pl_subflow *sf = pl_demux_flow(stack, packet->port->id, &tuple);
+    struct pl_subflow *sf = pl_demux_arrived(stack, packet->port, &tuple);
     if (sf != NULL) {
         sf = end_time_wait(stack, packet, sf);
     }

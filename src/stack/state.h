@@ -77,7 +77,7 @@ struct plait_stack {
     plait_port_id port_last;             /* the id given last */
     uint32_t port_dark_count;            /* structs in `ports` that are not up */
     struct pl_endpoints endpoints;
-    struct pl_hash_table flows;  /* pl_subflow_flow_node, by port and tuple */
+    struct pl_hash_table flows;  /* pl_subflow_flow_node, by tuple */
     struct pl_hash_table tokens; /* pl_conn_token_node, by token */
     struct pl_hash_table listeners;
     struct pl_list listener_list;

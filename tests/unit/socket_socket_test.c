@@ -161,6 +161,76 @@ static void test_held_and_ignored(void **state) {
     assert_int_equal(pair_get(&pair, PAIR_A, client, PLAIT_OPT_STATE), PLAIT_SOCKET_CONNECTING);
 }
 
+static void test_held_and_closed(void **state) {
+    (void)state;
+    plait_sock client = 0, listener = 0, held = hold(&client, &listener);
+    assert_int_equal(plait_close(B, held, pair.now), 0);
+    struct plait_event event;
+    assert_true(pair_wait_event(&pair, PAIR_A, client, PLAIT_EVENT_ERROR, SECOND, &event));
+    assert_int_equal(event.error, PLAIT_E_REFUSED);
+}
+
+/* The port behind which programs are: every destination is ours, connections are plain and held
+ * until there is an answer for them. */
+static void test_an_inner_port(void **state) {
+    (void)state;
+    pair_fini(&pair);
+    struct pair_setup inner = {
+        .port_flags = {0, PLAIT_PORT_ANY_ADDRESS | PLAIT_PORT_NO_MPTCP},
+        .no_addresses = {false, true},
+    };
+    pair_init(&pair, &inner);
+    plait_sock listener = open_on(B), client = open_on(A), server = 0;
+    assert_int_equal(plait_bind(B, listener, pair.path[0].port[PAIR_B], NULL, 0), 0);
+    assert_int_equal(plait_set(B, listener, PLAIT_OPT_DEFER, 1), 0);
+    assert_int_equal(plait_listen(B, listener, 8), 0);
+    struct plait_endpoint there = {.addr = {{192, 0, 2, 1}, PLAIT_IPV4}, .port = 443}, local;
+    assert_int_equal(plait_connect(A, client, &there, pair.now), 0);
+    pair_run(&pair, SECOND);
+    assert_int_equal(plait_accept(B, listener, &server), 0);
+    assert_int_equal(plait_local(B, server, &local), 0);
+    assert_memory_equal(&local.addr, &there.addr, sizeof(local.addr));
+    assert_int_equal(local.port, 443);
+    assert_int_equal(plait_confirm(B, server, pair.now), 0);
+    assert_true(pair_wait_event(&pair, PAIR_A, client, PLAIT_EVENT_CONNECTED, SECOND, NULL));
+    assert_int_equal(pair_get(&pair, PAIR_A, client, PLAIT_OPT_IS_MPTCP), 0);
+    assert_int_equal(pair_get(&pair, PAIR_B, server, PLAIT_OPT_IS_MPTCP), 0);
+    pair_run(&pair, SECOND);
+    assert_true(pair_transfer(&pair, PAIR_A, client, server, 100000, 10 * SECOND));
+    assert_true(pair_transfer(&pair, PAIR_B, server, client, 100000, 10 * SECOND));
+}
+
+static void test_wrong_states_and_arguments(void **state) {
+    (void)state;
+    plait_sock listener = pair_listen(&pair, 80), fresh = open_on(B), out = 0;
+    struct plait_endpoint remote = pair_endpoint(PAIR_A, 0, PLAIT_IPV4, 80);
+    struct plait_addr foreign = pair_addr(PAIR_A, 0, PLAIT_IPV4), multicast = foreign;
+    multicast.bytes[0] = 224;
+    assert_int_equal(plait_bind(B, listener, 0, NULL, 1), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_listen(B, listener, 1), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_connect(B, listener, &remote, pair.now), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_confirm(B, listener, pair.now), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_accept(B, listener, NULL), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_accept(B, fresh, &out), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_confirm(B, fresh, pair.now), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_listen(B, fresh, 0), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_bind(B, fresh, 9, NULL, 1), PLAIT_E_BAD_PORT);
+    assert_int_equal(plait_bind(B, fresh, 0, &foreign, 1), PLAIT_E_NO_ADDRESS);
+    assert_int_equal(plait_bind(B, fresh, 0, &multicast, 1), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_connect(B, fresh, NULL, pair.now), PLAIT_E_BAD_ARGUMENT);
+    remote.port = 0;
+    assert_int_equal(plait_connect(B, fresh, &remote, pair.now), PLAIT_E_BAD_ARGUMENT);
+    remote = (struct plait_endpoint){.addr = multicast, .port = 80};
+    assert_int_equal(plait_connect(B, fresh, &remote, pair.now), PLAIT_E_BAD_ARGUMENT);
+    const plait_sock stale = 0;
+    assert_int_equal(plait_bind(B, stale, 0, NULL, 1), PLAIT_E_BAD_SOCKET);
+    assert_int_equal(plait_listen(B, stale, 1), PLAIT_E_BAD_SOCKET);
+    assert_int_equal(plait_connect(B, stale, &remote, pair.now), PLAIT_E_BAD_SOCKET);
+    assert_int_equal(plait_accept(B, stale, &out), PLAIT_E_BAD_SOCKET);
+    assert_int_equal(plait_confirm(B, stale, pair.now), PLAIT_E_BAD_SOCKET);
+    assert_int_equal(plait_abort(B, stale, 0, pair.now), PLAIT_E_BAD_SOCKET);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_echo_v4),
@@ -174,6 +244,9 @@ int main(void) {
         TEST(test_held_and_confirmed),
         TEST(test_held_and_refused),
         TEST(test_held_and_ignored),
+        TEST(test_held_and_closed),
+        TEST(test_an_inner_port),
+        TEST(test_wrong_states_and_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,6 +156,40 @@ static void test_plain_connections_die_with_their_port(void **state) {
     assert_int_equal(subflows(PAIR_A), 0);
 }
 
+static bool answer_over_path_1(struct stack_pair *p, unsigned from, unsigned path, uint8_t *packet,
+                               uint32_t len) {
+    if (from != PAIR_B || path != 0) {
+        return false;
+    }
+    pair_inject(p, PAIR_A, 1, packet, len);
+    return true;
+}
+
+static void test_answers_may_come_over_another_port(void **state) {
+    (void)state;
+    pair_fini(&pair);
+    struct pair_setup two = {.paths = 2};
+    pair_init(&pair, &two);
+    pair.filter = answer_over_path_1;
+    listener = pair_listen(&pair, 80);
+    plait_sock server = 0, client = pair_connect(&pair, listener, 80, PLAIT_IPV4, &server);
+    assert_true(pair_transfer(&pair, PAIR_A, client, server, 100000, 10 * SECOND));
+    assert_true(pair_transfer(&pair, PAIR_B, server, client, 100000, 10 * SECOND));
+}
+
+static void test_a_smaller_mtu_of_the_port(void **state) {
+    (void)state;
+    plait_sock client = connect_from_5555(), server = accept_one();
+    struct plait_subflow_info info;
+    assert_true(pair_transfer(&pair, PAIR_A, client, server, 50000, 10 * SECOND));
+    assert_int_equal(plait_subflows(A, client, &info, 1), 1);
+    uint32_t mss = info.mss;
+    assert_int_equal(plait_port_set_mtu(A, pair.path[0].port[PAIR_A], 1300), 0);
+    assert_int_equal(plait_subflows(A, client, &info, 1), 1);
+    assert_int_equal(info.mss, mss - 200);
+    assert_true(pair_transfer(&pair, PAIR_A, client, server, 50000, 10 * SECOND));
+}
+
 #define PLAIN_TEST(f) cmocka_unit_test_setup_teardown(f, setup_plain, teardown)
 
 int main(void) {
@@ -168,6 +202,8 @@ int main(void) {
         PLAIN_TEST(test_an_orphan_ends_in_time),
         PLAIN_TEST(test_aborted_without_carrier),
         PLAIN_TEST(test_plain_connections_die_with_their_port),
+        PLAIN_TEST(test_answers_may_come_over_another_port),
+        PLAIN_TEST(test_a_smaller_mtu_of_the_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
