@@ -90,6 +90,7 @@ void pl_tcp_probe(struct pl_tcp *tcp) {
         return;
     }
     tcp->snd.probe_due = true;
+    tcp->snd.probe_byte = true;
     pl_tcp_link(tcp);
     PL_ASSERT(pl_list_linked(&tcp->out_link));
 }

@@ -157,6 +157,7 @@ void pl_tcp_receive_check(const struct pl_tcp *tcp);
 bool pl_tcp_segment_record(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_tcp_record *rec,
                            plait_time now);
 void pl_tcp_segment_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, plait_time now);
+void pl_tcp_segment_garbage(struct pl_tcp *tcp, struct pl_tcp_tx *tx);
 void pl_tcp_segment_syn(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 void pl_tcp_segment_rst(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 

@@ -274,6 +274,9 @@ static bool send_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
         tcp->snd.probe_due = false;
         seq = pl_seq32_add(tcp->snd.una, UINT32_MAX); /* una - 1 */
         pl_tcp_segment_ack(tcp, tx, seq, now);
+        if (tcp->snd.probe_byte) {
+            pl_tcp_segment_garbage(tcp, tx);
+        }
         return true;
     }
     if (!tcp->rcv.ack_due && !pl_tcp_window_update_due(tcp)) {

@@ -75,6 +75,12 @@ static bool is_dsack(const struct pl_tcp_options *o, pl_seq32 ack) {
            pl_seq32_le(b[0].end, b[1].end);
 }
 
+/* The garbage of our probe was a duplicate on purpose: it says nothing about reordering. */
+static bool answers_probe(const struct pl_tcp *tcp, const struct pl_sack_block *block) {
+    return tcp->snd.probed && pl_seq32_eq(block->end, tcp->snd.probe_end) &&
+           pl_seq32_diff(block->end, block->start) == 1;
+}
+
 /* Where the part of a block begins that the last ACK did not report. */
 static pl_seq32 unseen(const struct pl_tcp *tcp, const struct pl_sack_block *block) {
     for (int i = 0; i < PL_TCP_SEEN; i++) {
@@ -102,7 +108,7 @@ void pl_tcp_sack_in(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
         return;
     }
     if (is_dsack(o, f->seg->ack)) {
-        f->has_dsack = true;
+        f->has_dsack = !answers_probe(tcp, &o->sack[0]);
         f->dsack = o->sack[0];
         i = 1;
     }

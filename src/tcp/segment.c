@@ -52,6 +52,22 @@ void pl_tcp_segment_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, 
     finish(tcp, tx, now);
 }
 
+/* Makes a probe one that the peer answers every time: receivers limit how often they answer an old
+ * segment without payload (Linux: twice a second), but not one with (RFC 9293 section 3.8.4 has
+ * the octet of garbage). */
+void pl_tcp_segment_garbage(struct pl_tcp *tcp, struct pl_tcp_tx *tx) {
+    static const uint8_t garbage[1];
+    PL_ASSERT(tx->payload_len == 0 && tx->slice_count == 0);
+    tcp->snd.probe_byte = false;
+    tcp->snd.probed = true;
+    tcp->snd.probe_end = pl_seq32_add(tx->seg.seq, 1);
+    PL_ASSERT(pl_seq32_le(tcp->snd.probe_end, tcp->snd.nxt));
+    tx->slices[0] = (struct plait_slice){garbage, sizeof(garbage)};
+    tx->slice_count = 1;
+    tx->payload_len = sizeof(garbage);
+    tx->seg.payload_len = sizeof(garbage);
+}
+
 void pl_tcp_segment_syn(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     bool is_ack = tcp->life.state == PL_TCP_ST_SYN_RECEIVED;
     PL_ASSERT(is_ack || tcp->life.state == PL_TCP_ST_SYN_SENT);

@@ -62,6 +62,7 @@ struct pl_tcp_snd { /* output.c, ack.c, records.c */
     struct pl_tcp_record *cursor;           /* where the last SACK was found; NULL = start */
     struct pl_sack_block seen[PL_TCP_SEEN]; /* the first SACK blocks of the last ACK */
     plait_time last_sent;                   /* of payload, or of the first SYN */
+    pl_seq32 probe_end;                     /* of the last probe with a byte */
     pl_seq32 iss, una, nxt, wl1, wl2;
     uint32_t wnd, wnd_max; /* bytes */
     uint32_t sacked_bytes, lost_bytes;
@@ -78,6 +79,8 @@ struct pl_tcp_snd { /* output.c, ack.c, records.c */
     bool fin_wanted : 1;
     bool fin_sent : 1;
     bool probe_due : 1;    /* window probe or keep-alive */
+    bool probe_byte : 1;   /* it shall carry a byte */
+    bool probed : 1;       /* one that did went out: probe_end is valid */
     bool limited : 1;      /* the congestion window stopped us in this round */
     bool limited_last : 1; /* and in the round before */
     bool blocked : 1;      /* a closed window (ours or the upper's) stopped us */

@@ -117,7 +117,7 @@ def announce():
                    **{server: [(2, 'signal')], client: [(3, 'subflow fullmesh')],
                       f'{client}_counters': {'AddAddr': '>=1'}})
         # Addresses of a client: the server may join to them, and must acknowledge them.
-        yield Case(f'{role}-client-announces', role, subflows=1, joins=-2,
+        yield Case(f'{role}-client-announces', role, rate=10, joins=-2,
                    **{client: [(2, 'signal')],
                       f'{server}_counters': {'AddAddr': '>=1', 'EchoAddTx': '>=1',
                                              'MPRstRx': '>=0'},

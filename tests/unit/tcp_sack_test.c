@@ -157,6 +157,26 @@ static void test_reneging(void **state) {
     pair_free(p);
 }
 
+/* A sign of life is asked for more often than receivers answer empty segments: it carries a byte,
+ * and the D-SACK for it says nothing about reordering. */
+static void test_probes_are_answered_every_time(void **state) {
+    (void)state;
+    p = test_pair(&tap);
+    pair_open(p);
+    pair_run_for(p, 100 * MS);
+    tap_clear(&tap);
+    for (unsigned i = 0; i < 20; i++) {
+        pl_tcp_probe(tcp_of(p, PAIR_A));
+        pair_run_for(p, 30 * MS);
+        assert_int_equal(tap_nth(&tap, PAIR_A, i)->len, 1);
+        assert_int_equal(tap_nth(&tap, PAIR_A, i)->seq, 0);
+        assert_int_equal(tap_nth(&tap, PAIR_B, i)->sack_count, 1);
+    }
+    assert_false(tcp_of(p, PAIR_A)->rack.dsack_round_on);
+    assert_int_equal(p->end[PAIR_B].received, 0);
+    pair_free(p);
+}
+
 /* No memory to split a record: the block is not believed, and nothing breaks. */
 static void test_no_memory_to_split(void **state) {
     (void)state;
@@ -178,6 +198,7 @@ int main(void) {
         cmocka_unit_test(test_lies_are_ignored),
         cmocka_unit_test(test_dsack_moves_nothing),
         cmocka_unit_test(test_reneging),
+        cmocka_unit_test(test_probes_are_answered_every_time),
         cmocka_unit_test(test_no_memory_to_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
