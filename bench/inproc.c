@@ -1,0 +1,199 @@
+/* bench/inproc.c - two stacks in one process, joined by memory: what the data path costs without
+ * any device.
+ *
+ *   inproc [--subflows N] [--mtu BYTES] [--tso] [--checksum] [--seconds S]
+ *
+ * Prints one JSON object: payload bytes and data segments a second of wall time. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plait/plait.h"
+#include "port/posix_env.h"
+
+enum { PORTS_MAX = 4, BATCH = 64, DELAY_NS = 50000 };
+
+struct options {
+    unsigned subflows, mtu;
+    bool tso, checksum;
+    double seconds;
+};
+
+struct bench {
+    struct pl_posix_env env;
+    struct plait_stack *stack[2];
+    plait_port_id port[2][PORTS_MAX];
+    plait_sock listener, a, b;
+    plait_time now; /* virtual: 1 us per round */
+    uint64_t segments, bytes;
+    struct plait_buf *buf;
+};
+
+static void need(bool ok, const char *what) {
+    if (!ok) {
+        fprintf(stderr, "inproc: %s failed\n", what);
+        exit(1);
+    }
+}
+
+static struct plait_addr address(unsigned side, unsigned path) {
+    return (struct plait_addr){.bytes = {10, 0, (uint8_t)path, (uint8_t)(side + 1)},
+                               .family = PLAIT_IPV4};
+}
+
+static void set_up(struct bench *b, const struct options *o) {
+    struct plait_config config;
+    plait_config_init(&config);
+    config.checksum = o->checksum;
+    need(pl_posix_env_init(&b->env) == 0, "pl_posix_env_init");
+    for (unsigned side = 0; side < 2; side++) {
+        need(plait_stack_create(&b->stack[side], &b->env.env, &config) == 0, "plait_stack_create");
+        for (unsigned p = 0; p < o->subflows; p++) {
+            struct plait_port_config port = {.size = sizeof(port), .name = "mem", .mtu = o->mtu};
+            struct plait_addr addr = address(side, p);
+            port.flags = PLAIT_PORT_TX_CSUM | (o->tso ? PLAIT_PORT_TSO : 0);
+            need(plait_port_add(b->stack[side], &port, &b->port[side][p]) == 0, "plait_port_add");
+            need(plait_address_add(b->stack[side], b->port[side][p], &addr,
+                                   side == 0 ? PLAIT_ADDRESS_SUBFLOW : 0, 0, 0, b->now) > 0,
+                 "plait_address_add");
+        }
+    }
+    b->buf = NULL;
+}
+
+/* A packet into a buffer of its own; the last one is used again when nobody kept it. */
+static struct plait_buf *copy_packet(struct bench *b, const struct plait_tx *tx) {
+    uint32_t len = tx->header_len + tx->payload_len;
+    if (b->buf == NULL || b->buf->refs > 1 || b->buf->cap < len) {
+        if (b->buf != NULL) {
+            plait_buf_unref(b->buf);
+        }
+        b->buf = plait_buf_alloc(&b->env.env, len < 2048 ? 2048 : 66000);
+        need(b->buf != NULL, "plait_buf_alloc");
+    }
+    memcpy(b->buf->data, tx->header, tx->header_len);
+    uint32_t at = tx->header_len;
+    for (unsigned i = 0; i < tx->slice_count; i++) {
+        memcpy(b->buf->data + at, tx->slices[i].data, tx->slices[i].len);
+        at += tx->slices[i].len;
+    }
+    b->buf->len = at;
+    return b->buf;
+}
+
+static unsigned carry(struct bench *b, unsigned from, unsigned path) {
+    struct plait_tx tx[BATCH];
+    unsigned n = plait_output(b->stack[from], b->port[from][path], tx, BATCH, b->now);
+    for (unsigned i = 0; i < n; i++) {
+        struct plait_rx_meta meta = {.flags = PLAIT_RX_CSUM_OK, .gso_size = tx[i].gso_size};
+        uint32_t cut = tx[i].gso_size != 0 ? tx[i].gso_size : tx[i].payload_len;
+        b->segments += tx[i].payload_len == 0 ? 0 : (tx[i].payload_len + cut - 1) / cut;
+        plait_input(b->stack[1 - from], b->port[1 - from][path], copy_packet(b, &tx[i]), &meta,
+                    b->now);
+    }
+    return n;
+}
+
+static void round_trip(struct bench *b, const struct options *o) {
+    struct plait_event event;
+    for (unsigned side = 0; side < 2; side++) {
+        for (unsigned p = 0; p < o->subflows; p++) {
+            (void)carry(b, side, p);
+        }
+        if (plait_deadline(b->stack[side]) <= b->now) {
+            plait_tick(b->stack[side], b->now);
+        }
+        while (plait_event_next(b->stack[side], &event)) {
+        }
+    }
+    b->now += DELAY_NS;
+}
+
+static void open_connection(struct bench *b, const struct options *o) {
+    struct plait_endpoint remote = {.addr = address(1, 0), .port = 80};
+    need(plait_open(b->stack[1], &b->listener) == 0, "plait_open");
+    need(plait_bind(b->stack[1], b->listener, 0, NULL, 80) == 0, "plait_bind");
+    need(plait_listen(b->stack[1], b->listener, 16) == 0, "plait_listen");
+    need(plait_open(b->stack[0], &b->a) == 0, "plait_open");
+    need(plait_connect(b->stack[0], b->a, &remote, b->now) == 0, "plait_connect");
+    for (unsigned i = 0; i < 200; i++) {
+        round_trip(b, o);
+        if (b->b == 0) {
+            (void)!plait_accept(b->stack[1], b->listener, &b->b);
+        }
+    }
+    need(b->b != 0, "plait_accept");
+}
+
+static uint64_t transfer(struct bench *b, const struct options *o) {
+    static uint8_t block[262144];
+    uint64_t end = pl_posix_now() + (uint64_t)(o->seconds * 1e9), start = pl_posix_now();
+    b->segments = 0;
+    while (pl_posix_now() < end) {
+        for (unsigned i = 0; i < 64; i++) {
+            (void)!plait_write(b->stack[0], b->a, block, sizeof(block), b->now);
+            round_trip(b, o);
+            int64_t n = plait_read(b->stack[1], b->b, block, sizeof(block), b->now);
+            b->bytes += n > 0 ? (uint64_t)n : 0;
+        }
+    }
+    return pl_posix_now() - start;
+}
+
+static bool parse(int argc, char **argv, struct options *o) {
+    const struct option longs[] = {{"subflows", required_argument, NULL, 's'},
+                                   {"mtu", required_argument, NULL, 'm'},
+                                   {"tso", no_argument, NULL, 't'},
+                                   {"checksum", no_argument, NULL, 'c'},
+                                   {"seconds", required_argument, NULL, 'd'},
+                                   {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+        switch (c) {
+            case 's':
+                o->subflows = (unsigned)strtoul(optarg, NULL, 10);
+                break;
+            case 'm':
+                o->mtu = (unsigned)strtoul(optarg, NULL, 10);
+                break;
+            case 't':
+                o->tso = true;
+                break;
+            case 'c':
+                o->checksum = true;
+                break;
+            case 'd':
+                o->seconds = strtod(optarg, NULL);
+                break;
+            default:
+                return false;
+        }
+    }
+    return o->subflows >= 1 && o->subflows <= PORTS_MAX && o->mtu >= 576 && o->mtu <= 65535 &&
+           o->seconds > 0 && optind == argc;
+}
+
+int main(int argc, char **argv) {
+    struct options o = {.subflows = 1, .mtu = 1500, .seconds = 1};
+    static struct bench b = {.now = PLAIT_NS_PER_S};
+    if (!parse(argc, argv, &o)) {
+        fprintf(stderr,
+                "usage: inproc [--subflows 1..4] [--mtu 576..65535] [--tso] [--checksum]"
+                " [--seconds S]\n");
+        return 2;
+    }
+    set_up(&b, &o);
+    open_connection(&b, &o);
+    double seconds = (double)transfer(&b, &o) / 1e9;
+    struct plait_subflow_info info[PORTS_MAX];
+    int subflows = plait_subflows(b.stack[0], b.a, info, PORTS_MAX);
+    printf("{\"gbps\": %.3f, \"segments_per_s\": %.0f, \"subflows\": %d, \"bytes\": %" PRIu64 "}\n",
+           (double)b.bytes * 8 / 1e9 / seconds, (double)b.segments / seconds, subflows, b.bytes);
+    plait_buf_unref(b.buf);
+    plait_stack_destroy(b.stack[0]);
+    plait_stack_destroy(b.stack[1]);
+    pl_posix_env_fini(&b.env);
+    return 0;
+}
