@@ -60,7 +60,6 @@ int pl_conn_connect(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tupl
     if (rc < 0) {
         return rc;
     }
-    PL_COUNT(conn->ctx, ActiveOpens);
     pl_tcp_connect(&sf->tcp, now);
     pl_conn_touch(conn);
     return 0;
@@ -76,7 +75,6 @@ int pl_conn_accept(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple
     if (rc < 0) {
         return rc;
     }
-    PL_COUNT(conn->ctx, PassiveOpens);
     conn->held = hold;
     pl_tcp_accept(&sf->tcp, syn, hold, now);
     pl_conn_touch(conn);
