@@ -156,6 +156,7 @@ void pl_check_sent(struct pl_check *check, unsigned port, uint32_t mtu, const ui
             flow->in = (struct pl_check_way){.wscale = old->in.wscale,
                                              .wscale_given = old->in.wscale_given};
             flow->capable_in = old->capable_in;
+            flow->conn = old->syn_conn;
         }
     }
     if ((seg.flags & PL_TCP_RST) != 0) {

@@ -50,9 +50,10 @@ struct pl_check_conn;
 struct pl_check_flow {
     struct plait_endpoint local, remote;
     struct pl_check_way out, in;
-    struct pl_check_conn *conn; /* NULL: plain TCP, or not known yet */
-    bool plain;                 /* carries data without mappings from now on */
-    bool probe;                 /* the segment being looked at is a keep-alive */
+    struct pl_check_conn *conn;     /* NULL: plain TCP, or not known yet */
+    struct pl_check_conn *syn_conn; /* that the last SYN named */
+    bool plain;                     /* carries data without mappings from now on */
+    bool probe;                     /* the segment being looked at is a keep-alive */
     bool capable_in, capable_out;
     uint64_t key_local, key_remote;
     struct pl_check_bytes bytes; /* that were sent */

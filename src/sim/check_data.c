@@ -35,6 +35,7 @@ static void conn_make(struct pl_check *check, struct pl_check_flow *flow) {
     hash_key(check, flow->key_local, &conn->token_local, &conn->idsn_local);
     hash_key(check, flow->key_remote, &conn->token_remote, &conn->idsn_remote);
     conn->out_edge = flow->out.edge;
+    conn->plain = flow->plain;
     conn->next = check->conns;
     check->conns = conn;
     flow->conn = conn;
@@ -72,10 +73,15 @@ static void take_join(struct pl_check *check, struct pl_check_flow *flow,
                       const struct pl_segment *seg, bool sent) {
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     bool syn = (seg->flags & (PL_TCP_SYN | PL_TCP_ACK)) == PL_TCP_SYN;
-    if (!syn || !pl_mptcp_has(o, PL_MP_JOIN) || flow->conn != NULL) {
+    if (!syn) {
         return;
     }
-    flow->conn = conn_by_token(check, o->join.token, !sent);
+    flow->syn_conn =
+        pl_mptcp_has(o, PL_MP_JOIN) ? conn_by_token(check, o->join.token, !sent) : NULL;
+    if (!pl_mptcp_has(o, PL_MP_JOIN) || flow->conn != NULL) {
+        return;
+    }
+    flow->conn = flow->syn_conn;
     if (sent && flow->conn == NULL) {
         pl_sim_fail(check->verdict, "host %c sent MP_JOIN with a token nobody has",
                     'a' + (int)check->host);
@@ -278,7 +284,9 @@ void pl_check_data_arrived(struct pl_check *check, struct pl_check_flow *flow,
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     take_capable(check, flow, seg, false);
     take_join(check, flow, seg, false);
-    if (flow->conn == NULL || (seg->flags & PL_TCP_SYN) != 0) {
+    bool syn = (seg->flags & PL_TCP_SYN) != 0;
+    if (flow->conn == NULL || syn) {
+        flow->plain = flow->plain || (!syn && o->present == 0); /* before the keys came */
         return;
     }
     bool infinite = pl_mptcp_has(o, PL_MP_DSS) && o->dss.has_map && o->dss.len == 0;
