@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "mptcp/internal.h"
 #include "mptcp/keys.h"
+#include "mptcp/pm/pm.h"
 #include "mptcp/subflow.h"
 
 enum { RESENDS_MAX = 6 };
@@ -95,6 +96,11 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_mptcp
         PL_COUNT(sf->conn->ctx, MPJoinAckHMacFailure);
         return refuse(sf);
     }
+    if (!pl_pm_may_keep(sf->conn)) { /* several were opened at once */
+        PL_COUNT(sf->conn->ctx, MPJoinRejected);
+        sf->reset_reason = PL_RESET_PROHIBITED;
+        return PL_VERDICT_RESET;
+    }
     return PL_VERDICT_OK;
 }
 
@@ -115,6 +121,12 @@ enum pl_verdict pl_join_in(struct pl_subflow *sf, const struct pl_segment *seg,
     }
     if (sf->phase == PL_SF_UP && pl_mptcp_has(o, PL_MP_JOIN) && o->join.len == 24) {
         pl_tcp_ack_now(&sf->tcp); /* our ACK to the third ACK was lost */
+    }
+    bool acks_data = pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);
+    if (acks_data && !sf->dss_seen && o->present == 0 && o->bad == 0) {
+        sf->reset_reason = PL_RESET_MIDDLEBOX; /* options got lost (section 3.7) */
+        sf->reset_transient = false;
+        return PL_VERDICT_RESET;
     }
     return PL_VERDICT_OK;
 }

@@ -35,6 +35,8 @@ void pl_pm_path_dead(struct pl_subflow *sf, plait_time now);
 uint8_t pl_pm_new_id(struct pl_conn *conn);
 /* Whether a join of the peer with this id, over this subflow setup, may be accepted. */
 bool pl_pm_may_accept(const struct pl_conn *conn);
+/* Whether there is still room for it, now that its handshake is complete. */
+bool pl_pm_may_keep(const struct pl_conn *conn);
 
 /* announce.c: ADD_ADDR and REMOVE_ADDR, both directions */
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);

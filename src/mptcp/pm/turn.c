@@ -82,10 +82,14 @@ uint8_t pl_pm_new_id(struct pl_conn *conn) {
 /* Attempts and stale subflows do not count: the peer may be replacing just these, and two ends that
  * try at once must not refuse each other for ever. */
 bool pl_pm_may_accept(const struct pl_conn *conn) {
+    return pl_pm_may_keep(conn) &&
+           conn->subflow_count < conn->ctx->config.subflows_max + SPARE_SUBFLOWS;
+}
+
+bool pl_pm_may_keep(const struct pl_conn *conn) {
     uint32_t working = 0;
-    uint32_t max = conn->ctx->config.subflows_max;
     PL_SUBFLOW_FOREACH(sf, conn) {
         working += sf->phase == PL_SF_UP && !sf->stale ? 1 : 0;
     }
-    return working < max && conn->subflow_count < max + SPARE_SUBFLOWS;
+    return working < conn->ctx->config.subflows_max;
 }
