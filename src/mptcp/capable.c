@@ -134,7 +134,6 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
             o.capable.checksum = pl_dss_checksum(pl_seq64_of(seg->origin->tag), 1,
                                                  o.capable.data_len, seg->origin->sum);
         }
-        sf->dss_sent = true;
     }
     if (o.capable.len >= 20 && !conn->keys_sent) {
         conn->keys_sent = true;

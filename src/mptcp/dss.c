@@ -46,7 +46,6 @@ uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, 
     } else {
         pl_recv_promise(conn);
     }
-    sf->dss_sent = true;
     return pl_mptcp_len(PL_MP_DSS, &o) <= room ? pl_mptcp_write(out, PL_MP_DSS, &o) : 0;
 }
 

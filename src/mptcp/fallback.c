@@ -48,7 +48,7 @@ void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_r
     }
     conn->infinite_pending = spoke && reason != PL_FALLBACK_INFINITE;
     pl_tcp_set_ops(&sf->tcp, &pl_upper_plain);
-    pl_map_clear(sf);
+    pl_map_flush(sf, now);
     if (conn->token_added) {
         conn->host->token_remove(conn->host->arg, conn);
         conn->token_added = false;
@@ -66,14 +66,13 @@ void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_r
     pl_conn_touch(conn);
 }
 
-void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *run, plait_time now) {
+void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, plait_time now) {
     struct pl_conn *conn = sf->conn;
     PL_COUNT(conn->ctx, DataCsumErr);
     sf->fail_pending = true;
     sf->fail_dsn = dsn;
     if (!pl_fallback_possible(conn, sf)) {
         PL_COUNT(conn->ctx, DSSCorruptionReset);
-        pl_chunk_unref(run);
         pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
         return;
     }
@@ -81,12 +80,6 @@ void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *ru
      * MP_FAIL goes out on the next ACK; the peer answers with an infinite mapping. */
     PL_COUNT(conn->ctx, DSSCorruptionFallback);
     pl_fallback(conn, sf, PL_FALLBACK_MP_FAIL, now);
-    while (run != NULL) {
-        struct pl_chunk *chunk = run;
-        run = chunk->next;
-        chunk->next = NULL;
-        pl_recv_deliver(sf, conn->recv.nxt, chunk, now);
-    }
     pl_tcp_ack_now(&sf->tcp);
 }
 

@@ -47,6 +47,8 @@ struct pl_map_in {
 enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *in, plait_time now);
 void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk, plait_time now);
 void pl_map_clear(struct pl_subflow *sf);
+/* The subflow is plain TCP now: what it has acknowledged and held back is the stream's next. */
+void pl_map_flush(struct pl_subflow *sf, plait_time now);
 
 /* send.c: the send queue */
 void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes);
@@ -84,7 +86,6 @@ void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now);
 /* The window to advertise; and: it was advertised, so its right edge stays. */
 uint32_t pl_recv_window(const struct pl_conn *conn);
 void pl_recv_promise(struct pl_conn *conn);
-void pl_recv_drop_from(struct pl_conn *conn, pl_seq64 dsn);
 void pl_recv_read_done(struct pl_conn *conn, plait_time now);
 /* Takes up to max bytes off the ready queue as a chunk of its own (next NULL), or NULL. */
 struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes);
@@ -109,8 +110,8 @@ void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_r
 /* May this connection still fall back on this subflow? One subflow, nothing out of order. */
 bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *sf);
 enum pl_verdict pl_fail_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now);
-/* A mapping's checksum is wrong; `run` is its payload (the callee's). */
-void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *run, plait_time now);
+/* The checksum of a mapping, which still holds its payload, is wrong. */
+void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, plait_time now);
 
 /* stale.c: dead paths */
 void pl_stale_run(struct pl_conn *conn, plait_time now);

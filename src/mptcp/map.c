@@ -86,6 +86,25 @@ static struct pl_chunk *run_pop(struct pl_chunk **head) {
     return chunk;
 }
 
+static void flush_run(struct pl_subflow *sf, struct pl_chunk **run, plait_time now) {
+    while (*run != NULL) {
+        pl_recv_deliver(sf, sf->conn->recv.nxt, run_pop(run), now);
+    }
+}
+
+void pl_map_flush(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->conn->mode == PL_MODE_PLAIN);
+    PL_LIST_FOREACH_SAFE(link, &sf->maps) {
+        struct pl_map *map = map_of(link);
+        if (map->held != NULL && sf->unmapped != NULL && pl_seq32_lt(sf->unmapped_seq, map->seq)) {
+            flush_run(sf, &sf->unmapped, now);
+        }
+        flush_run(sf, &map->held, now);
+    }
+    flush_run(sf, &sf->unmapped, now);
+    pl_map_clear(sf);
+}
+
 static bool same_mapping(const struct pl_map *map, const struct pl_map_in *in) {
     return (uint64_t)(in->dsn.v - map->dsn.v) ==
            (uint64_t)(int64_t)pl_seq32_diff(in->seq, map->seq);
@@ -212,12 +231,12 @@ static void verify(struct pl_subflow *sf, struct pl_map *map, struct pl_chunk *c
         return;
     }
     pl_seq64 dsn = map->dsn;
-    struct pl_chunk *run = map->held;
-    map->held = NULL;
     if (pl_dss_checksum(dsn, ssn, map->wire_len, map->sum) != map->checksum) {
-        pl_checksum_failed(sf, dsn, run, now);
+        pl_checksum_failed(sf, dsn, now); /* may free the mapping */
         return;
     }
+    struct pl_chunk *run = map->held;
+    map->held = NULL;
     while (run != NULL) {
         struct pl_chunk *piece = run_pop(&run);
         uint32_t len = piece->len;
@@ -279,8 +298,8 @@ void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk,
             pl_recv_deliver(sf, sf->conn->recv.nxt, chunk, now);
             return;
         }
-        if (sf->conn->state == PL_CONN_CLOSED) {
-            pl_chunk_unref(chunk);
+        if (sf->conn->state == PL_CONN_CLOSED || sf->phase == PL_SF_DEAD) {
+            pl_chunk_unref(chunk); /* reset: what follows is not to be trusted, either */
             return;
         }
         struct pl_map *map = map_find(sf, seq);

@@ -263,19 +263,6 @@ void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now) {
     check_fin(conn);
 }
 
-/* MP_FAIL: what follows `dsn` is not trustworthy (section 3.7). */
-void pl_recv_drop_from(struct pl_conn *conn, pl_seq64 dsn) {
-    PL_LIST_FOREACH_SAFE(link, &conn->recv.ooo) {
-        struct pl_ooo *o = ooo_of(link);
-        if (pl_seq64_le(dsn, o->dsn)) {
-            pl_chunk_unref(ooo_remove(conn, o));
-        }
-    }
-    if (pl_list_empty(&conn->recv.ooo)) {
-        conn->recv.hole_since = PLAIT_TIME_NEVER;
-    }
-}
-
 struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes) {
     struct pl_recv *r = &conn->recv;
     PL_ASSERT(max_bytes > 0);

@@ -125,11 +125,11 @@ struct pl_subflow {
     bool declined; /* had the chance to send and did not; see pl_subflow_output */
     bool remove, removals_due; /* a REMOVE_ADDR came for it; one is to go out on it */
     bool prio_pending, fail_pending, hmac_failed, flow_added;
-    bool give_up;            /* too many RTOs: to be ended outside of TCP code */
-    bool reinjected;         /* what it holds was handed to the others */
-    bool dss_sent, dss_seen; /* a mapping went out; a DATA_ACK came back on this subflow */
-    uint8_t syn_count;       /* SYNs sent with MP_CAPABLE */
-    uint8_t join_resend;     /* third ACKs of a join sent */
+    bool give_up;        /* too many RTOs: to be ended outside of TCP code */
+    bool reinjected;     /* what it holds was handed to the others */
+    bool dss_seen;       /* a DATA_ACK came back on this subflow */
+    uint8_t syn_count;   /* SYNs sent with MP_CAPABLE */
+    uint8_t join_resend; /* third ACKs of a join sent */
     plait_time join_resend_at;
     plait_time probed_at; /* a silent subflow was asked for a sign of life */
     uint8_t probes;       /* how often since it was heard last */
