@@ -202,7 +202,8 @@ int plait_confirm(struct plait_stack *stack, plait_sock id, plait_time now) {
     return 0;
 }
 
-/* Leaves the connection of a socket alone from here on. */
+/* Leaves the connection of a socket alone from here on: it ends by itself, or at once with a reset
+ * when data was not read. */
 static void give_up_conn(struct plait_stack *stack, struct pl_socket *sock) {
     struct pl_stack_conn *sc = sock->sc;
     PL_ASSERT(sc->owner == sock);
@@ -234,8 +235,8 @@ int plait_close(struct plait_stack *stack, plait_sock id, plait_time now) {
         return PLAIT_E_BAD_SOCKET;
     }
     bool opening = sock->state == PLAIT_SOCKET_HELD || sock->state == PLAIT_SOCKET_CONNECTING;
-    if (sock->sc != NULL && (opening || pl_conn_receive_queue(sock->sc->conn) > 0)) {
-        pl_conn_abort(sock->sc->conn, opening ? PLAIT_E_REFUSED : PLAIT_E_ABORTED, stack->now);
+    if (sock->sc != NULL && opening) {
+        pl_conn_abort(sock->sc->conn, PLAIT_E_REFUSED, stack->now);
     }
     end(stack, sock);
     return 0;

@@ -154,6 +154,23 @@ static void test_states_without_bytes(void **state) {
     assert_int_equal(plait_read(B, fresh, &byte, 1, pair.now), PLAIT_E_AGAIN);
 }
 
+/* Pieces of odd sizes meet inside segments: a whole checksum has to carry on over the seam. */
+static void test_odd_pieces(void **state) {
+    (void)state;
+    uint8_t piece[2049], got[2049];
+    for (unsigned i = 0; i < 40; i++) {
+        memset(piece, (int)i + 1, sizeof(piece));
+        assert_int_equal(plait_write(A, client, piece, sizeof(piece), pair.now), sizeof(piece));
+    }
+    pair_run(&pair, 2 * SECOND);
+    for (unsigned i = 0; i < 40; i++) {
+        memset(piece, (int)i + 1, sizeof(piece));
+        assert_int_equal(plait_read(B, server, got, sizeof(got), pair.now), sizeof(got));
+        assert_memory_equal(piece, got, sizeof(got));
+    }
+    assert_int_equal(pair_counter(&pair, PAIR_B, PLAIT_COUNTER_DropChecksum), 0);
+}
+
 struct spliced {
     plait_sock from, to;
     bool ended;
@@ -215,6 +232,7 @@ int main(void) {
         PAIR_TEST(test_a_full_buffer_says_again_then_writable),
         PAIR_TEST(test_arguments),
         PAIR_TEST(test_states_without_bytes),
+        PAIR_TEST(test_odd_pieces),
         PAIR_TEST(test_splice),
         PAIR_TEST(test_splice_to_itself),
     };

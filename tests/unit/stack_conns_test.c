@@ -1,6 +1,7 @@
 /* stack/conns: connections end and disappear, whoever has them. */
 #include "stack/conns.h"
 
+#include "base/bytes.h"
 #include "socket_test.h"
 #include "tcp/state.h"
 
@@ -175,6 +176,33 @@ static void test_answers_may_come_over_another_port(void **state) {
     plait_sock server = 0, client = pair_connect(&pair, listener, 80, PLAIT_IPV4, &server);
     assert_true(pair_transfer(&pair, PAIR_A, client, server, 100000, 10 * SECOND));
     assert_true(pair_transfer(&pair, PAIR_B, server, client, 100000, 10 * SECOND));
+    assert_int_equal(pair_counter(&pair, PAIR_A, PLAIT_COUNTER_DropNoSocket), 0);
+    assert_int_equal(pair.sent[PAIR_A][1], 0);
+}
+
+static uint16_t source_port(const struct plait_tx *tx) {
+    return pl_get16(tx->header + 20);
+}
+
+/* Two bulk transfers over one port take turns, packet by packet. */
+static void test_subflows_take_turns(void **state) {
+    (void)state;
+    static uint8_t block[60000];
+    plait_sock socks[2], server = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        socks[i] = pair_connect(&pair, listener, 80, PLAIT_IPV4, &server);
+        assert_true(pair_transfer(&pair, PAIR_A, socks[i], server, 100000, 10 * SECOND));
+    }
+    pair_run(&pair, 100 * MS);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(plait_write(A, socks[i], block, sizeof(block), pair.now) > 0);
+    }
+    struct plait_tx tx[6];
+    assert_int_equal(plait_output(A, pair.path[0].port[PAIR_A], tx, 6, pair.now), 6);
+    assert_int_not_equal(source_port(&tx[0]), source_port(&tx[1]));
+    for (unsigned i = 2; i < 6; i++) {
+        assert_int_equal(source_port(&tx[i]), source_port(&tx[i - 2]));
+    }
 }
 
 static void test_a_smaller_mtu_of_the_port(void **state) {
@@ -203,6 +231,7 @@ int main(void) {
         PLAIN_TEST(test_aborted_without_carrier),
         PLAIN_TEST(test_plain_connections_die_with_their_port),
         PLAIN_TEST(test_answers_may_come_over_another_port),
+        PLAIN_TEST(test_subflows_take_turns),
         PLAIN_TEST(test_a_smaller_mtu_of_the_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
