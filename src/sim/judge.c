@@ -28,7 +28,7 @@ static bool joins_fail(const struct pl_plan *plan) {
 bool pl_judge_excused(const struct pl_world *world, unsigned conn) {
     static const enum pl_sim_fault always[] = {PL_SIM_ALLOC, PL_SIM_CRASH, PL_SIM_STRIP_DATA};
     const struct pl_plan *plan = world->plan;
-    if (any(plan, always, 3)) {
+    if (any(plan, always, 3) || world->half_open[conn]) {
         return true;
     }
     for (unsigned h = 0; h < 2; h++) {
@@ -44,6 +44,32 @@ bool pl_judge_excused(const struct pl_world *world, unsigned conn) {
         }
     }
     return false;
+}
+
+static bool waits_in_vain(const struct pl_app *app) {
+    struct plait_stack *stack = app->world->host[app->host].stack;
+    struct plait_subflow_info info[8];
+    int64_t queue = 0;
+    if (app->state != PL_APP_OPEN || app->eof ||
+        plait_get(stack, app->sock, PLAIT_OPT_SEND_QUEUE, &queue) != 0 || queue > 0) {
+        return false;
+    }
+    info[0].size = sizeof(info[0]);
+    int count = plait_subflows(stack, app->sock, info, 8);
+    for (int i = 0; i < count && i < 8; i++) {
+        if (info[i].established) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pl_judge_half_open(struct pl_world *world, unsigned conn) {
+    const struct pl_app *app = world->app[conn];
+    if (paths_break(world->plan) && (waits_in_vain(&app[0]) || waits_in_vain(&app[1]))) {
+        world->half_open[conn] = true;
+    }
+    return world->half_open[conn];
 }
 
 static void judge_side(struct pl_world *world, const struct pl_app *app) {

@@ -40,7 +40,7 @@ static void give_up_fire(struct pl_timer *timer, plait_time now) {
     struct pl_world *world = PL_CONTAINER(timer, struct pl_world, give_up_timer);
     (void)now;
     for (unsigned c = 0; c < world->plan->conn_count; c++) {
-        if (pl_judge_excused(world, c)) {
+        if (pl_judge_half_open(world, c) || pl_judge_excused(world, c)) {
             pl_app_give_up(&world->app[c][0]);
             pl_app_give_up(&world->app[c][1]);
         }

@@ -77,6 +77,7 @@ struct pl_world {
     struct pl_network network;
     struct pl_host host[2];
     struct pl_app app[PL_PLAN_CONNS_MAX][2];
+    bool half_open[PL_PLAN_CONNS_MAX]; /* one end does not know that the other is gone */
     struct pl_world_action action[PL_PLAN_ACTIONS_MAX];
     struct pl_timer heal_timer;
     struct pl_timer give_up_timer;
@@ -133,6 +134,9 @@ static inline uint16_t pl_app_tcp_port(unsigned conn) {
 
 /* Whether connection `conn` may end with an error, or before its time, in this run. */
 bool pl_judge_excused(const struct pl_world *world, unsigned conn);
+/* Whether one end waits, with nothing to send, on a subflow that the other end or the path has
+ * forgotten: as plain TCP it cannot know without keep-alives. Noted in world->half_open. */
+bool pl_judge_half_open(struct pl_world *world, unsigned conn);
 /* All applications have ended: are the results right? */
 void pl_judge_results(struct pl_world *world);
 /* The time for ending is over: says who did not. */
