@@ -1,0 +1,174 @@
+/* tcp/cc/cc: slow start, HyStart++, loss, idle, undo. */
+#include "tcp/cc/cc.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "plait/stack.h"
+
+enum { MSS = 1000 };
+#define MS PLAIT_NS_PER_MS
+
+static void test_initial_window(void **state) {
+    (void)state;
+    assert_int_equal(pl_cc_initial_window(1000), 10000);
+    assert_int_equal(pl_cc_initial_window(1460), 14600);
+    assert_int_equal(pl_cc_initial_window(2000), 14600);
+    assert_int_equal(pl_cc_initial_window(9000), 18000);
+}
+
+static void ack(struct pl_cc *cc, uint32_t bytes, uint64_t rtt_ns, bool round) {
+    struct pl_cc_ack a = {
+        .now = 1, .bytes = bytes, .rtt_ns = rtt_ns, .srtt_ns = rtt_ns, .round_start = round};
+    pl_cc_ack(cc, &a);
+}
+
+/* A round of `n` ACKs with one RTT. */
+static void go_round(struct pl_cc *cc, unsigned n, uint64_t rtt_ns) {
+    for (unsigned i = 0; i < n; i++) {
+        ack(cc, MSS, rtt_ns, i == 0);
+    }
+}
+
+static void test_slow_start_doubles(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    go_round(&cc, 10, 20 * MS);
+    assert_int_equal(cc.cwnd, 20 * MSS);
+    go_round(&cc, 20, 20 * MS);
+    assert_int_equal(cc.cwnd, 40 * MSS);
+    assert_true(pl_cc_slow_start(&cc));
+}
+
+static void test_hystart_leaves_when_delay_rises(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    go_round(&cc, 10, 40 * MS);
+    go_round(&cc, 20, 44 * MS); /* less than an eighth: goes on */
+    assert_int_equal(cc.cwnd, 40 * MSS);
+    go_round(&cc, 40, 50 * MS); /* conservative from the eighth ACK of the round on */
+    assert_true(cc.cwnd > 40 * MSS && cc.cwnd < 60 * MSS);
+    assert_true(pl_cc_slow_start(&cc));
+    for (int i = 0; i < 4; i++) {
+        assert_true(cc.hystart_on);
+        go_round(&cc, 20, 55 * MS);
+    }
+    go_round(&cc, 1, 55 * MS);
+    assert_false(cc.hystart_on);
+    assert_int_equal(cc.ssthresh, cc.cwnd);
+}
+
+static void test_hystart_comes_back(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    go_round(&cc, 10, 40 * MS);
+    go_round(&cc, 20, 60 * MS);
+    uint32_t cwnd = cc.cwnd;
+    go_round(&cc, 20, 41 * MS); /* it was only jitter */
+    assert_true(cc.cwnd > cwnd + 10 * MSS);
+    for (int i = 0; i < 10; i++) {
+        go_round(&cc, 10, 41 * MS);
+    }
+    assert_true(cc.hystart_on);
+}
+
+static void test_loss(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    pl_cc_loss(&cc, 10 * MSS);
+    assert_int_equal(cc.ssthresh, 7 * MSS);
+    assert_false(cc.hystart_on);
+    cc.cwnd = MSS;
+    pl_cc_loss(&cc, MSS);
+    assert_int_equal(cc.ssthresh, 2 * MSS);
+    pl_cc_init(&cc, PLAIT_CC_RENO, MSS);
+    pl_cc_loss(&cc, 10 * MSS);
+    assert_int_equal(cc.ssthresh, 5 * MSS);
+}
+
+static void test_slow_start_stops_at_ssthresh(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_RENO, MSS);
+    pl_cc_loss(&cc, 10 * MSS);
+    pl_cc_restart(&cc);
+    cc.cwnd = MSS;
+    ack(&cc, 3 * MSS, 0, false);
+    assert_int_equal(cc.cwnd, 4 * MSS);
+    ack(&cc, 3 * MSS, 0, false);
+    assert_int_equal(cc.cwnd, 5 * MSS);
+    assert_false(pl_cc_slow_start(&cc));
+}
+
+static void test_idle(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    cc.cwnd = 160 * MSS;
+    pl_cc_idle(&cc, 0);
+    assert_int_equal(cc.cwnd, 160 * MSS);
+    pl_cc_idle(&cc, 2);
+    assert_int_equal(cc.cwnd, 40 * MSS);
+    pl_cc_idle(&cc, 1000);
+    assert_int_equal(cc.cwnd, 10 * MSS);
+    pl_cc_loss(&cc, 10 * MSS);
+    cc.cwnd = 80 * MSS;
+    pl_cc_idle(&cc, 3);
+    assert_int_equal(cc.ssthresh, 60 * MSS);
+}
+
+static void test_undo(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    uint32_t ssthresh = cc.ssthresh;
+    pl_cc_loss(&cc, 10 * MSS);
+    cc.cwnd = cc.ssthresh;
+    pl_cc_undo(&cc, 10 * MSS, ssthresh);
+    assert_int_equal(cc.cwnd, 10 * MSS);
+    assert_int_equal(cc.ssthresh, ssthresh);
+}
+
+static void test_bounds(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    for (uint8_t algorithm = 0; algorithm < 2; algorithm++) {
+        pl_cc_init(&cc, algorithm, MSS);
+        for (int i = 0; i < 100; i++) {
+            ack(&cc, 500000000, 20 * MS, true);
+        }
+        assert_int_equal(cc.cwnd, PL_CC_CWND_MAX);
+        pl_cc_loss(&cc, cc.cwnd);
+        for (int i = 0; i < 100; i++) {
+            ack(&cc, UINT32_MAX, 20 * MS, true);
+        }
+        assert_true(cc.cwnd <= PL_CC_CWND_MAX);
+    }
+    pl_cc_set_mss(&cc, 9000);
+    cc.cwnd = 100;
+    pl_cc_set_mss(&cc, 1000);
+    assert_int_equal(cc.cwnd, 1000);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_initial_window),
+        cmocka_unit_test(test_slow_start_doubles),
+        cmocka_unit_test(test_hystart_leaves_when_delay_rises),
+        cmocka_unit_test(test_hystart_comes_back),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_slow_start_stops_at_ssthresh),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_undo),
+        cmocka_unit_test(test_bounds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
