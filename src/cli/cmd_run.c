@@ -166,6 +166,7 @@ static void reap(struct control *control) {
         return;
     }
     run->exited = true;
+    run_conns_measure(run);
     run_debug(run, "the program has ended, %u connections are open", run->conns.open);
     uv_timer_init(&run->loop.uv, &control->linger);
     control->linger.data = control;
@@ -386,7 +387,8 @@ int cmd_run(int argc, char **argv) {
         return EXIT_USAGE;
     }
     run->inner.ns = run->inner.talk_fd = run->report.progress_fd = control.signal_fd = -1;
-    int failure = begin(&control) ? run_inner_go(run) : EXIT_TROUBLE;
+    run->trouble = EXIT_TROUBLE;
+    int failure = begin(&control) ? run_inner_go(run) : run->trouble;
     if (failure != 0) {
         end(&control, failure);
         return failure;

@@ -234,6 +234,7 @@ struct run {
     struct run_conns conns;
     struct run_report report;
     sigset_t signals_before; /* the mask we were started with, and the program gets */
+    int trouble;             /* exit status when setting up fails */
     bool exited;             /* the program has ended */
     int status;              /* as of waitpid() */
 };

@@ -276,6 +276,17 @@ static void apply_addr(struct run *run, struct run_link *link, struct plait_addr
     }
 }
 
+/* While the link was dead, questions for the gateway's hardware address went unanswered. */
+static void wake_gateways(struct run *run, const struct pl_link *seen) {
+    const struct pl_gateway *gateways[] = {&seen->gateway4, &seen->gateway6};
+    for (unsigned i = 0; i < 2; i++) {
+        if (gateways[i]->present && gateways[i]->via.family != PLAIT_FAMILY_NONE) {
+            int result = pl_netconf_forget_neighbour(run->conf, seen->index, &gateways[i]->via);
+            (void)result; /* there may be none */
+        }
+    }
+}
+
 static void apply(struct run *run, struct run_link *link, const struct pl_link *seen) {
     struct run_applied *applied = &link->applied;
     struct run_ends ends = run_plan_ends(&run->plan, link->slot);
@@ -299,6 +310,9 @@ static void apply(struct run *run, struct run_link *link, const struct pl_link *
     if (up != applied->up) {
         applied->up = up;
         run_debug(run, "link %s is %s", link->name, up ? "up" : "down");
+        if (up) {
+            wake_gateways(run, seen);
+        }
         if (link->port != NULL) {
             plait_port_set_up(run->loop.stack, link->port->io.id, up, now);
         }
@@ -435,7 +449,8 @@ static bool add_given_links(struct run *run) {
         const char *name = run->options.links[i];
         const struct pl_link *link = pl_links_by_name(seen, name);
         if (link == NULL) {
-            cli_say("there is no interface %s here; `ip link` lists them", name);
+            cli_say("run: --link %s: there is no such interface; `ip link` lists them", name);
+            run->trouble = EXIT_USAGE;
             return false;
         }
         if (find(&run->links, name) == NULL && !add_link(run, link, true)) {

@@ -15,7 +15,7 @@
 
 #include "base/assert.h"
 
-enum { READ_BATCH = 64, SETTLE_ROUNDS_MAX = 64 };
+enum { READ_BATCH = 64, SETTLE_ROUNDS_MAX = 4 };
 
 static void set_polled(struct pl_loop_port *port, int events);
 
@@ -63,7 +63,9 @@ static bool drain_events(struct pl_loop *loop, plait_time now) {
     return any;
 }
 
-static void write_ports(struct pl_loop *loop, plait_time now) {
+/* Returns whether a device with room has more to write. */
+static bool write_ports(struct pl_loop *loop, plait_time now) {
+    bool more = false;
     for (unsigned i = 0; i < loop->port_count; i++) {
         struct pl_loop_port *port = loop->ports[i];
         if (port->gone) {
@@ -71,7 +73,9 @@ static void write_ports(struct pl_loop *loop, plait_time now) {
         }
         bool room = pl_tun_port_output(&port->io, now);
         set_polled(port, room ? UV_READABLE : UV_READABLE | UV_WRITABLE);
+        more |= room && plait_output_pending(loop->stack, port->io.id);
     }
+    return more;
 }
 
 void pl_loop_settle(struct pl_loop *loop) {
@@ -81,8 +85,8 @@ void pl_loop_settle(struct pl_loop *loop) {
     /* Sending can raise events (room to write), which can lead to more to send. Bounded, so that
      * reading gets its turn; the timer brings the loop back at once for what is left. */
     for (unsigned round = 0; more && round < SETTLE_ROUNDS_MAX; round++) {
-        more = drain_events(loop, now) || round == 0;
-        write_ports(loop, now);
+        bool events = drain_events(loop, now);
+        more = write_ports(loop, now) || events || round == 0;
         now = pl_posix_now();
     }
     arm(loop, more ? now : plait_deadline(loop->stack), now);

@@ -7,6 +7,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <stdlib.h>
@@ -183,6 +184,14 @@ int pl_netconf_address(struct pl_netconf *conf, int index, const struct plait_ad
     }
     put_addr(conf, IFA_LOCAL, addr);
     put_addr(conf, IFA_ADDRESS, addr);
+    return acknowledge(conf);
+}
+
+int pl_netconf_forget_neighbour(struct pl_netconf *conf, int index, const struct plait_addr *addr) {
+    struct ndmsg *info = start(conf, RTM_DELNEIGH, 0, sizeof(*info));
+    info->ndm_family = os_family(addr->family);
+    info->ndm_ifindex = index;
+    put_addr(conf, NDA_DST, addr);
     return acknowledge(conf);
 }
 

@@ -56,6 +56,11 @@ PLAIT_MUST_CHECK int pl_netconf_flush_routes(struct pl_netconf *conf, struct pl_
 /* Removes every rule that leads to one of the tables. */
 PLAIT_MUST_CHECK int pl_netconf_flush_rules(struct pl_netconf *conf, struct pl_tables tables);
 
+/* Forgets what is known about a neighbour: the next packet asks for it at once, where a failed or
+ * unanswered question would otherwise be repeated only every second. */
+PLAIT_MUST_CHECK int pl_netconf_forget_neighbour(struct pl_netconf *conf, int index,
+                                                 const struct plait_addr *addr);
+
 struct pl_rule {
     uint8_t family;
     uint32_t priority;

@@ -153,14 +153,15 @@ bool pl_tun_port_output(struct pl_tun_port *port, plait_time now) {
     if (!flush_pending(port)) {
         return false;
     }
-    for (;;) {
+    for (unsigned i = 0; i < PL_TUN_BATCHES_MAX; i++) {
         unsigned count = plait_output(port->stack, port->id, tx, PL_TUN_BATCH, now);
         PL_ASSERT(count <= PL_TUN_BATCH);
         if (count == 0) {
-            return true;
+            break;
         }
         if (!write_batch(port, tx, count, now)) {
             return false;
         }
     }
+    return true;
 }

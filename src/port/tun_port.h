@@ -9,7 +9,8 @@
 
 struct pl_pcapng;
 
-enum { PL_TUN_BATCH = 32 };
+/* Packets per plait_output(), and how many such batches one call writes at most. */
+enum { PL_TUN_BATCH = 32, PL_TUN_BATCHES_MAX = 16 };
 
 /* A packet that the device did not take, with a payload of its own. */
 struct pl_tun_pending {
@@ -39,8 +40,8 @@ void pl_tun_port_fini(struct pl_tun_port *port);
 /* Reads up to `max` packets and gives them to the stack. Returns how many, or -EBADFD when the
  * device is gone; fewer than `max` means that there are no more now. */
 PLAIT_MUST_CHECK int pl_tun_port_input(struct pl_tun_port *port, unsigned max, plait_time now);
-/* Writes what the stack has. Returns false when the device is full: call again when it is
- * writable. Nothing is lost meanwhile. */
+/* Writes what the stack has, within PL_TUN_BATCHES_MAX. Returns false when the device is full:
+ * call again when it is writable. Nothing is lost meanwhile. */
 bool pl_tun_port_output(struct pl_tun_port *port, plait_time now);
 
 #endif

@@ -84,8 +84,13 @@ static void test_link_and_addresses(void **state) {
     if (!allowed) {
         skip();
     }
-    near_with_addresses();
+    int index = near_with_addresses();
     assert_int_equal(pl_netconf_index(conf, "nosuch"), -ENODEV);
+    assert_false(ip_says("neigh add 10.5.0.2 lladdr 02:00:00:00:00:01 dev near", "rror"));
+    struct plait_addr neighbour = addr("10.5.0.2");
+    assert_int_equal(pl_netconf_forget_neighbour(conf, index, &neighbour), 0);
+    assert_false(ip_says("neigh show dev near", "02:00:00:00:00:01"));
+    assert_int_equal(pl_netconf_forget_neighbour(conf, index, &neighbour), -ENOENT);
     assert_true(ip_says("link show near", "mtu 1350"));
     assert_true(ip_says("link show near", "LOWER_UP"));
     assert_true(ip_says("addr show near", "inet 10.5.0.1/30"));

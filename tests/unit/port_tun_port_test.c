@@ -100,7 +100,7 @@ static void test_nothing_is_lost(void **state) {
     for (size_t i = 0; i < sizeof(payload); i++) {
         payload[i] = (uint8_t)(i % 251);
     }
-    while (!pl_tun_port_output(&port, 1)) {
+    while (!pl_tun_port_output(&port, 1) || stack.given < TOTAL) {
         blocked++;
         for (int i = 0; i < 7; i++) {
             ssize_t n = read(device, packet, sizeof(packet));

@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+"""tests/cli/peer.py - both ends of the traffic that tests/cli/run sends through `plait run`.
+
+peer.py serve ADDRESS          TCP on port 8000, Multipath TCP on port 8001, UDP on port 5353
+peer.py get ADDRESS PORT N     reads N bytes and checks every one; prints N
+peer.py put ADDRESS PORT N     writes N bytes and is gone at once, without waiting for anything
+peer.py who ADDRESS PORT       prints the address that the server sees
+peer.py udp ADDRESS [PORT]     the same over UDP
+peer.py ping ADDRESS           one ICMP echo; prints "pong"
+peer.py past ADDRESS PORT      tries to connect past Plait, by the other interface
+Servers: "get N" sends N bytes of a pattern, "who" the client's address, "put" takes bytes until the
+end of the stream and appends their number, or what went wrong, to the file named `received` in the
+working directory.
+"""
+
+import os
+import socket
+import struct
+import sys
+import threading
+
+IPPROTO_MPTCP = 262
+PATTERN = bytes((i * 31 + i // 251) & 0xFF for i in range(1 << 16))
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def serve_put(conn):
+    count = 0
+    try:
+        while data := conn.recv(1 << 16):
+            count += len(data)
+        result = str(count)
+    except OSError as error:
+        result = f"{count} {error.strerror}"
+    with open("received", "a", encoding="ascii") as file:
+        file.write(result + "\n")
+
+
+def serve_one(conn, client):
+    with conn:
+        line = b""
+        while not line.endswith(b"\n"):
+            data = conn.recv(1)
+            if not data:
+                return
+            line += data
+        words = line.split()
+        try:
+            if words[0] == b"get":
+                left = int(words[1])
+                while left > 0:
+                    chunk = PATTERN[: min(left, len(PATTERN))]
+                    conn.sendall(chunk)
+                    left -= len(chunk)
+            elif words[0] == b"who":
+                conn.sendall(client[0].encode())
+            elif words[0] == b"put":
+                serve_put(conn)
+        except OSError:
+            pass
+
+
+def serve_tcp(address, port, protocol):
+    listener = socket.socket(family_of(address), socket.SOCK_STREAM, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen(64)
+    while True:
+        conn, client = listener.accept()
+        threading.Thread(target=serve_one, args=(conn, client), daemon=True).start()
+
+
+def serve(address):
+    for port, protocol in ((8000, 0), (8001, IPPROTO_MPTCP)):
+        threading.Thread(target=serve_tcp, args=(address, port, protocol), daemon=True).start()
+    udp = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    udp.bind((address, 5353))
+    print("ready", flush=True)
+    while True:
+        _, client = udp.recvfrom(2048)
+        udp.sendto(client[0].encode(), client)
+
+
+def connect(address, port, request):
+    conn = socket.create_connection((address, int(port)), timeout=20)
+    conn.sendall(request.encode() + b"\n")
+    return conn
+
+
+def get(address, port, count):
+    left = int(count)
+    conn = connect(address, port, f"get {count}")
+    at = 0
+    while data := conn.recv(1 << 16):
+        start = at % len(PATTERN)
+        want = (PATTERN + PATTERN)[start : start + len(data)]
+        if data != want:
+            sys.exit(f"wrong bytes after {at}")
+        at += len(data)
+    if at != left:
+        sys.exit(f"{at} bytes instead of {left}")
+    print(at)
+
+
+def put(address, port, count):
+    conn = connect(address, port, "put")
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
+    conn.sendall(bytes(int(count)))
+    os._exit(0)
+
+
+def who(address, port):
+    print(connect(address, port, "who").recv(100).decode())
+
+
+def udp_who(address, port="5353"):
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.settimeout(3)
+    sock.sendto(b"who", (address, int(port)))
+    print(sock.recvfrom(100)[0].decode())
+
+
+def ping(address):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    sock.settimeout(3)
+    head = struct.pack("!BBHHH", 8, 0, 0, 0x4D, 1)
+    total = sum(struct.unpack("!4H", head))
+    sock.sendto(head[:2] + struct.pack("!H", 0xFFFF - total) + head[4:], (address, 0))
+    while True:
+        reply = sock.recvfrom(200)[0][20:]
+        if reply[0] == 0 and reply[4:6] == b"\0\x4d":
+            print("pong")
+            return
+
+
+def past(address, port):
+    sock = socket.socket(family_of(address), socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"uplink0")
+    sock.settimeout(1)
+    try:
+        sock.connect((address, int(port)))
+        print("connected")
+    except OSError as error:
+        print(f"blocked: {error}")
+
+
+if __name__ == "__main__":
+    ACTIONS = {"serve": serve, "get": get, "put": put, "who": who, "udp": udp_who, "ping": ping,
+               "past": past}
+    ACTIONS[sys.argv[1]](*sys.argv[2:])
