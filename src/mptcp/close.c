@@ -102,6 +102,22 @@ static uint64_t fin_interval(const struct pl_conn *conn, const struct pl_subflow
     return base << (conn->send.fin_backoff > 6 ? 6 : conn->send.fin_backoff);
 }
 
+/* Nothing but its DATA_ACK tells whether a bare DATA_FIN arrived, and the subflow may be dead
+ * without knowing: every repetition takes the next one. */
+static struct pl_subflow *fin_subflow(const struct pl_conn *conn) {
+    uint32_t usable = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        usable += pl_subflow_usable(sf) ? 1 : 0;
+    }
+    uint32_t turn = usable > 0 && conn->send.fin_sent ? conn->send.fin_backoff % usable + 1 : 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (turn > 0 && pl_subflow_usable(sf) && --turn == 0) {
+            return sf;
+        }
+    }
+    return pl_conn_signal_subflow(conn);
+}
+
 static void data_fin_run(struct pl_conn *conn, plait_time now) {
     struct pl_send *s = &conn->send;
     struct pl_subflow *sf = pl_conn_signal_subflow(conn);
@@ -117,6 +133,7 @@ static void data_fin_run(struct pl_conn *conn, plait_time now) {
     }
     s->fin_resend = now + fin_interval(conn, sf);
     s->fin_backoff += s->fin_sent ? 1 : 0;
+    sf = fin_subflow(conn);
     s->fin_sent = true;
     conn->fin_on_ack = true;
     pl_tcp_ack_now(&sf->tcp);
