@@ -13,13 +13,13 @@ static void must(bool ok, const char *what) {
     }
 }
 
-uint8_t pair_byte(uint64_t stream_offset) {
+uint8_t tcp_pair_byte(uint64_t stream_offset) {
     return (uint8_t)(stream_offset * 31 + (stream_offset >> 8) * 7 + (stream_offset >> 16));
 }
 
 /* ---- the upper ---- */
 
-static bool make_chunk(struct pair_end *e) {
+static bool make_chunk(struct tcp_pair_end *e) {
     struct pl_chunk *chunk = pl_chunk_alloc(&e->ctx.memory, e->chunk_bytes);
     if (chunk == NULL) {
         e->starved = true;
@@ -30,7 +30,7 @@ static bool make_chunk(struct pair_end *e) {
     uint8_t *bytes = malloc(len);
     must(bytes != NULL, "malloc");
     for (uint32_t i = 0; i < len; i++) {
-        bytes[i] = pair_byte(e->made + i);
+        bytes[i] = tcp_pair_byte(e->made + i);
     }
     must(pl_chunk_append(chunk, bytes, len) == len, "chunk append");
     free(bytes);
@@ -50,7 +50,7 @@ static bool make_chunk(struct pair_end *e) {
 
 static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, struct pl_tcp_payload *out,
                                 plait_time now) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     (void)now;
     must(max_bytes >= 1 && max_bytes <= 65535, "next's max_bytes");
     uint64_t want = e->send_total - e->sent;
@@ -81,10 +81,10 @@ static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, struct pl_tcp_payl
 }
 
 static uint32_t up_data_options_len(void *up) {
-    return ((struct pair_end *)up)->data_options;
+    return ((struct tcp_pair_end *)up)->data_options;
 }
 
-static void check_origin(const struct pair_end *e, const struct pl_tcp_origin *o) {
+static void check_origin(const struct tcp_pair_end *e, const struct pl_tcp_origin *o) {
     uint64_t iss = e->tcp.snd.iss.v + (uint64_t)1;
     must(o != NULL, "DATA without origin");
     must(o->seq.v == (uint32_t)(iss + o->tag), "origin: seq and tag belong together");
@@ -94,7 +94,7 @@ static void check_origin(const struct pair_end *e, const struct pl_tcp_origin *o
 /* An experimental option (RFC 6994) with the origin's tag in it. */
 static uint32_t up_write_options(void *up, const struct pl_seg_out *seg, uint8_t *out,
                                  uint32_t room, plait_time now) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     (void)now;
     e->asked[seg->kind]++;
     if (seg->kind != PL_SEG_DATA) {
@@ -112,7 +112,7 @@ static uint32_t up_write_options(void *up, const struct pl_seg_out *seg, uint8_t
 
 static enum pl_verdict up_options_in(void *up, const struct pl_segment *seg, enum pl_seg_kind kind,
                                      plait_time now) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     (void)seg;
     (void)now;
     if (e->verdict_kind >= 0 && e->verdict_kind != (int)kind) {
@@ -122,12 +122,12 @@ static enum pl_verdict up_options_in(void *up, const struct pl_segment *seg, enu
 }
 
 static void up_data_in(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     (void)now;
     must(chunk->next == NULL, "data_in: one chunk at a time");
     must(seq.v == (uint32_t)(e->tcp.rcv.irs.v + 1 + e->received), "data_in: in order");
     for (uint32_t i = 0; i < chunk->len; i++) {
-        must(chunk->data[i] == pair_byte(e->received + i), "data_in: the right bytes");
+        must(chunk->data[i] == tcp_pair_byte(e->received + i), "data_in: the right bytes");
     }
     e->received += chunk->len;
     if (!e->hold) {
@@ -140,7 +140,7 @@ static void up_data_in(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_tim
 }
 
 static void up_acked(void *up, uint32_t bytes, plait_time now) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     (void)now;
     e->acked += bytes;
     must(e->acked <= e->sent, "acknowledged is at most sent");
@@ -153,7 +153,7 @@ static void up_acked(void *up, uint32_t bytes, plait_time now) {
 }
 
 static uint32_t up_window(void *up) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     return e->receive_buffer > e->unread_bytes ? e->receive_buffer - e->unread_bytes : 0;
 }
 
@@ -162,7 +162,7 @@ static uint32_t up_window_max(void *up) {
 }
 
 static void up_event(void *up, enum pl_tcp_event event, int64_t arg, plait_time now) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     switch (event) {
         case PL_TCP_ESTABLISHED:
             e->established++;
@@ -212,9 +212,9 @@ static struct pl_tcp_tuple tuple_of(int index, bool ipv6) {
     return t;
 }
 
-static void end_init(struct pair *p, int index) {
-    const struct pair_setup *s = &p->setup;
-    struct pair_end *e = &p->end[index];
+static void end_init(struct tcp_pair *p, int index) {
+    const struct tcp_pair_setup *s = &p->setup;
+    struct tcp_pair_end *e = &p->end[index];
     e->pair = p;
     e->index = index;
     e->chunk_bytes = 16384;
@@ -244,8 +244,8 @@ static void end_init(struct pair *p, int index) {
     e->live = true;
 }
 
-struct pair *pair_new(const struct pair_setup *setup) {
-    struct pair *p = calloc(1, sizeof(*p));
+struct tcp_pair *tcp_pair_new(const struct tcp_pair_setup *setup) {
+    struct tcp_pair *p = calloc(1, sizeof(*p));
     must(p != NULL, "calloc");
     p->setup = *setup;
     p->setup.mtu = setup->mtu > 0 ? setup->mtu : 1500;
@@ -261,17 +261,17 @@ struct pair *pair_new(const struct pair_setup *setup) {
     return p;
 }
 
-static struct pair_packet *packet_of(struct pl_list *node) {
-    return PL_CONTAINER(node, struct pair_packet, link);
+static struct tcp_pair_packet *packet_of(struct pl_list *node) {
+    return PL_CONTAINER(node, struct tcp_pair_packet, link);
 }
 
-static void packet_free(struct pair_packet *packet) {
+static void packet_free(struct tcp_pair_packet *packet) {
     pl_list_remove(&packet->link);
     plait_buf_unref(packet->buf);
     free(packet);
 }
 
-static void end_fini(struct pair_end *e) {
+static void end_fini(struct tcp_pair_end *e) {
     if (e->live) {
         pl_tcp_fini(&e->tcp);
     }
@@ -286,7 +286,7 @@ static void end_fini(struct pair_end *e) {
     must(e->env.live_count == 0, "no allocation is left");
 }
 
-void pair_free(struct pair *p) {
+void tcp_pair_free(struct tcp_pair *p) {
     while (!pl_list_empty(&p->flying)) {
         packet_free(packet_of(p->flying.next));
     }
@@ -297,7 +297,7 @@ void pair_free(struct pair *p) {
 
 /* ---- the pipe ---- */
 
-static void fly(struct pair *p, struct pair_packet *packet) {
+static void fly(struct tcp_pair *p, struct tcp_pair_packet *packet) {
     struct pl_list *at = &p->flying;
     while (at->prev != &p->flying && packet_of(at->prev)->at > packet->at) {
         at = at->prev;
@@ -306,14 +306,14 @@ static void fly(struct pair *p, struct pair_packet *packet) {
 }
 
 /* Bytes of one packet; its parsed form points into them. */
-static struct pair_packet *packet_make(struct pair *p, const struct pl_segment *seg,
-                                       const uint8_t *options, uint32_t options_len,
-                                       const uint8_t *payload, uint32_t len) {
+static struct tcp_pair_packet *packet_make(struct tcp_pair *p, const struct pl_segment *seg,
+                                           const uint8_t *options, uint32_t options_len,
+                                           const uint8_t *payload, uint32_t len) {
     static struct test_env packets; /* packets belong to nobody's memory */
     if (packets.env.alloc == NULL) {
         test_env_init(&packets, 1);
     }
-    struct pair_packet *packet = calloc(1, sizeof(*packet));
+    struct tcp_pair_packet *packet = calloc(1, sizeof(*packet));
     must(packet != NULL, "calloc");
     pl_list_init(&packet->link);
     packet->buf = plait_buf_alloc(&packets.env, 60 + len);
@@ -333,8 +333,8 @@ static struct pair_packet *packet_make(struct pair *p, const struct pl_segment *
 }
 
 /* One packet into the pipe. Takes it. */
-static void pipe_in(struct pair *p, int from, struct pair_packet *packet) {
-    struct pair_pipe *pipe = &p->pipe[from];
+static void pipe_in(struct tcp_pair *p, int from, struct tcp_pair_packet *packet) {
+    struct tcp_pair_pipe *pipe = &p->pipe[from];
     uint32_t size = packet->buf->len + (p->setup.ipv6 ? 40 : 20);
     must(size <= p->setup.mtu || p->filter != NULL, "packet within the MTU");
     bool pass = p->filter == NULL || p->filter(p, from, &packet->seg, p->filter_arg);
@@ -365,7 +365,7 @@ static void pipe_in(struct pair *p, int from, struct pair_packet *packet) {
         packet->at += pl_rng_below(&p->rng, pipe->reorder_ns + 1);
     }
     if (pl_rng_chance(&p->rng, pipe->duplicate_ppm)) {
-        struct pair_packet *copy = malloc(sizeof(*copy));
+        struct tcp_pair_packet *copy = malloc(sizeof(*copy));
         must(copy != NULL, "malloc");
         *copy = *packet;
         pl_list_init(&copy->link);
@@ -377,7 +377,7 @@ static void pipe_in(struct pair *p, int from, struct pair_packet *packet) {
 }
 
 /* What a device does with a large segment. */
-static void cut_and_send(struct pair *p, int from, const struct pl_tcp_tx *tx) {
+static void cut_and_send(struct tcp_pair *p, int from, const struct pl_tcp_tx *tx) {
     uint8_t *all = malloc(tx->payload_len + 1);
     uint32_t have = 0, at = 0;
     must(all != NULL, "malloc");
@@ -400,14 +400,16 @@ static void cut_and_send(struct pair *p, int from, const struct pl_tcp_tx *tx) {
     free(all);
 }
 
-static bool follows(const struct pair_packet *a, uint32_t len, const struct pair_packet *b) {
+static bool follows(const struct tcp_pair_packet *a, uint32_t len,
+                    const struct tcp_pair_packet *b) {
     return b->to == a->to && b->seg.flags == a->seg.flags && b->seg.payload_len > 0 &&
            b->seg.seq.v == a->seg.seq.v + len && b->seg.ack.v == a->seg.ack.v;
 }
 
 /* Joins packets that arrive right behind `packet` (GRO). */
-static struct pair_packet *join(struct pair *p, struct pair_packet *packet, uint64_t gro_ns) {
-    struct pair_packet *big = NULL;
+static struct tcp_pair_packet *join(struct tcp_pair *p, struct tcp_pair_packet *packet,
+                                    uint64_t gro_ns) {
+    struct tcp_pair_packet *big = NULL;
     uint32_t len = packet->seg.payload_len;
     uint8_t all[60000];
     if (gro_ns == 0 || len == 0 || len > 9000) {
@@ -416,7 +418,7 @@ static struct pair_packet *join(struct pair *p, struct pair_packet *packet, uint
     memcpy(all, packet->seg.payload, len);
     unsigned joined = 0;
     PL_LIST_FOREACH_SAFE(it, &p->flying) {
-        struct pair_packet *next = packet_of(it);
+        struct tcp_pair_packet *next = packet_of(it);
         if (next->at > p->now + gro_ns || len >= 50000) {
             break;
         }
@@ -443,8 +445,8 @@ static struct pair_packet *join(struct pair *p, struct pair_packet *packet, uint
     return big;
 }
 
-static void deliver(struct pair *p, struct pair_packet *packet) {
-    struct pair_end *e = &p->end[packet->to];
+static void deliver(struct tcp_pair *p, struct tcp_pair_packet *packet) {
+    struct tcp_pair_end *e = &p->end[packet->to];
     packet = join(p, packet, p->pipe[1 - packet->to].gro_ns);
     if (!e->live) {
         packet_free(packet);
@@ -462,10 +464,10 @@ static void deliver(struct pair *p, struct pair_packet *packet) {
 
 /* ---- running ---- */
 
-static void pull(struct pair *p) {
+static void pull(struct tcp_pair *p) {
     struct pl_tcp_tx tx;
     for (int i = 0; i < 2; i++) {
-        struct pair_end *e = &p->end[i];
+        struct tcp_pair_end *e = &p->end[i];
         unsigned guard = 0;
         while (!pl_list_empty(&e->out)) {
             must(++guard < 1000000, "output comes to an end");
@@ -479,7 +481,7 @@ static void pull(struct pair *p) {
     }
 }
 
-static plait_time next_event(struct pair *p) {
+static plait_time next_event(struct tcp_pair *p) {
     bool any = !pl_list_empty(&p->flying);
     plait_time t = any ? packet_of(p->flying.next)->at : PLAIT_TIME_NEVER;
     for (int i = 0; i < 2; i++) {
@@ -493,7 +495,7 @@ static plait_time next_event(struct pair *p) {
 }
 
 /* One step; false when nothing is left to happen before `until`. */
-static bool step(struct pair *p, plait_time until) {
+static bool step(struct tcp_pair *p, plait_time until) {
     pull(p);
     plait_time t = next_event(p);
     if (t > until) {
@@ -502,7 +504,7 @@ static bool step(struct pair *p, plait_time until) {
     }
     p->now = t > p->now ? t : p->now;
     while (!pl_list_empty(&p->flying) && packet_of(p->flying.next)->at <= p->now) {
-        struct pair_packet *packet = packet_of(p->flying.next);
+        struct tcp_pair_packet *packet = packet_of(p->flying.next);
         pl_list_remove(&packet->link);
         deliver(p, packet);
     }
@@ -516,12 +518,12 @@ static bool step(struct pair *p, plait_time until) {
     return true;
 }
 
-void pair_run_until(struct pair *p, plait_time until) {
+void tcp_pair_run_until(struct tcp_pair *p, plait_time until) {
     while (step(p, until)) {
     }
 }
 
-bool pair_run(struct pair *p, pair_done *done, uint64_t limit_ns) {
+bool tcp_pair_run(struct tcp_pair *p, tcp_pair_done *done, uint64_t limit_ns) {
     plait_time until = p->now + limit_ns;
     pull(p);
     while (!done(p)) {
@@ -533,9 +535,9 @@ bool pair_run(struct pair *p, pair_done *done, uint64_t limit_ns) {
     return true;
 }
 
-bool pair_all_received(struct pair *p) {
+bool tcp_pair_all_received(struct tcp_pair *p) {
     for (int i = 0; i < 2; i++) {
-        const struct pair_end *e = &p->end[i];
+        const struct tcp_pair_end *e = &p->end[i];
         if (e->acked != e->send_total || p->end[1 - i].received != e->send_total) {
             return false;
         }
@@ -543,32 +545,32 @@ bool pair_all_received(struct pair *p) {
     return true;
 }
 
-bool pair_all_closed(struct pair *p) {
+bool tcp_pair_all_closed(struct tcp_pair *p) {
     return p->end[0].closed > 0 && p->end[1].closed > 0;
 }
 
-static bool both_established(struct pair *p) {
+static bool both_established(struct tcp_pair *p) {
     return p->end[0].established > 0 && p->end[1].established > 0;
 }
 
-void pair_connect(struct pair *p, int who) {
+void tcp_pair_connect(struct tcp_pair *p, int who) {
     pl_tcp_connect(&p->end[who].tcp, p->now);
 }
 
-void pair_open(struct pair *p) {
-    pair_connect(p, PAIR_A);
-    must(pair_run(p, both_established, 100 * PLAIT_NS_PER_S), "connection opens");
+void tcp_pair_open(struct tcp_pair *p) {
+    tcp_pair_connect(p, PAIR_A);
+    must(tcp_pair_run(p, both_established, 100 * PLAIT_NS_PER_S), "connection opens");
 }
 
 /* ---- the application ---- */
 
-void pair_send(struct pair *p, int who, uint64_t bytes) {
+void tcp_pair_send(struct tcp_pair *p, int who, uint64_t bytes) {
     p->end[who].send_total += bytes;
     pl_tcp_kick(&p->end[who].tcp);
 }
 
-void pair_read(struct pair *p, int who, uint32_t bytes) {
-    struct pair_end *e = &p->end[who];
+void tcp_pair_read(struct tcp_pair *p, int who, uint32_t bytes) {
+    struct tcp_pair_end *e = &p->end[who];
     uint32_t freed = 0, n = 0;
     while (n < e->unread_count && freed < bytes) {
         freed += e->unread_chunk[n]->len;
@@ -582,17 +584,17 @@ void pair_read(struct pair *p, int who, uint32_t bytes) {
     pl_tcp_kick(&e->tcp);
 }
 
-void pair_close(struct pair *p, int who) {
+void tcp_pair_close(struct tcp_pair *p, int who) {
     pl_tcp_shutdown(&p->end[who].tcp, p->now);
 }
 
-void pair_inject(struct pair *p, int to, const struct pl_segment *seg, uint64_t stream_at) {
+void tcp_pair_inject(struct tcp_pair *p, int to, const struct pl_segment *seg, uint64_t stream_at) {
     uint8_t payload[2048], options[PL_TCP_OPTIONS_MAX];
     uint32_t options_len = 0;
-    struct pair_end *e = &p->end[to];
+    struct tcp_pair_end *e = &p->end[to];
     must(seg->payload_len <= sizeof(payload), "injected payload fits");
     for (uint32_t i = 0; i < seg->payload_len; i++) {
-        payload[i] = pair_byte(stream_at + i);
+        payload[i] = tcp_pair_byte(stream_at + i);
     }
     struct pl_segment full = *seg;
     full.src_port = e->tcp.tuple.remote_port;
@@ -604,7 +606,7 @@ void pair_inject(struct pair *p, int to, const struct pl_segment *seg, uint64_t 
         options_len +=
             pl_tcp_put_sack(options + options_len, seg->options.sack, seg->options.sack_count);
     }
-    struct pair_packet *packet =
+    struct tcp_pair_packet *packet =
         packet_make(p, &full, options, options_len, payload, seg->payload_len);
     packet->seg.gso_size = seg->gso_size;
     pl_tcp_input(&e->tcp, &packet->seg, packet->buf, p->now);

@@ -13,8 +13,8 @@
 
 enum { PAIR_A, PAIR_B };
 
-struct pair_pipe { /* one direction */
-    uint64_t rate; /* bytes per second, 0 = infinite */
+struct tcp_pair_pipe { /* one direction */
+    uint64_t rate;     /* bytes per second, 0 = infinite */
     uint64_t delay_ns;
     uint32_t queue_bytes; /* 0 = infinite */
     uint32_t loss_ppm, duplicate_ppm, reorder_ppm;
@@ -25,7 +25,7 @@ struct pair_pipe { /* one direction */
     uint64_t packets, bytes, drops;
 };
 
-struct pair_packet {
+struct tcp_pair_packet {
     struct pl_list link;
     plait_time at; /* arrival */
     int to;
@@ -34,7 +34,7 @@ struct pair_packet {
 };
 
 /* A stream above one engine. Settings first; they may be changed while it runs. */
-struct pair_end {
+struct tcp_pair_end {
     uint64_t send_total;     /* bytes of the stream; then nothing until it is raised */
     uint32_t chunk_bytes;    /* size of the chunks it is made of, default 16384 */
     uint32_t receive_buffer; /* window when nothing is unread */
@@ -50,7 +50,7 @@ struct pair_end {
     struct pl_tcp tcp;
     struct pl_list out;
     bool live; /* between init and fini */
-    struct pair *pair;
+    struct tcp_pair *pair;
     int index;
 
     struct pl_chunk *queue, *send_chunk, *tail; /* what is not acknowledged; what comes next */
@@ -66,68 +66,68 @@ struct pair_end {
     unsigned asked[6]; /* write_options calls by kind */
 };
 
-struct pair;
+struct tcp_pair;
 /* Sees every packet before the pipe; false drops it. May change `packet`. */
-typedef bool pair_filter(struct pair *p, int from, struct pl_segment *seg, void *arg);
+typedef bool tcp_pair_filter(struct tcp_pair *p, int from, struct pl_segment *seg, void *arg);
 
-struct pair_setup {
+struct tcp_pair_setup {
     uint64_t seed;
     uint32_t mtu; /* 0: 1500 */
     bool tso[2];
     uint32_t iss[2];
     uint8_t cc;
     uint64_t keepalive_ns;
-    struct pair_pipe pipe;     /* both directions */
+    struct tcp_pair_pipe pipe; /* both directions */
     uint32_t receive_buffer;   /* 0: 4 MB */
     uint64_t memory_bytes_max; /* 0: config default */
     bool ipv6;
 };
 
-struct pair {
+struct tcp_pair {
     plait_time now;
     struct pl_rng rng;
-    struct pair_end end[2];
-    struct pair_pipe pipe[2]; /* by sender */
-    struct pl_list flying;    /* by arrival */
-    pair_filter *filter;
+    struct tcp_pair_end end[2];
+    struct tcp_pair_pipe pipe[2]; /* by sender */
+    struct pl_list flying;        /* by arrival */
+    tcp_pair_filter *filter;
     void *filter_arg;
-    struct pair_setup setup;
+    struct tcp_pair_setup setup;
     bool check; /* pl_tcp_check after every event (default on) */
 };
 
 /* ---- life ---- */
 
-struct pair *pair_new(const struct pair_setup *setup);
+struct tcp_pair *tcp_pair_new(const struct tcp_pair_setup *setup);
 /* Also checks that no memory is left behind. */
-void pair_free(struct pair *p);
+void tcp_pair_free(struct tcp_pair *p);
 /* Connects A to B and runs until both are established (asserted). */
-void pair_open(struct pair *p);
-void pair_connect(struct pair *p, int who);
+void tcp_pair_open(struct tcp_pair *p);
+void tcp_pair_connect(struct tcp_pair *p, int who);
 
 /* ---- running ---- */
 
 /* Runs until `until`. */
-void pair_run_until(struct pair *p, plait_time until);
-static inline void pair_run_for(struct pair *p, uint64_t ns) {
-    pair_run_until(p, p->now + ns);
+void tcp_pair_run_until(struct tcp_pair *p, plait_time until);
+static inline void tcp_pair_run_for(struct tcp_pair *p, uint64_t ns) {
+    tcp_pair_run_until(p, p->now + ns);
 }
 /* Runs until the predicate holds; false when `limit_ns` passed before. */
-typedef bool pair_done(struct pair *p);
-bool pair_run(struct pair *p, pair_done *done, uint64_t limit_ns);
-bool pair_all_received(struct pair *p); /* both streams arrived and are acknowledged */
-bool pair_all_closed(struct pair *p);   /* both said CLOSED */
+typedef bool tcp_pair_done(struct tcp_pair *p);
+bool tcp_pair_run(struct tcp_pair *p, tcp_pair_done *done, uint64_t limit_ns);
+bool tcp_pair_all_received(struct tcp_pair *p); /* both streams arrived and are acknowledged */
+bool tcp_pair_all_closed(struct tcp_pair *p);   /* both said CLOSED */
 
 /* ---- the application ---- */
 
-void pair_send(struct pair *p, int who, uint64_t bytes);
-void pair_read(struct pair *p, int who, uint32_t bytes);
-void pair_close(struct pair *p, int who);
+void tcp_pair_send(struct tcp_pair *p, int who, uint64_t bytes);
+void tcp_pair_read(struct tcp_pair *p, int who, uint32_t bytes);
+void tcp_pair_close(struct tcp_pair *p, int who);
 
 /* ---- raw segments ---- */
 
 /* Hands `seg` (ports are filled in, payload copied from the stream's pattern at `stream_at`) to an
  * engine as if it came from its peer. */
-void pair_inject(struct pair *p, int to, const struct pl_segment *seg, uint64_t stream_at);
-uint8_t pair_byte(uint64_t stream_offset);
+void tcp_pair_inject(struct tcp_pair *p, int to, const struct pl_segment *seg, uint64_t stream_at);
+uint8_t tcp_pair_byte(uint64_t stream_offset);
 
 #endif

@@ -3,27 +3,27 @@
 
 enum { MSS = 1448 };
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a;
 
 static int setup(void **state) {
     (void)state;
     p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     a = tcp_of(p, PAIR_A);
     tap.drop_all[PAIR_A] = true;
     a->cc.cwnd = 20 * MSS;
-    pair_send(p, PAIR_A, 10 * MSS);
-    pair_run_for(p, 20 * MS);
+    tcp_pair_send(p, PAIR_A, 10 * MSS);
+    tcp_pair_run_for(p, 20 * MS);
     assert_int_equal(pl_tcp_flight(a), 10 * MSS);
     return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
@@ -31,7 +31,7 @@ static void ack(uint32_t at) {
     struct pl_segment seg = next_segment(p, PAIR_A, PL_TCP_ACK);
     seg.ack = pl_seq32_of(1001 + at);
     seg.window_raw = 10000;
-    pair_inject(p, PAIR_A, &seg, 0);
+    tcp_pair_inject(p, PAIR_A, &seg, 0);
     pl_tcp_check(a);
 }
 
@@ -52,11 +52,11 @@ static void test_partial_ack_trims(void **state) {
 
 static void test_the_timer_restarts(void **state) {
     (void)state;
-    pair_run_for(p, 20 * MS);
+    tcp_pair_run_for(p, 20 * MS);
     ack(MSS);
     assert_int_equal(a->deadline[PL_TCP_SLOT_REXMIT], p->now + pl_tcp_rto_ns(a));
     plait_time before = a->deadline[PL_TCP_SLOT_REXMIT];
-    pair_run_for(p, 5 * MS);
+    tcp_pair_run_for(p, 5 * MS);
     ack(MSS);
     assert_int_equal(a->deadline[PL_TCP_SLOT_REXMIT], before); /* nothing new: RFC 6298 5.3 */
 }
@@ -83,7 +83,7 @@ static void test_karn(void **state) {
 
 static void test_progress_is_told_once(void **state) {
     (void)state;
-    pair_run_for(p, S);
+    tcp_pair_run_for(p, S);
     assert_true(p->end[PAIR_A].rtos >= 2);
     ack(MSS);
     assert_int_equal(p->end[PAIR_A].progresses, 1);
@@ -106,7 +106,7 @@ static void test_window_growth_needs_use(void **state) {
 
 static struct pl_tcp_upper ops;
 static void abort_on_acked(void *up, uint32_t bytes, plait_time now) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     e->acked += bytes;
     pl_tcp_abort(&e->tcp, PLAIT_E_ABORTED, now);
 }
@@ -116,10 +116,10 @@ static void test_the_upper_aborts_meanwhile(void **state) {
     ops = *a->ops;
     ops.acked = abort_on_acked;
     pl_tcp_set_ops(a, &ops);
-    pair_close(p, PAIR_A);
-    pair_run_for(p, MS);
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, MS);
     struct pl_segment seg = next_segment(p, PAIR_A, PL_TCP_ACK); /* the FIN too */
-    pair_inject(p, PAIR_A, &seg, 0);
+    tcp_pair_inject(p, PAIR_A, &seg, 0);
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_ABORTED);
     pl_tcp_check(a);
 }

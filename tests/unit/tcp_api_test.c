@@ -13,8 +13,8 @@ static void test_init_without_memory(void **state) {
     assert_int_equal(pl_ctx_init(&ctx, &env.env, &config), 0);
     struct pl_list out;
     pl_list_init(&out);
-    struct pair_setup s = test_setup();
-    struct pair *p = pair_new(&s);
+    struct tcp_pair_setup s = test_setup();
+    struct tcp_pair *p = tcp_pair_new(&s);
     struct pl_tcp_setup setup = {
         .tuple = p->end[0].tcp.tuple, .ops = p->end[0].tcp.ops, .out_list = &out, .mtu = 1500};
     struct pl_tcp tcp;
@@ -26,39 +26,39 @@ static void test_init_without_memory(void **state) {
     pl_tcp_fini(&tcp);
     pl_ctx_fini(&ctx);
     assert_int_equal(env.live_count, 0);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_fini_in_every_state(void **state) {
     (void)state;
     for (int steps = 0; steps < 40; steps++) {
-        struct pair *p = test_pair(&tap);
+        struct tcp_pair *p = test_pair(&tap);
         p->end[PAIR_B].no_close = steps % 2 == 0;
         p->pipe[PAIR_A].reorder_ppm = 300000;
         p->pipe[PAIR_A].reorder_ns = 5 * MS;
-        pair_connect(p, PAIR_A);
-        pair_send(p, PAIR_A, 50000);
-        pair_run_for(p, (uint64_t)steps * 4 * MS);
-        pair_close(p, PAIR_A);
-        pair_run_for(p, (uint64_t)steps * MS);
+        tcp_pair_connect(p, PAIR_A);
+        tcp_pair_send(p, PAIR_A, 50000);
+        tcp_pair_run_for(p, (uint64_t)steps * 4 * MS);
+        tcp_pair_close(p, PAIR_A);
+        tcp_pair_run_for(p, (uint64_t)steps * MS);
         pl_tcp_fini(tcp_of(p, steps % 2));
         p->end[steps % 2].live = false;
-        pair_free(p); /* checks that nothing is left */
+        tcp_pair_free(p); /* checks that nothing is left */
     }
 }
 
 static void test_info(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
+    struct tcp_pair *p = test_pair(&tap);
     struct pl_tcp_info info;
     pl_tcp_info(tcp_of(p, PAIR_A), &info);
     assert_int_equal(info.state, PL_TCP_ST_CLOSED);
     assert_int_equal(info.srtt_ns, 0);
     assert_int_equal(info.last_in, 0);
-    pair_open(p);
-    pair_send(p, PAIR_A, 100000);
-    assert_true(pair_run(p, pair_all_received, S));
-    pair_run_for(p, S);
+    tcp_pair_open(p);
+    tcp_pair_send(p, PAIR_A, 100000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, S));
+    tcp_pair_run_for(p, S);
     pl_tcp_info(tcp_of(p, PAIR_A), &info);
     assert_int_equal(info.state, PL_TCP_ST_ESTABLISHED);
     assert_int_equal(info.bytes_sent, 100000);
@@ -77,22 +77,22 @@ static void test_info(void **state) {
     assert_int_equal(pl_tcp_iss(tcp_of(p, PAIR_A)).v, 1000);
     assert_int_equal(pl_tcp_irs(tcp_of(p, PAIR_A)).v, 5000);
     assert_int_equal(pl_tcp_rcv_nxt(tcp_of(p, PAIR_B)).v, 1000 + 1 + 100000);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_wishes_before_and_after(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
+    struct tcp_pair *p = test_pair(&tap);
     struct pl_tcp *a = tcp_of(p, PAIR_A);
     pl_tcp_kick(a);
     pl_tcp_ack_now(a);
     pl_tcp_probe(a);
     pl_tcp_set_mtu(a, 1400, p->now);
     assert_false(pl_list_linked(&a->out_link));
-    pair_open(p);
+    tcp_pair_open(p);
     assert_int_equal(pl_tcp_mss(a), 1400 - 40 - 12);
     pl_tcp_abort(a, PLAIT_E_ABORTED, p->now);
-    pair_run_for(p, S);
+    tcp_pair_run_for(p, S);
     unsigned before = tap.count;
     pl_tcp_kick(a);
     pl_tcp_ack_now(a);
@@ -101,10 +101,10 @@ static void test_wishes_before_and_after(void **state) {
     pl_tcp_set_mtu(a, 1000, p->now);
     pl_tcp_icmp_error(a, true, PLAIT_E_UNREACHABLE, p->now);
     pl_tcp_confirm(a, p->now);
-    pair_run_for(p, 100 * S);
+    tcp_pair_run_for(p, 100 * S);
     assert_int_equal(tap.count, before);
     assert_true(pl_tcp_finished(a));
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_size(void **state) {
@@ -116,18 +116,18 @@ static void test_size(void **state) {
 /* An established connection without payload holds no memory of its own. */
 static void test_idle_costs_nothing(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
+    struct tcp_pair *p = test_pair(&tap);
     uint64_t before = p->end[PAIR_A].env.live_bytes;
-    pair_open(p);
+    tcp_pair_open(p);
     assert_int_equal(p->end[PAIR_A].env.live_bytes, before);
-    pair_send(p, PAIR_A, 100000);
-    pair_send(p, PAIR_B, 100000);
-    assert_true(pair_run(p, pair_all_received, S));
-    pair_run_for(p, S);
+    tcp_pair_send(p, PAIR_A, 100000);
+    tcp_pair_send(p, PAIR_B, 100000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, S));
+    tcp_pair_run_for(p, S);
     for (int i = 0; i < 2; i++) { /* the stream's last chunk is the upper's */
         assert_true(p->end[i].env.live_bytes <= before + 17000);
     }
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 int main(void) {

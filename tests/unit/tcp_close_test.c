@@ -3,46 +3,46 @@
 
 static struct tap tap;
 
-static struct pair *open_pair(void) {
-    struct pair *p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+static struct tcp_pair *open_pair(void) {
+    struct tcp_pair *p = test_pair(&tap);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     return p;
 }
 
-static enum pl_tcp_state state_of(struct pair *p, int who) {
+static enum pl_tcp_state state_of(struct tcp_pair *p, int who) {
     return pl_tcp_state(tcp_of(p, who));
 }
 
-static void expect_clean(struct pair *p) {
+static void expect_clean(struct tcp_pair *p) {
     assert_int_equal(p->end[0].closed_error, 0);
     assert_int_equal(p->end[1].closed_error, 0);
     assert_int_equal(p->end[0].fins_in, 1);
     assert_int_equal(p->end[1].fins_in, 1);
     assert_true(pl_tcp_finished(tcp_of(p, 0)) && pl_tcp_finished(tcp_of(p, 1)));
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_one_after_the_other(void **state) {
     (void)state;
     for (int first = 0; first < 2; first++) {
-        struct pair *p = open_pair();
+        struct tcp_pair *p = open_pair();
         p->end[1 - first].no_close = true;
-        pair_close(p, first);
-        pair_run_for(p, 15 * MS);
+        tcp_pair_close(p, first);
+        tcp_pair_run_for(p, 15 * MS);
         assert_int_equal(state_of(p, first), PL_TCP_ST_FIN_WAIT_1);
         assert_int_equal(state_of(p, 1 - first), PL_TCP_ST_CLOSE_WAIT);
-        pair_run_for(p, S);
+        tcp_pair_run_for(p, S);
         assert_int_equal(state_of(p, first), PL_TCP_ST_FIN_WAIT_2);
-        pair_close(p, 1 - first);
-        pair_run_for(p, 15 * MS);
+        tcp_pair_close(p, 1 - first);
+        tcp_pair_run_for(p, 15 * MS);
         assert_int_equal(state_of(p, first), PL_TCP_ST_TIME_WAIT);
         assert_int_equal(state_of(p, 1 - first), PL_TCP_ST_LAST_ACK);
         plait_time since = p->now - 5 * MS;
-        pair_run_for(p, 15 * MS);
+        tcp_pair_run_for(p, 15 * MS);
         assert_int_equal(p->end[1 - first].closed, 1);
-        assert_true(pair_run(p, pair_all_closed, 100 * S));
+        assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
         assert_int_equal(p->now - since, 60 * S);
         expect_clean(p);
     }
@@ -50,27 +50,27 @@ static void test_one_after_the_other(void **state) {
 
 static void test_both_at_once(void **state) {
     (void)state;
-    struct pair *p = open_pair();
-    pair_close(p, PAIR_A);
-    pair_close(p, PAIR_B);
-    pair_run_for(p, 12 * MS);
+    struct tcp_pair *p = open_pair();
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_close(p, PAIR_B);
+    tcp_pair_run_for(p, 12 * MS);
     assert_int_equal(state_of(p, PAIR_A), PL_TCP_ST_CLOSING);
     assert_int_equal(state_of(p, PAIR_B), PL_TCP_ST_CLOSING);
-    pair_run_for(p, 10 * MS);
+    tcp_pair_run_for(p, 10 * MS);
     assert_int_equal(state_of(p, PAIR_A), PL_TCP_ST_TIME_WAIT);
     assert_int_equal(state_of(p, PAIR_B), PL_TCP_ST_TIME_WAIT);
-    assert_true(pair_run(p, pair_all_closed, 100 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
     expect_clean(p);
 }
 
 static void test_close_with_payload_queued(void **state) {
     (void)state;
-    struct pair *p = open_pair();
-    pair_send(p, PAIR_A, 300000);
-    pair_close(p, PAIR_A);
-    pair_close(p, PAIR_A); /* again: nothing */
-    pair_send(p, PAIR_B, 200000);
-    assert_true(pair_run(p, pair_all_closed, 100 * S));
+    struct tcp_pair *p = open_pair();
+    tcp_pair_send(p, PAIR_A, 300000);
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_close(p, PAIR_A); /* again: nothing */
+    tcp_pair_send(p, PAIR_B, 200000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
     assert_int_equal(p->end[PAIR_B].received, 300000);
     assert_int_equal(p->end[PAIR_A].received, 200000);
     expect_clean(p);
@@ -78,25 +78,25 @@ static void test_close_with_payload_queued(void **state) {
 
 static void test_half_close(void **state) {
     (void)state;
-    struct pair *p = open_pair();
+    struct tcp_pair *p = open_pair();
     p->end[PAIR_B].no_close = true;
-    pair_close(p, PAIR_A);
-    pair_run_for(p, 10 * S);
-    pair_send(p, PAIR_B, 500000); /* in CLOSE-WAIT, into FIN-WAIT-2 */
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, 10 * S);
+    tcp_pair_send(p, PAIR_B, 500000); /* in CLOSE-WAIT, into FIN-WAIT-2 */
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
     assert_int_equal(state_of(p, PAIR_A), PL_TCP_ST_FIN_WAIT_2);
-    pair_close(p, PAIR_B);
-    assert_true(pair_run(p, pair_all_closed, 100 * S));
+    tcp_pair_close(p, PAIR_B);
+    assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
     expect_clean(p);
 }
 
 static void test_close_before_the_handshake_is_over(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
-    pair_connect(p, PAIR_A);
-    pair_send(p, PAIR_A, 3000);
-    pair_close(p, PAIR_A);
-    assert_true(pair_run(p, pair_all_closed, 100 * S));
+    struct tcp_pair *p = test_pair(&tap);
+    tcp_pair_connect(p, PAIR_A);
+    tcp_pair_send(p, PAIR_A, 3000);
+    tcp_pair_close(p, PAIR_A);
+    assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
     assert_int_equal(p->end[PAIR_B].received, 3000);
     expect_clean(p);
 }
@@ -104,11 +104,11 @@ static void test_close_before_the_handshake_is_over(void **state) {
 static void test_lost_fin(void **state) {
     (void)state;
     for (int who = 0; who < 2; who++) {
-        struct pair *p = open_pair();
+        struct tcp_pair *p = open_pair();
         tap.flags = PL_TCP_FIN | PL_TCP_ACK;
         tap.drop_flags[who] = 2;
-        pair_close(p, PAIR_A);
-        assert_true(pair_run(p, pair_all_closed, 100 * S));
+        tcp_pair_close(p, PAIR_A);
+        assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
         assert_true(tap_count(&tap, who, PL_TCP_FIN, false) >= 3);
         expect_clean(p);
     }
@@ -116,69 +116,69 @@ static void test_lost_fin(void **state) {
 
 static void test_lost_last_ack(void **state) {
     (void)state;
-    struct pair *p = open_pair();
+    struct tcp_pair *p = open_pair();
     p->end[PAIR_B].no_close = true;
-    pair_close(p, PAIR_A);
-    pair_run_for(p, S);
-    pair_close(p, PAIR_B);
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, S);
+    tcp_pair_close(p, PAIR_B);
     tap.drop_all[PAIR_A] = true;
-    pair_run_for(p, 100 * MS);
+    tcp_pair_run_for(p, 100 * MS);
     assert_int_equal(state_of(p, PAIR_A), PL_TCP_ST_TIME_WAIT);
     tap.drop_all[PAIR_A] = false;
     plait_time healed = p->now;
-    pair_run_for(p, 2 * S);
+    tcp_pair_run_for(p, 2 * S);
     assert_int_equal(p->end[PAIR_B].closed, 1);
-    assert_true(pair_run(p, pair_all_closed, 100 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
     assert_true(p->now - healed >= 60 * S); /* TIME-WAIT began anew */
     expect_clean(p);
 }
 
 static void test_fin_out_of_order(void **state) {
     (void)state;
-    struct pair *p = open_pair();
+    struct tcp_pair *p = open_pair();
     tap.data_seen[PAIR_A] = 0;
     tap.drop_data[PAIR_A] = 1;
-    pair_send(p, PAIR_A, 1000);
-    pair_close(p, PAIR_A);
-    pair_run_for(p, 12 * MS);
+    tcp_pair_send(p, PAIR_A, 1000);
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, 12 * MS);
     assert_int_equal(p->end[PAIR_B].fins_in, 0);
-    assert_true(pair_run(p, pair_all_closed, 100 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
     assert_int_equal(p->end[PAIR_B].received, 1000);
     expect_clean(p);
 }
 
 static void test_time_wait_answers(void **state) {
     (void)state;
-    struct pair *p = open_pair();
-    pair_close(p, PAIR_A);
-    pair_run_for(p, S);
+    struct tcp_pair *p = open_pair();
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, S);
     assert_int_equal(state_of(p, PAIR_A), PL_TCP_ST_TIME_WAIT);
     tap_clear(&tap);
     struct pl_segment seg = next_segment(p, PAIR_A, PL_TCP_RST);
-    pair_inject(p, PAIR_A, &seg, 0); /* RFC 1337 */
+    tcp_pair_inject(p, PAIR_A, &seg, 0); /* RFC 1337 */
     assert_int_equal(state_of(p, PAIR_A), PL_TCP_ST_TIME_WAIT);
     seg = next_segment(p, PAIR_A, PL_TCP_ACK);
-    pair_inject(p, PAIR_A, &seg, 0);
-    pair_run_for(p, MS);
+    tcp_pair_inject(p, PAIR_A, &seg, 0);
+    tcp_pair_run_for(p, MS);
     assert_int_equal(tap.count, 0);
     for (int i = 0; i < 100; i++) {
         seg = next_segment(p, PAIR_A, PL_TCP_ACK);
         seg.seq.v -= 50;
-        pair_inject(p, PAIR_A, &seg, 0);
-        pair_run_for(p, MS);
+        tcp_pair_inject(p, PAIR_A, &seg, 0);
+        tcp_pair_run_for(p, MS);
     }
     assert_int_equal(tap_count(&tap, PAIR_A, PL_TCP_ACK, false), 10); /* the rate limit */
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_time_wait_reuse(void **state) {
     (void)state;
-    struct pair *p = open_pair();
+    struct tcp_pair *p = open_pair();
     struct pl_tcp *tcp = tcp_of(p, PAIR_A);
     struct pl_segment syn = {.seq = {tcp->rcv.nxt.v + 5000}, .flags = PL_TCP_SYN};
     assert_false(pl_tcp_time_wait_reusable(tcp, &syn));
-    pair_close(p, PAIR_A);
-    pair_run_for(p, S);
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, S);
     assert_true(pl_tcp_time_wait_reusable(tcp, &syn));
     syn.seq.v = tcp->rcv.nxt.v - 10;
     assert_false(pl_tcp_time_wait_reusable(tcp, &syn));
@@ -190,61 +190,61 @@ static void test_time_wait_reuse(void **state) {
     assert_false(pl_tcp_time_wait_reusable(tcp, &syn));
     syn.flags |= PL_TCP_ACK;
     assert_false(pl_tcp_time_wait_reusable(tcp, &syn));
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_abort(void **state) {
     (void)state;
-    struct pair *p = open_pair();
+    struct tcp_pair *p = open_pair();
     pl_tcp_abort(tcp_of(p, PAIR_A), PLAIT_E_ABORTED, p->now);
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_ABORTED);
     assert_false(pl_tcp_finished(tcp_of(p, PAIR_A)));
     pl_tcp_abort(tcp_of(p, PAIR_A), PLAIT_E_ABORTED, p->now);
-    pair_run_for(p, S);
+    tcp_pair_run_for(p, S);
     assert_true(pl_tcp_finished(tcp_of(p, PAIR_A)));
     assert_int_equal(tap.count, 1);
     assert_int_equal(tap.note[0].flags, PL_TCP_RST | PL_TCP_ACK);
     assert_int_equal(p->end[PAIR_B].closed_error, PLAIT_E_RESET);
     assert_true(pl_tcp_finished(tcp_of(p, PAIR_B)));
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* What is in flight can still be walked while CLOSED is told. */
 static void test_abort_with_payload_in_flight(void **state) {
     (void)state;
-    struct pair *p = open_pair();
-    pair_send(p, PAIR_A, 100000);
-    pair_run_for(p, 5 * MS);
+    struct tcp_pair *p = open_pair();
+    tcp_pair_send(p, PAIR_A, 100000);
+    tcp_pair_run_for(p, 5 * MS);
     assert_true(pl_tcp_flight(tcp_of(p, PAIR_A)) > 0);
     pl_tcp_abort(tcp_of(p, PAIR_A), PLAIT_E_ABORTED, p->now);
     pl_tcp_check(tcp_of(p, PAIR_A));
-    pair_run_for(p, S);
+    tcp_pair_run_for(p, S);
     assert_int_equal(p->end[PAIR_B].closed_error, PLAIT_E_RESET);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_abort_when_nobody_knows(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
-    pair_connect(p, PAIR_A);
+    struct tcp_pair *p = test_pair(&tap);
+    tcp_pair_connect(p, PAIR_A);
     pl_tcp_abort(tcp_of(p, PAIR_A), PLAIT_E_ABORTED, p->now);
     pl_tcp_abort(tcp_of(p, PAIR_B), PLAIT_E_ABORTED, p->now); /* never opened */
-    pair_run_for(p, S);
+    tcp_pair_run_for(p, S);
     assert_int_equal(tap.count, 0);
     assert_int_equal(p->end[PAIR_A].closed, 1);
     assert_int_equal(p->end[PAIR_B].closed, 1);
     assert_true(pl_tcp_finished(tcp_of(p, PAIR_A)));
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_the_peer_dies_while_closing(void **state) {
     (void)state;
-    struct pair *p = open_pair();
-    pair_close(p, PAIR_A);
+    struct tcp_pair *p = open_pair();
+    tcp_pair_close(p, PAIR_A);
     tap.drop_all[PAIR_A] = true;
-    pair_run_for(p, 2000 * S);
+    tcp_pair_run_for(p, 2000 * S);
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_TIMED_OUT);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 int main(void) {

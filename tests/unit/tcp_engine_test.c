@@ -11,7 +11,7 @@ struct path {
 
 static double run_with(const struct path *path, uint64_t warm_ns, uint64_t ns, uint8_t cc,
                        uint64_t seed) {
-    struct pair_setup s = test_setup();
+    struct tcp_pair_setup s = test_setup();
     uint64_t rate = path->rate / 8;
     s.seed = seed;
     s.cc = cc;
@@ -23,18 +23,18 @@ static double run_with(const struct path *path, uint64_t warm_ns, uint64_t ns, u
     s.pipe.queue_bytes = (uint32_t)((double)(rate * path->rtt_ns / S) * path->queue_bdp) + 3000;
     s.pipe.loss_ppm = path->loss_ppm;
     s.pipe.gro_ns = path->large ? 50000 : 0;
-    struct pair *p = pair_new(&s);
+    struct tcp_pair *p = tcp_pair_new(&s);
     p->check = false;
     p->pipe[PAIR_B].loss_ppm = 0;
-    pair_open(p);
-    pair_send(p, PAIR_A, UINT64_C(1) << 40);
-    pair_run_for(p, warm_ns);
+    tcp_pair_open(p);
+    tcp_pair_send(p, PAIR_A, UINT64_C(1) << 40);
+    tcp_pair_run_for(p, warm_ns);
     uint64_t before = p->end[PAIR_B].received;
-    pair_run_for(p, ns);
+    tcp_pair_run_for(p, ns);
     double bits = 8.0 * (double)(p->end[PAIR_B].received - before);
     double rate_got = bits / ((double)ns / 1e9);
     assert_int_equal(p->end[PAIR_A].rtos, 0);
-    pair_free(p);
+    tcp_pair_free(p);
     return rate_got;
 }
 

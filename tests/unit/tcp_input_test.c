@@ -2,14 +2,14 @@
 #include "tcp_test.h"
 
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *b;
 
 static int setup(void **state) {
     (void)state;
     p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     b = tcp_of(p, PAIR_B);
     return 0;
@@ -17,15 +17,15 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
 /* Hands a segment to B and counts what it answers at once. */
 static unsigned answers(const struct pl_segment *seg) {
     unsigned before = tap.count;
-    pair_inject(p, PAIR_B, seg, 0);
-    pair_run_for(p, MS / 10);
+    tcp_pair_inject(p, PAIR_B, seg, 0);
+    tcp_pair_run_for(p, MS / 10);
     return tap.count - before;
 }
 
@@ -63,7 +63,7 @@ static void test_challenges_are_limited(void **state) {
         sent += answers(&rst);
     }
     assert_int_equal(sent, 10);
-    pair_run_for(p, S);
+    tcp_pair_run_for(p, S);
     assert_int_equal(answers(&rst), 1);
 }
 
@@ -119,7 +119,7 @@ static void test_no_ack_storm(void **state) {
         tcp_of(p, i)->rcv.edge.v += 1000000000;
         pl_tcp_ack_now(tcp_of(p, i));
     }
-    pair_run_for(p, 10 * S);
+    tcp_pair_run_for(p, 10 * S);
     assert_true(tap.count < 250);
 }
 
@@ -163,7 +163,7 @@ static void test_after_the_end(void **state) {
     (void)state;
     struct pl_segment seg = next_segment(p, PAIR_B, PL_TCP_ACK);
     pl_tcp_abort(b, PLAIT_E_ABORTED, p->now);
-    pair_run_for(p, MS);
+    tcp_pair_run_for(p, MS);
     tap_clear(&tap);
     assert_int_equal(answers(&seg), 0);
     assert_int_equal(COUNT(p, PAIR_B, DropBadState), 1);

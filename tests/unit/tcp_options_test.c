@@ -5,18 +5,18 @@ static struct tap tap;
 
 static void test_offer(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
+    struct tcp_pair *p = test_pair(&tap);
     assert_int_equal(pl_tcp_mss_offer(tcp_of(p, PAIR_A)), 1460);
-    pair_free(p);
-    struct pair_setup s = test_setup();
+    tcp_pair_free(p);
+    struct tcp_pair_setup s = test_setup();
     s.ipv6 = true;
     s.mtu = 65535;
-    p = pair_new(&s);
+    p = tcp_pair_new(&s);
     assert_int_equal(pl_tcp_mss_offer(tcp_of(p, PAIR_A)), 65535 - 60);
-    pair_open(p);
-    pair_send(p, PAIR_A, 1000000);
-    assert_true(pair_run(p, pair_all_received, 10 * S));
-    pair_free(p);
+    tcp_pair_open(p);
+    tcp_pair_send(p, PAIR_A, 1000000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
+    tcp_pair_free(p);
 }
 
 static void settle(struct pl_tcp *tcp, const struct pl_tcp_options *o) {
@@ -27,7 +27,7 @@ static void settle(struct pl_tcp *tcp, const struct pl_tcp_options *o) {
 
 static void test_settle(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
+    struct tcp_pair *p = test_pair(&tap);
     struct pl_tcp *tcp = tcp_of(p, PAIR_A);
     settle(tcp, &(struct pl_tcp_options){0});
     assert_int_equal(tcp->snd.peer_mss, 536);
@@ -47,35 +47,35 @@ static void test_settle(void **state) {
     assert_int_equal(tcp->ts.recent, 77);
     settle(tcp, &(struct pl_tcp_options){.has_mss = true, .mss = 1});
     assert_int_equal(tcp->snd.peer_mss, 88); /* a tiny MSS is an attack */
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_ipv6_default(void **state) {
     (void)state;
-    struct pair_setup s = test_setup();
+    struct tcp_pair_setup s = test_setup();
     s.ipv6 = true;
-    struct pair *p = pair_new(&s);
+    struct tcp_pair *p = tcp_pair_new(&s);
     settle(tcp_of(p, PAIR_A), &(struct pl_tcp_options){0});
     assert_int_equal(tcp_of(p, PAIR_A)->snd.peer_mss, 1220);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* The tiny-MSS peer still gets its bytes, with every option on. */
 static void test_tiny_mss(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
-    pair_open(p);
+    struct tcp_pair *p = test_pair(&tap);
+    tcp_pair_open(p);
     tcp_of(p, PAIR_A)->snd.peer_mss = 88;
     p->end[PAIR_A].data_options = 28;
-    pair_send(p, PAIR_A, 5000);
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    tcp_pair_send(p, PAIR_A, 5000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
     assert_int_equal(pl_tcp_mss(tcp_of(p, PAIR_A)), 48);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_paws(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
+    struct tcp_pair *p = test_pair(&tap);
     struct pl_tcp *tcp = tcp_of(p, PAIR_A);
     struct pl_segment seg = {.options = {.has_timestamps = true, .ts_val = 99}};
     plait_time now = 100 * S;
@@ -90,32 +90,32 @@ static void test_paws(void **state) {
     assert_true(pl_tcp_paws_reject(tcp, &seg, now));
     seg.options.has_timestamps = false;
     assert_false(pl_tcp_paws_reject(tcp, &seg, now));
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_echo(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, S);
+    struct tcp_pair *p = test_pair(&tap);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, S);
     tap_clear(&tap);
-    pair_send(p, PAIR_A, 10000);
-    assert_true(pair_run(p, pair_all_received, S));
+    tcp_pair_send(p, PAIR_A, 10000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, S));
     for (unsigned i = 0; i < tap.count; i++) {
         const struct tap_note *n = &tap.note[i];
         if (n->from == PAIR_B) { /* the ACK echoes what arrived 10 ms before it left A */
             assert_in_range(pl_tcp_ts_of(tcp_of(p, PAIR_A), n->at) - n->ts_ecr, 10, 12);
         }
     }
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* RFC 7323 section 4.3: behind a hole, the last in-order segment's timestamp is echoed. */
 static void test_echo_behind_a_hole(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, S);
+    struct tcp_pair *p = test_pair(&tap);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, S);
     struct pl_tcp *b = tcp_of(p, PAIR_B);
     tap.drop_all[PAIR_B] = true;
     struct pl_segment seg = next_segment(p, PAIR_B, PL_TCP_ACK);
@@ -123,13 +123,13 @@ static void test_echo_behind_a_hole(void **state) {
     seg.payload_len = 10;
     seg.seq.v += 100;
     seg.options.ts_val = before + 1000;
-    pair_inject(p, PAIR_B, &seg, 100);
+    tcp_pair_inject(p, PAIR_B, &seg, 100);
     assert_int_equal(b->ts.recent, before);
     seg.seq.v -= 100;
     seg.options.ts_val = before + 500;
-    pair_inject(p, PAIR_B, &seg, 0);
+    tcp_pair_inject(p, PAIR_B, &seg, 0);
     assert_int_equal(b->ts.recent, before + 500);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 int main(void) {

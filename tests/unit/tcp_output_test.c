@@ -3,16 +3,16 @@
 
 enum { MSS = 1448 };
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a, *b;
 
-static void open_with(struct pair_setup setup) {
-    p = pair_new(&setup);
+static void open_with(struct tcp_pair_setup setup) {
+    p = tcp_pair_new(&setup);
     memset(&tap, 0, sizeof(tap));
     p->filter = tap_filter;
     p->filter_arg = &tap;
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     a = tcp_of(p, PAIR_A);
     b = tcp_of(p, PAIR_B);
@@ -26,22 +26,22 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
 static void test_initial_window(void **state) {
     (void)state;
     tap.drop_all[PAIR_B] = true;
-    pair_send(p, PAIR_A, 100 * MSS);
-    pair_run_for(p, 30 * MS);
+    tcp_pair_send(p, PAIR_A, 100 * MSS);
+    tcp_pair_run_for(p, 30 * MS);
     assert_int_equal(tap.data_seen[PAIR_A], 10);
 }
 
 static void test_push(void **state) {
     (void)state;
-    pair_send(p, PAIR_A, 4 * MSS + 10);
-    assert_true(pair_run(p, pair_all_received, S));
+    tcp_pair_send(p, PAIR_A, 4 * MSS + 10);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, S));
     for (unsigned i = 0; i < 5; i++) {
         const struct tap_note *n = tap_nth(&tap, PAIR_A, i);
         assert_int_equal(n->len, i < 4 ? MSS : 10);
@@ -53,8 +53,8 @@ static void test_push(void **state) {
 static void test_no_nagle(void **state) {
     (void)state;
     for (int i = 0; i < 5; i++) {
-        pair_send(p, PAIR_A, 10);
-        pair_run_for(p, MS);
+        tcp_pair_send(p, PAIR_A, 10);
+        tcp_pair_run_for(p, MS);
     }
     assert_int_equal(tap.data_seen[PAIR_A], 5);
 }
@@ -63,11 +63,11 @@ static void test_exactly_one_ack(void **state) {
     (void)state;
     pl_tcp_ack_now(a);
     pl_tcp_ack_now(a);
-    pair_run_for(p, 5 * MS);
+    tcp_pair_run_for(p, 5 * MS);
     assert_int_equal(tap.count, 1);
     pl_tcp_ack_now(a);
-    pair_send(p, PAIR_A, 10); /* payload serves as well */
-    pair_run_for(p, 5 * MS);
+    tcp_pair_send(p, PAIR_A, 10); /* payload serves as well */
+    tcp_pair_run_for(p, 5 * MS);
     assert_int_equal(tap.count, 2);
     assert_int_equal(tap.note[1].len, 10);
 }
@@ -75,7 +75,7 @@ static void test_exactly_one_ack(void **state) {
 static void test_probe(void **state) {
     (void)state;
     pl_tcp_probe(a);
-    pair_run_for(p, 15 * MS);
+    tcp_pair_run_for(p, 15 * MS);
     assert_int_equal(tap.note[0].seq, 0); /* una - 1: must be answered */
     assert_int_equal(tap_count(&tap, PAIR_B, PL_TCP_ACK, false), 1);
 }
@@ -86,7 +86,7 @@ static void test_kick_without_payload_is_silent(void **state) {
     a->cc.cwnd = cwnd;
     for (int i = 0; i < 100; i++) {
         pl_tcp_kick(a);
-        pair_run_for(p, S);
+        tcp_pair_run_for(p, S);
     }
     assert_int_equal(tap.count, 0);
     assert_int_equal(a->cc.cwnd, cwnd);
@@ -95,17 +95,17 @@ static void test_kick_without_payload_is_silent(void **state) {
 
 static void test_idle_restart(void **state) {
     (void)state;
-    pair_send(p, PAIR_A, 200 * MSS);
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    tcp_pair_send(p, PAIR_A, 200 * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
     uint32_t cwnd = a->cc.cwnd;
     assert_true(cwnd > 60 * MSS);
-    pair_run_for(p, 2 * pl_tcp_rto_ns(a) + 10 * MS);
-    pair_send(p, PAIR_A, 100);
-    pair_run_for(p, MS);
+    tcp_pair_run_for(p, 2 * pl_tcp_rto_ns(a) + 10 * MS);
+    tcp_pair_send(p, PAIR_A, 100);
+    tcp_pair_run_for(p, MS);
     assert_int_equal(a->cc.cwnd, cwnd / 4);
-    pair_run_for(p, 100 * S);
-    pair_send(p, PAIR_A, 100);
-    pair_run_for(p, MS);
+    tcp_pair_run_for(p, 100 * S);
+    tcp_pair_send(p, PAIR_A, 100);
+    tcp_pair_run_for(p, MS);
     assert_int_equal(a->cc.cwnd, 10 * MSS);
 }
 
@@ -113,8 +113,8 @@ static void test_idle_restart(void **state) {
 static void test_application_limited(void **state) {
     (void)state;
     for (int i = 0; i < 200; i++) {
-        pair_send(p, PAIR_A, MSS);
-        pair_run_for(p, 25 * MS);
+        tcp_pair_send(p, PAIR_A, MSS);
+        tcp_pair_run_for(p, 25 * MS);
     }
     assert_true(a->cc.cwnd <= 12 * MSS);
 }
@@ -123,27 +123,27 @@ static void test_can_send(void **state) {
     (void)state;
     assert_true(pl_tcp_can_send(a, p->now));
     tap.drop_all[PAIR_A] = true;
-    pair_send(p, PAIR_A, 100 * MSS);
-    pair_run_for(p, 30 * MS);
+    tcp_pair_send(p, PAIR_A, 100 * MSS);
+    tcp_pair_run_for(p, 30 * MS);
     assert_false(pl_tcp_can_send(a, p->now)); /* the window is full */
-    pair_run_for(p, 400 * MS);
+    tcp_pair_run_for(p, 400 * MS);
     assert_true(p->end[PAIR_A].rtos > 0);
     a->cc.cwnd = 1000 * MSS;
     assert_false(pl_tcp_can_send(a, p->now)); /* no progress since a timeout */
     tap.drop_all[PAIR_A] = false;
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
     assert_true(pl_tcp_can_send(a, p->now + 10 * MS));
     a->snd.wnd = 100;
     assert_false(pl_tcp_can_send(a, p->now + 10 * MS));
-    pair_close(p, PAIR_A);
-    pair_run_for(p, MS);
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, MS);
     assert_false(pl_tcp_can_send(a, p->now));
 }
 
 /* ---- large segments ---- */
 
 static uint32_t largest, odd;
-static bool note_sizes(struct pair *q, int from, struct pl_segment *seg, void *arg) {
+static bool note_sizes(struct tcp_pair *q, int from, struct pl_segment *seg, void *arg) {
     (void)arg;
     (void)q;
     if (from == PAIR_A && seg->payload_len > 0 && (seg->flags & PL_TCP_PSH) == 0) {
@@ -155,41 +155,41 @@ static bool note_sizes(struct pair *q, int from, struct pl_segment *seg, void *a
 
 static void test_tso(void **state) {
     (void)state;
-    struct pair_setup s = test_setup();
+    struct tcp_pair_setup s = test_setup();
     s.tso[PAIR_A] = true;
     open_with(s);
     p->filter = note_sizes;
     largest = 0;
     odd = 0;
     uint64_t made = p->end[PAIR_A].asked[PL_SEG_DATA];
-    pair_send(p, PAIR_A, 4000 * MSS);
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    tcp_pair_send(p, PAIR_A, 4000 * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
     made = p->end[PAIR_A].asked[PL_SEG_DATA] - made;
     assert_true(made < 400); /* ten packets to a segment and more */
     assert_int_equal(odd, 0);
     assert_int_equal(largest, MSS);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* With tiny chunks a segment cannot be described in 20 slices: it is cut, and nothing is lost. */
 static void test_fragmented_chunks(void **state) {
     (void)state;
     for (uint32_t chunk = 1; chunk < 400; chunk = chunk * 3 + 1) {
-        struct pair_setup s = test_setup();
+        struct tcp_pair_setup s = test_setup();
         s.tso[PAIR_A] = true;
         open_with(s);
         p->end[PAIR_A].chunk_bytes = chunk;
-        pair_send(p, PAIR_A, 30000);
-        pair_send(p, PAIR_B, 30000);
+        tcp_pair_send(p, PAIR_A, 30000);
+        tcp_pair_send(p, PAIR_B, 30000);
         p->pipe[PAIR_A].loss_ppm = 20000;
-        assert_true(pair_run(p, pair_all_received, 100 * S));
-        pair_free(p);
+        assert_true(tcp_pair_run(p, tcp_pair_all_received, 100 * S));
+        tcp_pair_free(p);
     }
 }
 
 /* ---- MTU ---- */
 
-static bool drop_large(struct pair *q, int from, struct pl_segment *seg, void *arg) {
+static bool drop_large(struct tcp_pair *q, int from, struct pl_segment *seg, void *arg) {
     (void)arg;
     (void)q;
     return from != PAIR_A || seg->payload_len <= 1000;
@@ -198,22 +198,22 @@ static bool drop_large(struct pair *q, int from, struct pl_segment *seg, void *a
 static void test_mtu_reduction(void **state) {
     (void)state;
     for (int tso = 0; tso < 2; tso++) {
-        struct pair_setup s = test_setup();
+        struct tcp_pair_setup s = test_setup();
         s.tso[PAIR_A] = tso;
         open_with(s);
         p->filter = drop_large;
-        pair_send(p, PAIR_A, 200000);
-        pair_run_for(p, 15 * MS);
+        tcp_pair_send(p, PAIR_A, 200000);
+        tcp_pair_run_for(p, 15 * MS);
         assert_true(pl_tcp_seq_in_flight(a, a->snd.una));
         assert_false(pl_tcp_seq_in_flight(a, a->snd.nxt));
         pl_tcp_set_mtu(a, 1000, p->now);
         assert_int_equal(pl_tcp_mss(a), 1000 - 40 - 12);
         plait_time begin = p->now;
-        assert_true(pair_run(p, pair_all_received, 10 * S));
+        assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
         assert_true(p->now - begin < 400 * MS);
         assert_int_equal(p->end[PAIR_A].rtos, 0);
         assert_int_equal(COUNT(p, PAIR_A, FastRecoveries), 0); /* no congestion */
-        pair_free(p);
+        tcp_pair_free(p);
     }
 }
 
@@ -224,15 +224,15 @@ static void test_mtu_growth(void **state) {
     assert_int_equal(pl_tcp_mss(a), MSS); /* the peer's limit stands */
     pl_tcp_set_mtu(a, 10, p->now);
     assert_int_equal(pl_tcp_mss(a), 296 - 40 - 12);
-    pair_send(p, PAIR_A, 10000);
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    tcp_pair_send(p, PAIR_A, 10000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
 }
 
 static void test_options_make_payload_smaller(void **state) {
     (void)state;
     p->end[PAIR_A].data_options = 28;
-    pair_send(p, PAIR_A, 100000);
-    assert_true(pair_run(p, pair_all_received, 10 * S)); /* the pair checks the MTU */
+    tcp_pair_send(p, PAIR_A, 100000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S)); /* the pair checks the MTU */
     assert_int_equal(tap_nth(&tap, PAIR_A, 0)->len, 1500 - 40 - 12 - 28);
 }
 
@@ -241,12 +241,12 @@ static void test_no_memory(void **state) {
     (void)state;
     for (uint64_t n = 1; n < 6; n++) {
         p->end[PAIR_A].env.fail_at = p->end[PAIR_A].env.alloc_count + n;
-        pair_send(p, PAIR_A, 20000);
-        assert_true(pair_run(p, pair_all_received, S));
+        tcp_pair_send(p, PAIR_A, 20000);
+        assert_true(tcp_pair_run(p, tcp_pair_all_received, S));
     }
     p->end[PAIR_A].env.fail_at = p->end[PAIR_A].env.alloc_count + 1;
-    pair_close(p, PAIR_A);
-    assert_true(pair_run(p, pair_all_closed, 100 * S));
+    tcp_pair_close(p, PAIR_A);
+    assert_true(tcp_pair_run(p, tcp_pair_all_closed, 100 * S));
     assert_int_equal(p->end[PAIR_A].closed_error, 0);
 }
 

@@ -3,7 +3,7 @@
 
 enum { MSS = 1448 };
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a;
 
 static int setup(void **state) {
@@ -11,8 +11,8 @@ static int setup(void **state) {
     p = test_pair(&tap);
     p->pipe[0].delay_ns = 50 * MS;
     p->pipe[1].delay_ns = 50 * MS;
-    pair_open(p);
-    pair_run_for(p, 200 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 200 * MS);
     tap_clear(&tap);
     a = tcp_of(p, PAIR_A);
     return 0;
@@ -20,7 +20,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
@@ -48,8 +48,8 @@ static void test_spacing(void **state) {
     a->cc.cwnd = 100 * MSS;
     a->cc.ssthresh = 100 * MSS;
     a->snd.wnd = 1 << 20;
-    pair_send(p, PAIR_A, 100 * MSS);
-    pair_run_for(p, 90 * MS);
+    tcp_pair_send(p, PAIR_A, 100 * MSS);
+    tcp_pair_run_for(p, 90 * MS);
     assert_int_equal(tap.data_seen[PAIR_A], 100);
     plait_time first = tap_nth(&tap, PAIR_A, 0)->at;
     for (unsigned i = 6; i < 100; i++) { /* two segments per 100 ms * 2 / 120 */

@@ -3,14 +3,14 @@
 
 enum { MSS = 1448 };
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a;
 
 static int setup(void **state) {
     (void)state;
     p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     a = tcp_of(p, PAIR_A);
     return 0;
@@ -18,13 +18,13 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
 static void send_all(uint32_t packets) {
-    pair_send(p, PAIR_A, packets * MSS);
-    assert_true(pair_run(p, pair_all_received, 60 * S));
+    tcp_pair_send(p, PAIR_A, packets * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
 }
 
 static void expect_no_timeout(void) {
@@ -54,9 +54,9 @@ static void test_loss_before_the_last_packet(void **state) {
 
 static void test_the_retransmission_is_lost_too(void **state) {
     (void)state;
-    pair_send(p, PAIR_A, 30 * MSS);
+    tcp_pair_send(p, PAIR_A, 30 * MSS);
     tap.drop_data[PAIR_A] = 1 << 1 | UINT64_C(1) << 12;
-    assert_true(pair_run(p, pair_all_received, 60 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
     expect_no_timeout();
     const struct tap_note *lost = NULL;
     unsigned copies = 0;
@@ -107,11 +107,11 @@ static void test_a_repaired_loss_counts(void **state) {
 
 static void test_a_needless_probe_does_not_count(void **state) {
     (void)state;
-    pair_send(p, PAIR_A, 10 * MSS);
-    pair_run_for(p, 5 * MS);
+    tcp_pair_send(p, PAIR_A, 10 * MSS);
+    tcp_pair_run_for(p, 5 * MS);
     p->pipe[PAIR_B].delay_ns = 100 * MS; /* the ACKs are late */
-    assert_true(pair_run(p, pair_all_received, 60 * S));
-    pair_run_for(p, S);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
+    tcp_pair_run_for(p, S);
     assert_int_equal(COUNT(p, PAIR_A, TailLossProbes), 1);
     p->pipe[PAIR_B].delay_ns = 10 * MS;
     send_all(10);
@@ -123,8 +123,8 @@ static void test_the_probe_is_new_payload_if_there_is_any(void **state) {
     (void)state;
     a->cc.cwnd = 5 * MSS;
     tap.drop_data[PAIR_A] = 0x1f; /* everything that fits the window */
-    pair_send(p, PAIR_A, 8 * MSS);
-    assert_true(pair_run(p, pair_all_received, 60 * S));
+    tcp_pair_send(p, PAIR_A, 8 * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
     assert_int_equal(COUNT(p, PAIR_A, TailLossProbes), 1);
     assert_int_equal(tap_nth(&tap, PAIR_A, 5)->seq, 5 * MSS + 1);
     expect_no_timeout();
@@ -134,8 +134,8 @@ static void test_one_probe_then_the_timer(void **state) {
     (void)state;
     tap.drop_data[PAIR_A] = 0x3;
     plait_time begin = p->now;
-    pair_send(p, PAIR_A, 100);
-    assert_true(pair_run(p, pair_all_received, 60 * S));
+    tcp_pair_send(p, PAIR_A, 100);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
     assert_int_equal(COUNT(p, PAIR_A, TailLossProbes), 1);
     assert_int_equal(p->end[PAIR_A].rtos, 1);
     assert_int_equal(p->end[PAIR_A].progresses, 1);

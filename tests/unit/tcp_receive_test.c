@@ -2,15 +2,15 @@
 #include "tcp_test.h"
 
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *b;
 static pl_seq32 base; /* sequence number of stream offset 0 */
 
 static int setup(void **state) {
     (void)state;
     p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     b = tcp_of(p, PAIR_B);
     b->rcv.quick = 0;
@@ -21,7 +21,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
@@ -30,7 +30,7 @@ static void arrive_as(uint32_t at, uint32_t len, uint64_t pattern) {
     struct pl_segment seg = next_segment(p, PAIR_B, PL_TCP_ACK);
     seg.seq = pl_seq32_add(base, at);
     seg.payload_len = len;
-    pair_inject(p, PAIR_B, &seg, pattern);
+    tcp_pair_inject(p, PAIR_B, &seg, pattern);
     pl_tcp_check(b);
 }
 
@@ -40,7 +40,7 @@ static void arrive(uint32_t at, uint32_t len) {
 
 static const struct tap_note *answer(void) {
     tap_clear(&tap);
-    pair_run_for(p, MS / 10);
+    tcp_pair_run_for(p, MS / 10);
     assert_int_equal(tap.count, 1);
     return &tap.note[0];
 }
@@ -82,7 +82,7 @@ static void test_holes(void **state) {
 static void test_duplicates_are_reported(void **state) {
     (void)state;
     arrive(0, 1000);
-    pair_run_for(p, S);
+    tcp_pair_run_for(p, S);
     arrive(200, 300);
     const struct tap_note *n = answer();
     assert_int_equal(n->ack, 1001);
@@ -156,19 +156,19 @@ static void test_delayed_ack(void **state) {
     (void)state;
     b->rcv.mss = 1448;
     arrive(0, 1448);
-    pair_run_for(p, 39 * MS);
+    tcp_pair_run_for(p, 39 * MS);
     assert_int_equal(tap.count, 0);
-    pair_run_for(p, 2 * MS);
+    tcp_pair_run_for(p, 2 * MS);
     assert_int_equal(tap.count, 1);
     tap_clear(&tap);
     arrive(1448, 1448);
     arrive(2896, 1448);
-    pair_run_for(p, MS / 10);
+    tcp_pair_run_for(p, MS / 10);
     assert_int_equal(tap.count, 1); /* every second segment */
     tap_clear(&tap);
     arrive(4344, 1448);
-    pair_send(p, PAIR_B, 100); /* payload carries the ACK */
-    pair_run_for(p, 60 * MS);
+    tcp_pair_send(p, PAIR_B, 100); /* payload carries the ACK */
+    tcp_pair_run_for(p, 60 * MS);
     assert_int_equal(tap_count(&tap, PAIR_B, PL_TCP_ACK, true), 1);
     assert_int_equal(tap_count(&tap, PAIR_B, PL_TCP_ACK, false), 0);
 }
@@ -178,7 +178,7 @@ static void test_quick_acks_at_the_start(void **state) {
     b->rcv.quick = 16;
     for (uint32_t i = 0; i < 20; i++) {
         arrive(i * 100, 100);
-        pair_run_for(p, MS / 10);
+        tcp_pair_run_for(p, MS / 10);
     }
     assert_int_equal(tap.count, 16);
 }
@@ -188,8 +188,8 @@ static void test_coalesced_input_is_acknowledged_at_once(void **state) {
     struct pl_segment seg = next_segment(p, PAIR_B, PL_TCP_ACK);
     seg.payload_len = 2000;
     seg.gso_size = 1448;
-    pair_inject(p, PAIR_B, &seg, 0);
-    pair_run_for(p, MS / 10);
+    tcp_pair_inject(p, PAIR_B, &seg, 0);
+    tcp_pair_run_for(p, MS / 10);
     assert_int_equal(tap.count, 1);
     assert_int_equal(b->rcv.mss, 1448);
 }
@@ -204,7 +204,7 @@ static void test_memory(void **state) {
     assert_true(p->end[PAIR_B].received >= 2000 && p->end[PAIR_B].received < 5000);
     assert_true(COUNT(p, PAIR_B, DropMemory) > 0);
     uint64_t got = p->end[PAIR_B].received;
-    pair_read(p, PAIR_B, 100000);
+    tcp_pair_read(p, PAIR_B, 100000);
     arrive((uint32_t)got, 1000); /* the peer sends it again */
     assert_int_equal(p->end[PAIR_B].received, got + 1000);
 }
@@ -248,7 +248,7 @@ static void test_nothing_behind_the_fin(void **state) {
     (void)state;
     struct pl_segment fin = next_segment(p, PAIR_B, PL_TCP_ACK | PL_TCP_FIN);
     fin.seq = pl_seq32_add(base, 500);
-    pair_inject(p, PAIR_B, &fin, 500);
+    tcp_pair_inject(p, PAIR_B, &fin, 500);
     arrive(400, 300); /* beyond the FIN */
     assert_int_equal(p->end[PAIR_B].fins_in, 0);
     arrive(0, 400);

@@ -2,28 +2,28 @@
 #include "tcp_test.h"
 
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a;
 
 /* Ten records of 1000 bytes each, sent at 1, 2, … ms. */
 static int setup(void **state) {
     (void)state;
     p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap.drop_all[PAIR_A] = true;
     a = tcp_of(p, PAIR_A);
     p->end[PAIR_A].chunk_bytes = 300;
     for (int i = 0; i < 10; i++) {
-        pair_send(p, PAIR_A, 1000);
-        pair_run_for(p, MS);
+        tcp_pair_send(p, PAIR_A, 1000);
+        tcp_pair_run_for(p, MS);
     }
     return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
@@ -48,7 +48,7 @@ static void visit(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offs
             chunk = chunk->next;
             offset = 0;
         }
-        assert_int_equal(chunk->data[offset], pair_byte(tag + i));
+        assert_int_equal(chunk->data[offset], tcp_pair_byte(tag + i));
         offset++;
     }
     walk_at += len;

@@ -1,7 +1,7 @@
 /* tcp/rtt: RFC 6298. */
 #include "tcp_test.h"
 
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a;
 
 static int setup(void **state) {
@@ -13,7 +13,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 

@@ -3,27 +3,27 @@
 
 enum { MSS = 1448, PACKETS = 120 };
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a;
 static uint32_t una; /* stream offset B has acknowledged */
 
 /* PACKETS full packets are in flight from A, and nothing comes from B but what is injected. */
 static void fly(bool tso) {
-    struct pair_setup setup = test_setup();
+    struct tcp_pair_setup setup = test_setup();
     setup.tso[PAIR_A] = tso;
-    p = pair_new(&setup);
+    p = tcp_pair_new(&setup);
     memset(&tap, 0, sizeof(tap));
     p->filter = tap_filter;
     p->filter_arg = &tap;
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     a = tcp_of(p, PAIR_A);
     a->cc.cwnd = 1 << 20;
     a->snd.wnd = 1 << 20;
     tap.drop_all[PAIR_A] = true;
-    pair_send(p, PAIR_A, PACKETS * MSS);
+    tcp_pair_send(p, PAIR_A, PACKETS * MSS);
     for (int i = 0; i < 100 && p->end[PAIR_A].sent < PACKETS * MSS; i++) {
-        pair_run_for(p, MS / 10);
+        tcp_pair_run_for(p, MS / 10);
     }
     assert_int_equal(pl_tcp_flight(a), PACKETS * MSS);
     una = 0;
@@ -39,7 +39,7 @@ static void sack(uint32_t ack, const uint32_t (*block)[2], unsigned count) {
         seg.options.sack[i].start = pl_seq32_of(1001 + block[i][0]);
         seg.options.sack[i].end = pl_seq32_of(1001 + block[i][1]);
     }
-    pair_inject(p, PAIR_A, &seg, 0);
+    tcp_pair_inject(p, PAIR_A, &seg, 0);
     pl_tcp_check(a);
 }
 
@@ -92,7 +92,7 @@ static void run_model(bool tso, uint64_t seed) {
         sack(ack * MSS, (const uint32_t(*)[2])blocks, n);
         expect_board(got);
     }
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_against_a_model(void **state) {
@@ -114,7 +114,7 @@ static void test_blocks_are_rounded_to_packets(void **state) {
     const uint32_t crumbs[][2] = {{20 * MSS + 1, 20 * MSS + 2}, {21 * MSS + 1, 21 * MSS + 5}};
     sack(0, crumbs, 2);
     assert_int_equal(a->snd.sacked_bytes, 3 * MSS);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_lies_are_ignored(void **state) {
@@ -127,7 +127,7 @@ static void test_lies_are_ignored(void **state) {
     const uint32_t below[][2] = {{3 * MSS, 4 * MSS}, {MSS, 6 * MSS}};
     sack(2 * MSS, below, 2); /* a D-SACK within a block that begins below the ACK */
     assert_int_equal(a->snd.sacked_bytes, 0);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_dsack_moves_nothing(void **state) {
@@ -137,7 +137,7 @@ static void test_dsack_moves_nothing(void **state) {
     sack(2 * MSS, dup, 1);
     assert_int_equal(a->snd.sacked_bytes, 0);
     assert_int_equal(a->rack.reo_mult, 2);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* The receiver takes back what it reported: everything is sent again after a timeout. */
@@ -152,9 +152,9 @@ static void test_reneging(void **state) {
     tap.drop_all[PAIR_A] = false;
     tcp_of(p, PAIR_B)->rcv.nxt.v += MSS; /* B knows only the first packet */
     p->end[PAIR_B].received += MSS;
-    assert_true(pair_run(p, pair_all_received, 60 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
     assert_true(p->end[PAIR_A].rtos >= 1);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* A sign of life is asked for more often than receivers answer empty segments: it carries a byte,
@@ -162,19 +162,19 @@ static void test_reneging(void **state) {
 static void test_probes_are_answered_every_time(void **state) {
     (void)state;
     p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     for (unsigned i = 0; i < 20; i++) {
         pl_tcp_probe(tcp_of(p, PAIR_A));
-        pair_run_for(p, 30 * MS);
+        tcp_pair_run_for(p, 30 * MS);
         assert_int_equal(tap_nth(&tap, PAIR_A, i)->len, 1);
         assert_int_equal(tap_nth(&tap, PAIR_A, i)->seq, 0);
         assert_int_equal(tap_nth(&tap, PAIR_B, i)->sack_count, 1);
     }
     assert_false(tcp_of(p, PAIR_A)->rack.dsack_round_on);
     assert_int_equal(p->end[PAIR_B].received, 0);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* No memory to split a record: the block is not believed, and nothing breaks. */
@@ -188,7 +188,7 @@ static void test_no_memory_to_split(void **state) {
     sack(0, NULL, 0);
     sack(0, block, 1);
     assert_int_equal(a->snd.sacked_bytes, 2 * MSS);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 int main(void) {

@@ -2,14 +2,14 @@
 #include "tcp_test.h"
 
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a, *b;
 
 static int setup(void **state) {
     (void)state;
     p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     a = tcp_of(p, PAIR_A);
     b = tcp_of(p, PAIR_B);
     return 0;
@@ -17,7 +17,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
@@ -31,7 +31,7 @@ static bool output(struct pl_tcp *tcp) {
 static void test_data(void **state) {
     (void)state;
     p->end[PAIR_A].chunk_bytes = 500;
-    pair_send(p, PAIR_A, 1200);
+    tcp_pair_send(p, PAIR_A, 1200);
     assert_true(output(a));
     assert_int_equal(tx.seg.flags, PL_TCP_ACK | PL_TCP_PSH);
     assert_int_equal(tx.seg.seq.v, 1001);
@@ -57,7 +57,7 @@ static void test_retransmission_keeps_the_origin(void **state) {
     p->setup.tso[PAIR_A] = true;
     a->snd.tso = true;
     a->rtt.srtt_ns = 1; /* a rate without bounds: large segments */
-    pair_send(p, PAIR_A, 14480);
+    tcp_pair_send(p, PAIR_A, 14480);
     assert_true(output(a));
     assert_int_equal(tx.payload_len, 14480);
     assert_int_equal(tx.gso_size, 1448);
@@ -74,7 +74,7 @@ static void test_retransmission_keeps_the_origin(void **state) {
     assert_int_equal(tx.seg.seq.v, 1001 + 2896);
     assert_int_equal(tx.payload_len, 1448);
     assert_int_equal(tx.gso_size, 0);
-    assert_int_equal(tx.slices[0].data[0], pair_byte(2896));
+    assert_int_equal(tx.slices[0].data[0], tcp_pair_byte(2896));
     assert_int_equal(tx.seg.flags & PL_TCP_PSH, 0); /* not the end of what was pushed */
 }
 
@@ -84,8 +84,8 @@ static void test_ack_with_sack(void **state) {
     seg.payload_len = 10;
     seg.seq.v += 100;
     tap.drop_all[PAIR_B] = true;
-    pair_send(p, PAIR_B, 5000); /* payload is due too: the ACK with SACK goes first */
-    pair_inject(p, PAIR_B, &seg, 100);
+    tcp_pair_send(p, PAIR_B, 5000); /* payload is due too: the ACK with SACK goes first */
+    tcp_pair_inject(p, PAIR_B, &seg, 100);
     assert_true(output(b));
     assert_int_equal(tx.payload_len, 0);
     assert_int_equal(tx.options_len, 12 + 12);
@@ -100,9 +100,9 @@ static void test_room_beside_small_payload(void **state) {
     seg.payload_len = 10;
     seg.seq.v += 100;
     tap.drop_all[PAIR_B] = true;
-    pair_inject(p, PAIR_B, &seg, 100);
+    tcp_pair_inject(p, PAIR_B, &seg, 100);
     assert_true(output(b));
-    pair_send(p, PAIR_B, 10);
+    tcp_pair_send(p, PAIR_B, 10);
     assert_true(output(b));
     assert_int_equal(tx.payload_len, 10);
     assert_int_equal(tx.options_len, 12 + 12);
@@ -110,7 +110,7 @@ static void test_room_beside_small_payload(void **state) {
 
 static void test_fin(void **state) {
     (void)state;
-    pair_close(p, PAIR_A);
+    tcp_pair_close(p, PAIR_A);
     assert_true(output(a));
     assert_int_equal(tx.seg.flags, PL_TCP_FIN | PL_TCP_ACK);
     assert_int_equal(tx.payload_len, 0);
@@ -134,7 +134,7 @@ static void test_slices_run_out(void **state) {
     a->snd.tso = true;
     a->rtt.srtt_ns = 1;
     p->end[PAIR_A].chunk_bytes = 200;
-    pair_send(p, PAIR_A, 14480);
+    tcp_pair_send(p, PAIR_A, 14480);
     uint32_t at = 0;
     while (output(a)) {
         assert_true(tx.slice_count <= PLAIT_TX_SLICES_MAX);
@@ -152,7 +152,7 @@ static enum pl_tcp_state seen;
 static struct pl_tcp_upper cruel;
 static uint32_t cruel_options(void *up, const struct pl_seg_out *seg, uint8_t *out, uint32_t room,
                               plait_time now) {
-    struct pair_end *e = up;
+    struct tcp_pair_end *e = up;
     (void)out;
     (void)room;
     if (seg->kind == PL_SEG_DATA) {
@@ -168,7 +168,7 @@ static void test_the_upper_aborts_meanwhile(void **state) {
     cruel = *a->ops;
     cruel.write_options = cruel_options;
     pl_tcp_set_ops(a, &cruel);
-    pair_send(p, PAIR_A, 5000);
+    tcp_pair_send(p, PAIR_A, 5000);
     assert_true(output(a));
     assert_int_equal(seen, PL_TCP_ST_CLOSED);
     assert_int_equal(tx.seg.flags, PL_TCP_RST | PL_TCP_ACK);

@@ -2,17 +2,17 @@
 #include "tcp_test.h"
 
 /* One connection, both directions, to the end. */
-static void run(const struct pair_setup *setup, uint64_t there, uint64_t back) {
-    struct pair *p = pair_new(setup);
-    pair_open(p);
-    pair_send(p, PAIR_A, there);
-    pair_send(p, PAIR_B, back);
-    assert_true(pair_run(p, pair_all_received, 2000 * S));
-    pair_close(p, PAIR_A);
-    assert_true(pair_run(p, pair_all_closed, 2000 * S));
+static void run(const struct tcp_pair_setup *setup, uint64_t there, uint64_t back) {
+    struct tcp_pair *p = tcp_pair_new(setup);
+    tcp_pair_open(p);
+    tcp_pair_send(p, PAIR_A, there);
+    tcp_pair_send(p, PAIR_B, back);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 2000 * S));
+    tcp_pair_close(p, PAIR_A);
+    assert_true(tcp_pair_run(p, tcp_pair_all_closed, 2000 * S));
     assert_int_equal(p->end[0].closed_error, 0);
     assert_int_equal(p->end[1].closed_error, 0);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_loss(void **state) {
@@ -20,7 +20,7 @@ static void test_loss(void **state) {
     const uint32_t loss[] = {0, 1000, 10000, 30000, 100000};
     for (unsigned i = 0; i < 5; i++) {
         for (int tso = 0; tso < 4; tso++) {
-            struct pair_setup s = test_setup();
+            struct tcp_pair_setup s = test_setup();
             s.seed = i * 4 + (unsigned)tso;
             s.tso[PAIR_A] = tso & 1;
             s.tso[PAIR_B] = tso >> 1;
@@ -35,7 +35,7 @@ static void test_loss(void **state) {
 static void test_disorder(void **state) {
     (void)state;
     for (uint32_t ppm = 1000; ppm <= 500000; ppm *= 5) {
-        struct pair_setup s = test_setup();
+        struct tcp_pair_setup s = test_setup();
         s.seed = ppm;
         s.pipe.reorder_ppm = ppm;
         s.pipe.reorder_ns = 30 * MS;
@@ -48,7 +48,7 @@ static void test_disorder(void **state) {
 static void test_coalesced_input(void **state) {
     (void)state;
     for (int loss = 0; loss < 3; loss++) {
-        struct pair_setup s = test_setup();
+        struct tcp_pair_setup s = test_setup();
         s.tso[PAIR_A] = true;
         s.tso[PAIR_B] = true;
         s.pipe.gro_ns = MS;
@@ -60,21 +60,21 @@ static void test_coalesced_input(void **state) {
 static void test_sequence_numbers_wrap(void **state) {
     (void)state;
     for (uint32_t before = 0; before < 200000; before = before * 3 + 1) {
-        struct pair_setup s = test_setup();
+        struct tcp_pair_setup s = test_setup();
         s.iss[PAIR_A] = 0 - before;
         s.iss[PAIR_B] = 0 - before / 2;
         s.tso[PAIR_A] = before % 2;
         s.pipe.loss_ppm = 20000;
         run(&s, 300000, 200000);
     }
-    struct pair_setup s = test_setup();
+    struct tcp_pair_setup s = test_setup();
     s.iss[PAIR_A] = 0x7fffff00;
     run(&s, 300000, 100000);
 }
 
 static void test_ipv6_and_large_packets(void **state) {
     (void)state;
-    struct pair_setup s = test_setup();
+    struct tcp_pair_setup s = test_setup();
     s.ipv6 = true;
     s.mtu = 9000;
     s.pipe.loss_ppm = 10000;
@@ -86,7 +86,7 @@ static void test_ipv6_and_large_packets(void **state) {
 
 static void test_reno(void **state) {
     (void)state;
-    struct pair_setup s = test_setup();
+    struct tcp_pair_setup s = test_setup();
     s.cc = PLAIT_CC_RENO;
     s.pipe.loss_ppm = 20000;
     run(&s, 1000000, 0);
@@ -95,7 +95,7 @@ static void test_reno(void **state) {
 static void test_little_memory(void **state) {
     (void)state;
     for (uint64_t bytes = 50000; bytes < 500000; bytes *= 3) {
-        struct pair_setup s = test_setup();
+        struct tcp_pair_setup s = test_setup();
         s.memory_bytes_max = bytes;
         s.pipe.loss_ppm = 20000;
         s.seed = bytes;
@@ -108,22 +108,22 @@ static void test_failing_allocations(void **state) {
     (void)state;
     for (int who = 0; who < 2; who++) {
         for (uint64_t n = 1; n < 120; n++) {
-            struct pair_setup s = test_setup();
+            struct tcp_pair_setup s = test_setup();
             s.tso[PAIR_A] = n % 2;
             s.pipe.loss_ppm = 50000;
             s.seed = n;
-            struct pair *p = pair_new(&s);
+            struct tcp_pair *p = tcp_pair_new(&s);
             p->end[who].env.fail_at = p->end[who].env.alloc_count + n;
             p->end[who].env.fail_after = n % 3 == 0;
             p->end[PAIR_A].chunk_bytes = 1000;
-            pair_connect(p, PAIR_A);
-            pair_send(p, PAIR_A, 40000);
-            pair_run_for(p, 3 * S);
+            tcp_pair_connect(p, PAIR_A);
+            tcp_pair_send(p, PAIR_A, 40000);
+            tcp_pair_run_for(p, 3 * S);
             p->end[who].env.fail_at = 0;
-            assert_true(pair_run(p, pair_all_received, 100 * S));
-            pair_close(p, PAIR_A);
-            assert_true(pair_run(p, pair_all_closed, 200 * S));
-            pair_free(p);
+            assert_true(tcp_pair_run(p, tcp_pair_all_received, 100 * S));
+            tcp_pair_close(p, PAIR_A);
+            assert_true(tcp_pair_run(p, tcp_pair_all_closed, 200 * S));
+            tcp_pair_free(p);
         }
     }
 }
@@ -131,21 +131,21 @@ static void test_failing_allocations(void **state) {
 static void test_short_outages(void **state) {
     (void)state;
     for (int round = 0; round < 10; round++) {
-        struct pair_setup s = test_setup();
+        struct tcp_pair_setup s = test_setup();
         s.seed = (uint64_t)round;
         s.pipe.rate = 1250000;
         s.pipe.queue_bytes = 50000;
-        struct pair *p = pair_new(&s);
-        pair_open(p);
-        pair_send(p, PAIR_A, 3000000);
+        struct tcp_pair *p = tcp_pair_new(&s);
+        tcp_pair_open(p);
+        tcp_pair_send(p, PAIR_A, 3000000);
         for (int i = 0; i < 5; i++) {
-            pair_run_for(p, 100 * MS);
+            tcp_pair_run_for(p, 100 * MS);
             p->pipe[round % 2].cut = true;
-            pair_run_for(p, (uint64_t)round * 40 * MS);
+            tcp_pair_run_for(p, (uint64_t)round * 40 * MS);
             p->pipe[round % 2].cut = false;
         }
-        assert_true(pair_run(p, pair_all_received, 30 * S));
-        pair_free(p);
+        assert_true(tcp_pair_run(p, tcp_pair_all_received, 30 * S));
+        tcp_pair_free(p);
     }
 }
 
@@ -160,19 +160,19 @@ static void hash_trace(void *user, const struct plait_trace_record *r) {
 }
 
 static uint64_t traced_run(uint64_t seed) {
-    struct pair_setup s = test_setup();
+    struct tcp_pair_setup s = test_setup();
     s.seed = seed;
     s.pipe.loss_ppm = 30000;
     s.pipe.reorder_ppm = 100000;
     s.pipe.reorder_ns = 5 * MS;
-    struct pair *p = pair_new(&s);
+    struct tcp_pair *p = tcp_pair_new(&s);
     trace_hash = 1;
     p->end[0].env.env.trace = hash_trace;
     p->end[1].env.env.trace = hash_trace;
-    pair_open(p);
-    pair_send(p, PAIR_A, 300000);
-    assert_true(pair_run(p, pair_all_received, 100 * S));
-    pair_free(p);
+    tcp_pair_open(p);
+    tcp_pair_send(p, PAIR_A, 300000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 100 * S));
+    tcp_pair_free(p);
     return trace_hash;
 }
 

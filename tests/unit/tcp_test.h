@@ -62,7 +62,7 @@ static inline bool tap_pass(struct tap *t, struct tap_note *n) {
     return true;
 }
 
-static inline bool tap_filter(struct pair *p, int from, struct pl_segment *seg, void *arg) {
+static inline bool tap_filter(struct tcp_pair *p, int from, struct pl_segment *seg, void *arg) {
     struct tap *t = arg;
     uint32_t mine = p->setup.iss[from], theirs = p->setup.iss[1 - from];
     if ((seg->flags & PL_TCP_SYN) != 0) {
@@ -121,13 +121,13 @@ static inline const struct tap_note *tap_last(const struct tap *t, int from) {
 }
 
 /* 10 ms each way, no limits, no loss. */
-static inline struct pair_setup test_setup(void) {
-    return (struct pair_setup){.seed = 1, .iss = {1000, 5000}, .pipe = {.delay_ns = 10 * MS}};
+static inline struct tcp_pair_setup test_setup(void) {
+    return (struct tcp_pair_setup){.seed = 1, .iss = {1000, 5000}, .pipe = {.delay_ns = 10 * MS}};
 }
 
-static inline struct pair *test_pair(struct tap *tap) {
-    struct pair_setup setup = test_setup();
-    struct pair *p = pair_new(&setup);
+static inline struct tcp_pair *test_pair(struct tap *tap) {
+    struct tcp_pair_setup setup = test_setup();
+    struct tcp_pair *p = tcp_pair_new(&setup);
     if (tap != NULL) {
         memset(tap, 0, sizeof(*tap));
         p->filter = tap_filter;
@@ -136,17 +136,17 @@ static inline struct pair *test_pair(struct tap *tap) {
     return p;
 }
 
-static inline struct pl_tcp *tcp_of(struct pair *p, int who) {
+static inline struct pl_tcp *tcp_of(struct tcp_pair *p, int who) {
     return &p->end[who].tcp;
 }
 
-static inline uint64_t count_of(const struct pair *p, int who, unsigned counter) {
+static inline uint64_t count_of(const struct tcp_pair *p, int who, unsigned counter) {
     return p->end[who].ctx.counters[counter];
 }
 #define COUNT(p, who, name) count_of(p, who, PLAIT_COUNTER_##name)
 
 /* A segment for `to` that fits what it expects next. */
-static inline struct pl_segment next_segment(struct pair *p, int to, uint8_t flags) {
+static inline struct pl_segment next_segment(struct tcp_pair *p, int to, uint8_t flags) {
     const struct pl_tcp *tcp = &p->end[to].tcp;
     struct pl_segment seg = {
         .seq = tcp->rcv.nxt, .ack = tcp->snd.nxt, .flags = flags, .window_raw = 1000};
@@ -158,7 +158,7 @@ static inline struct pl_segment next_segment(struct pair *p, int to, uint8_t fla
     return seg;
 }
 
-static inline bool sent_all(struct pair *p) {
+static inline bool sent_all(struct tcp_pair *p) {
     return p->end[0].acked == p->end[0].send_total && p->end[1].acked == p->end[1].send_total;
 }
 

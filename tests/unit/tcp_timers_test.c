@@ -2,14 +2,14 @@
 #include "tcp_test.h"
 
 static struct tap tap;
-static struct pair *p;
+static struct tcp_pair *p;
 static struct pl_tcp *a;
 
 static int setup(void **state) {
     (void)state;
     p = test_pair(&tap);
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     a = tcp_of(p, PAIR_A);
     return 0;
@@ -17,11 +17,11 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    pair_free(p);
+    tcp_pair_free(p);
     return 0;
 }
 
-static bool closed_a(struct pair *q) {
+static bool closed_a(struct tcp_pair *q) {
     return q->end[PAIR_A].closed > 0;
 }
 
@@ -29,8 +29,8 @@ static void test_back_off(void **state) {
     (void)state;
     tap.drop_all[PAIR_A] = true;
     plait_time begin = p->now;
-    pair_send(p, PAIR_A, 100);
-    pair_run_for(p, 60 * S);
+    tcp_pair_send(p, PAIR_A, 100);
+    tcp_pair_run_for(p, 60 * S);
     /* 0: original, 1: probe after 100 ms, then 220 ms later and doubling */
     plait_time last = tap_nth(&tap, PAIR_A, 1)->at;
     assert_int_equal(last - begin, 100 * MS);
@@ -45,7 +45,7 @@ static void test_back_off(void **state) {
     pl_tcp_info(a, &info);
     assert_int_equal(info.rto_backoff, p->end[PAIR_A].rtos);
     tap.drop_all[PAIR_A] = false;
-    assert_true(pair_run(p, pair_all_received, 100 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 100 * S));
     assert_int_equal(a->rtt.backoff, 0);
     assert_int_equal(p->end[PAIR_A].progresses, 1);
     assert_true(pl_tcp_rto_ns(a) < S);
@@ -54,8 +54,8 @@ static void test_back_off(void **state) {
 static void test_back_off_is_bounded(void **state) {
     (void)state;
     tap.drop_all[PAIR_A] = true;
-    pair_send(p, PAIR_A, 100);
-    pair_run_for(p, 700 * S);
+    tcp_pair_send(p, PAIR_A, 100);
+    tcp_pair_run_for(p, 700 * S);
     const struct tap_note *last = tap_last(&tap, PAIR_A);
     unsigned n = tap_count(&tap, PAIR_A, PL_TCP_ACK, true);
     assert_int_equal(last->at - tap_nth(&tap, PAIR_A, n - 2)->at, 120 * S);
@@ -65,8 +65,8 @@ static void test_giving_up(void **state) {
     (void)state;
     tap.drop_all[PAIR_A] = true;
     plait_time begin = p->now;
-    pair_send(p, PAIR_A, 100);
-    assert_true(pair_run(p, closed_a, 3000 * S));
+    tcp_pair_send(p, PAIR_A, 100);
+    assert_true(tcp_pair_run(p, closed_a, 3000 * S));
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_TIMED_OUT);
     uint64_t took = p->now - begin;
     assert_true(took > 900 * S && took < 1200 * S);
@@ -76,20 +76,20 @@ static void test_giving_up(void **state) {
 static void test_the_reason_is_remembered(void **state) {
     (void)state;
     tap.drop_all[PAIR_A] = true;
-    pair_send(p, PAIR_A, 100);
+    tcp_pair_send(p, PAIR_A, 100);
     pl_tcp_icmp_error(a, false, PLAIT_E_HOST_UNREACHABLE, p->now);
-    assert_true(pair_run(p, closed_a, 3000 * S));
+    assert_true(tcp_pair_run(p, closed_a, 3000 * S));
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_HOST_UNREACHABLE);
 }
 
 static void test_a_reason_that_went_away(void **state) {
     (void)state;
     pl_tcp_icmp_error(a, true, PLAIT_E_UNREACHABLE, p->now); /* established: soft */
-    pair_send(p, PAIR_A, 100);
-    assert_true(pair_run(p, pair_all_received, S));
+    tcp_pair_send(p, PAIR_A, 100);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, S));
     tap.drop_all[PAIR_A] = true;
-    pair_send(p, PAIR_A, 100);
-    assert_true(pair_run(p, closed_a, 3000 * S));
+    tcp_pair_send(p, PAIR_A, 100);
+    assert_true(tcp_pair_run(p, closed_a, 3000 * S));
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_TIMED_OUT);
 }
 
@@ -100,8 +100,8 @@ static void close_window(void) {
     p->end[PAIR_B].receive_buffer = 20000;
     tcp_of(p, PAIR_B)->rcv.edge = pl_seq32_add(tcp_of(p, PAIR_B)->rcv.nxt, 20000);
     a->snd.wnd = 20000;
-    pair_send(p, PAIR_A, 100000);
-    pair_run_for(p, 200 * MS);
+    tcp_pair_send(p, PAIR_A, 100000);
+    tcp_pair_run_for(p, 200 * MS);
     assert_int_equal(a->snd.wnd, 0);
     tap_clear(&tap);
 }
@@ -109,16 +109,16 @@ static void close_window(void) {
 static void test_window_probes(void **state) {
     (void)state;
     close_window();
-    pair_run_for(p, 20000 * S);
+    tcp_pair_run_for(p, 20000 * S);
     assert_int_equal(p->end[PAIR_A].closed, 0); /* for as long as the peer answers */
     unsigned n = tap_count(&tap, PAIR_A, PL_TCP_ACK, false);
     assert_true(n > 160 && n < 180);
     const struct tap_note *probe = tap_nth(&tap, PAIR_A, 5);
     assert_int_equal(probe->seq, a->snd.una.v - 1000 - 1);
     assert_int_equal(tap_count(&tap, PAIR_A, PL_TCP_ACK, true), 0);
-    pair_read(p, PAIR_B, 30000);
+    tcp_pair_read(p, PAIR_B, 30000);
     p->end[PAIR_B].hold = false;
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
     assert_int_equal(a->rtt.backoff, 0);
 }
 
@@ -127,17 +127,17 @@ static void test_a_lost_window_update(void **state) {
     close_window();
     tap.drop_all[PAIR_B] = true;
     p->end[PAIR_B].hold = false;
-    pair_read(p, PAIR_B, 30000);
-    pair_run_for(p, S);
+    tcp_pair_read(p, PAIR_B, 30000);
+    tcp_pair_run_for(p, S);
     tap.drop_all[PAIR_B] = false;
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
 }
 
 static void test_unanswered_window_probes(void **state) {
     (void)state;
     close_window();
     tap.drop_all[PAIR_B] = true;
-    assert_true(pair_run(p, closed_a, 3000 * S));
+    assert_true(tcp_pair_run(p, closed_a, 3000 * S));
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_TIMED_OUT);
 }
 
@@ -145,57 +145,57 @@ static void test_unanswered_window_probes(void **state) {
 static void test_the_upper_is_closed(void **state) {
     (void)state;
     p->end[PAIR_A].upper_closed = true;
-    pair_send(p, PAIR_A, 100000);
-    pair_run_for(p, 100 * S);
+    tcp_pair_send(p, PAIR_A, 100000);
+    tcp_pair_run_for(p, 100 * S);
     unsigned n = tap_count(&tap, PAIR_A, PL_TCP_ACK, false);
     assert_true(n >= 8 && n <= 10);
     assert_int_equal(tap_nth(&tap, PAIR_A, 0)->seq, 0);
     assert_int_equal(tap_count(&tap, PAIR_B, PL_TCP_ACK, false), n); /* each is answered */
     p->end[PAIR_A].upper_closed = false;
     pl_tcp_kick(a);
-    assert_true(pair_run(p, pair_all_received, 10 * S));
-    pair_run_for(p, S);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
+    tcp_pair_run_for(p, S);
     assert_int_equal(pl_timers_next(&p->end[PAIR_A].ctx.timers), PLAIT_TIME_NEVER);
 }
 
 /* ---- keep-alive ---- */
 
-static struct pair *keepalive_pair(void) {
-    struct pair_setup s = test_setup();
+static struct tcp_pair *keepalive_pair(void) {
+    struct tcp_pair_setup s = test_setup();
     s.keepalive_ns = 100 * S;
-    struct pair *q = pair_new(&s);
+    struct tcp_pair *q = tcp_pair_new(&s);
     memset(&tap, 0, sizeof(tap));
     q->filter = tap_filter;
     q->filter_arg = &tap;
-    pair_open(q);
-    pair_run_for(q, S);
+    tcp_pair_open(q);
+    tcp_pair_run_for(q, S);
     tap_clear(&tap);
     return q;
 }
 
 static void test_keepalive(void **state) {
     (void)state;
-    struct pair *q = keepalive_pair();
-    pair_run_for(q, 10000 * S);
+    struct tcp_pair *q = keepalive_pair();
+    tcp_pair_run_for(q, 10000 * S);
     assert_int_equal(q->end[PAIR_A].closed, 0);
     assert_true(tap.count > 200 && tap.count < 600);
     tap.drop_all[PAIR_B] = true;
     plait_time begin = q->now;
-    assert_true(pair_run(q, closed_a, 3000 * S));
+    assert_true(tcp_pair_run(q, closed_a, 3000 * S));
     assert_int_equal(q->end[PAIR_A].closed_error, PLAIT_E_TIMED_OUT);
     assert_true(q->now - begin <= (100 + 9 * 75) * S);
-    pair_free(q);
+    tcp_pair_free(q);
 }
 
 /* An ACK costs no heap operation: the timer is moved when it fires. */
 static void test_one_timer(void **state) {
     (void)state;
-    pair_send(p, PAIR_A, 3000);
-    pair_run_for(p, 5 * MS);
+    tcp_pair_send(p, PAIR_A, 3000);
+    tcp_pair_run_for(p, 5 * MS);
     assert_int_equal(p->end[PAIR_A].ctx.timers.count, 1);
     assert_true(pl_timer_armed(&a->timer));
-    assert_true(pair_run(p, pair_all_received, S));
-    pair_run_for(p, S);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, S));
+    tcp_pair_run_for(p, S);
     assert_int_equal(p->end[PAIR_A].ctx.timers.count, 0);
 }
 

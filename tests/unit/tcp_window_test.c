@@ -4,22 +4,22 @@
 enum { MSS = 1448 };
 static struct tap tap;
 
-static struct pair *open_with(uint32_t receive_buffer) {
-    struct pair_setup s = test_setup();
+static struct tcp_pair *open_with(uint32_t receive_buffer) {
+    struct tcp_pair_setup s = test_setup();
     s.receive_buffer = receive_buffer;
-    struct pair *p = pair_new(&s);
+    struct tcp_pair *p = tcp_pair_new(&s);
     memset(&tap, 0, sizeof(tap));
     p->filter = tap_filter;
     p->filter_arg = &tap;
-    pair_open(p);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, 100 * MS);
     tap_clear(&tap);
     return p;
 }
 
 /* The right edge that B advertises never moves back, whatever its reader does, but for what the
  * scaled field cannot express. */
-static void expect_growing_edge(const struct pair *p) {
+static void expect_growing_edge(const struct tcp_pair *p) {
     uint32_t edge = 0;
     uint8_t shift = p->end[PAIR_B].tcp.rcv.wscale;
     for (unsigned i = 0; i < tap.count; i++) {
@@ -36,32 +36,32 @@ static void expect_growing_edge(const struct pair *p) {
 static void test_a_slow_reader(void **state) {
     (void)state;
     for (uint32_t buffer = 5000; buffer < 1000000; buffer *= 5) {
-        struct pair *p = open_with(buffer);
+        struct tcp_pair *p = open_with(buffer);
         p->end[PAIR_B].hold = true;
-        pair_send(p, PAIR_A, 300000);
-        for (int i = 0; i < 5000 && !pair_all_received(p); i++) {
-            pair_run_for(p, 3 * MS);
-            pair_read(p, PAIR_B, 700);
+        tcp_pair_send(p, PAIR_A, 300000);
+        for (int i = 0; i < 5000 && !tcp_pair_all_received(p); i++) {
+            tcp_pair_run_for(p, 3 * MS);
+            tcp_pair_read(p, PAIR_B, 700);
         }
-        assert_true(pair_all_received(p));
+        assert_true(tcp_pair_all_received(p));
         expect_growing_edge(p);
         assert_int_equal(p->end[PAIR_A].rtos, 0);
-        pair_free(p);
+        tcp_pair_free(p);
     }
 }
 
 /* The reader frees 100 bytes at a time: no 100-byte segments (RFC 9293 section 3.8.6.2). */
 static void test_no_silly_windows(void **state) {
     (void)state;
-    struct pair *p = open_with(60000);
+    struct tcp_pair *p = open_with(60000);
     p->end[PAIR_B].hold = true;
     p->end[PAIR_A].chunk_bytes = 100;
-    pair_send(p, PAIR_A, 500000);
-    pair_run_for(p, S);
+    tcp_pair_send(p, PAIR_A, 500000);
+    tcp_pair_run_for(p, S);
     tap_clear(&tap);
     for (int i = 0; i < 1000; i++) {
-        pair_run_for(p, 2 * MS);
-        pair_read(p, PAIR_B, 100);
+        tcp_pair_run_for(p, 2 * MS);
+        tcp_pair_read(p, PAIR_B, 100);
     }
     unsigned small = 0, all = 0;
     for (unsigned i = 0; i < tap.count; i++) {
@@ -69,25 +69,25 @@ static void test_no_silly_windows(void **state) {
         small += tap.note[i].len > 0 && tap.note[i].len < MSS;
     }
     assert_true(all > 20 && small <= 2);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_window_update_after_reading(void **state) {
     (void)state;
-    struct pair *p = open_with(30000);
+    struct tcp_pair *p = open_with(30000);
     p->end[PAIR_B].hold = true;
-    pair_send(p, PAIR_A, 30000);
-    pair_run_for(p, S);
+    tcp_pair_send(p, PAIR_A, 30000);
+    tcp_pair_run_for(p, S);
     assert_int_equal(p->end[PAIR_B].received, 30000);
     tap_clear(&tap);
-    pair_read(p, PAIR_B, 1);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_read(p, PAIR_B, 1);
+    tcp_pair_run_for(p, 100 * MS);
     unsigned first = tap.count;
-    pair_read(p, PAIR_B, 30000);
-    pair_run_for(p, 100 * MS);
+    tcp_pair_read(p, PAIR_B, 30000);
+    tcp_pair_run_for(p, 100 * MS);
     assert_int_equal(tap.count, first + 1);
     assert_int_equal(tcp_of(p, PAIR_A)->snd.wnd, 30000);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_scaling(void **state) {
@@ -98,49 +98,49 @@ static void test_scaling(void **state) {
     assert_int_equal(pl_tcp_wscale_choose(&ctx), 1);
     ctx.config.receive_buffer_bytes = 1U << 30;
     assert_int_equal(pl_tcp_wscale_choose(&ctx), 14);
-    struct pair *p = open_with(60 << 20);
+    struct tcp_pair *p = open_with(60 << 20);
     assert_int_equal(tcp_of(p, PAIR_A)->snd.wscale, 10);
-    pair_send(p, PAIR_A, 100000);
-    assert_true(pair_run(p, pair_all_received, 10 * S));
+    tcp_pair_send(p, PAIR_A, 100000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
     assert_true(tcp_of(p, PAIR_A)->snd.wnd > (59 << 20));
     struct pl_segment seg = {.flags = PL_TCP_ACK, .window_raw = 3};
     assert_int_equal(pl_tcp_scaled_window(tcp_of(p, PAIR_A), &seg), 3 << 10);
     seg.flags |= PL_TCP_SYN;
     assert_int_equal(pl_tcp_scaled_window(tcp_of(p, PAIR_A), &seg), 3);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 static void test_a_peer_without_scaling(void **state) {
     (void)state;
-    struct pair *p = test_pair(&tap);
+    struct tcp_pair *p = test_pair(&tap);
     tap.no_wscale = true;
-    pair_open(p);
-    pair_send(p, PAIR_A, 3000000);
-    assert_true(pair_run(p, pair_all_received, 60 * S));
+    tcp_pair_open(p);
+    tcp_pair_send(p, PAIR_A, 3000000);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
     assert_int_equal(tcp_of(p, PAIR_B)->rcv.wscale, 0);
     assert_true(tcp_of(p, PAIR_A)->snd.wnd_max <= 65535);
     assert_true(tcp_of(p, PAIR_A)->snd.flight_max <= 65535);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* Old segments do not move the window (SND.WL1, SND.WL2). */
 static void test_old_news(void **state) {
     (void)state;
-    struct pair *p = open_with(60000);
-    pair_send(p, PAIR_A, 1000);
-    pair_run_for(p, S);
+    struct tcp_pair *p = open_with(60000);
+    tcp_pair_send(p, PAIR_A, 1000);
+    tcp_pair_run_for(p, S);
     struct pl_tcp *a = tcp_of(p, PAIR_A);
     uint32_t wnd = a->snd.wnd;
     struct pl_segment old = next_segment(p, PAIR_A, PL_TCP_ACK);
     old.ack.v -= 500;
     old.window_raw = 7;
-    pair_inject(p, PAIR_A, &old, 0);
+    tcp_pair_inject(p, PAIR_A, &old, 0);
     assert_int_equal(a->snd.wnd, wnd);
     struct pl_segment fresh = next_segment(p, PAIR_A, PL_TCP_ACK);
     fresh.window_raw = 7;
-    pair_inject(p, PAIR_A, &fresh, 0);
+    tcp_pair_inject(p, PAIR_A, &fresh, 0);
     assert_int_equal(a->snd.wnd, 7);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 /* ---- shared windows ---- */
@@ -157,7 +157,7 @@ static uint32_t up_window_max(void *up) {
 
 static void test_shared(void **state) {
     (void)state;
-    struct pair *p = open_with(1 << 20);
+    struct tcp_pair *p = open_with(1 << 20);
     struct pl_tcp *b = tcp_of(p, PAIR_B);
     struct pl_tcp_upper ops = *b->ops;
     ops.shared_window = true;
@@ -170,20 +170,20 @@ static void test_shared(void **state) {
     seg.seq.v += 50000;
     seg.payload_len = 1000; /* beyond the window, within the limit */
     tap.drop_all[PAIR_B] = true;
-    pair_inject(p, PAIR_B, &seg, 50000);
+    tcp_pair_inject(p, PAIR_B, &seg, 50000);
     assert_int_equal(b->rcv.island_count, 1);
-    pair_run_for(p, MS);
+    tcp_pair_run_for(p, MS);
     assert_int_equal(tap_last(&tap, PAIR_B)->window, 5000 >> b->rcv.wscale);
     shared_window = 0; /* a shared window may shrink */
     pl_tcp_ack_now(b);
-    pair_run_for(p, MS);
+    tcp_pair_run_for(p, MS);
     assert_int_equal(tap_last(&tap, PAIR_B)->window, 0);
     unsigned before = tap.count;
     shared_window = 50000;
     pl_tcp_kick(b); /* from nothing to something is worth telling */
-    pair_run_for(p, MS);
+    tcp_pair_run_for(p, MS);
     assert_int_equal(tap.count, before + 1);
-    pair_free(p);
+    tcp_pair_free(p);
 }
 
 int main(void) {
