@@ -178,7 +178,7 @@ static void test_freed_when_both_acknowledge(void **state) {
     (void)state;
     begin_with(&(struct peer_setup){.paths = 2});
     unsigned second = peer_join(&peer, 1, false);
-    struct plait_stack_stats stats;
+    struct plait_stack_stats stats = {.size = sizeof(stats)};
     peer.mute[0] = true;
     assert_int_equal(write_all(0, 5000), 5000);
     peer.mute[0] = false;

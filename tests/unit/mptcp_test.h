@@ -82,7 +82,7 @@ static inline void link_finish(struct link *l) {
     assert_int_equal(plait_close(p->stack[PAIR_B], l->b, p->now), 0);
     pair_run(p, 300 * PLAIT_NS_PER_S);
     for (unsigned side = 0; side < PAIR_SIDES; side++) {
-        struct plait_stack_stats stats;
+        struct plait_stack_stats stats = {.size = sizeof(stats)};
         plait_stack_check(p->stack[side]);
         plait_stack_stats(p->stack[side], &stats);
         assert_int_equal(stats.connections, 0);

@@ -146,7 +146,7 @@ static void test_joins_to_an_announced_tcp_port(void **state) {
 /* ---- every allocation fails once ---- */
 
 static void pump(struct stack_pair *p, unsigned side, plait_sock sock, bool writes) {
-    uint8_t block[3000];
+    uint8_t block[3000] = {0};
     int64_t n = 1;
     if (writes) {
         n = plait_write(p->stack[side], sock, block, sizeof(block), p->now);
