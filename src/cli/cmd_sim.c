@@ -19,11 +19,11 @@ enum { WORKERS_MAX = 64, COUNT_DEFAULT = 1000 };
 struct sim_command {
     struct pl_sim_options options;
     const char *trace_path, *pcap_path; /* NULL: none */
+    const char *only, *without;         /* as given; NULL: not */
     struct pl_sim_jobs jobs;
-    bool one;      /* --seed: in this process, with the files asked for */
-    bool range;    /* --seeds */
-    bool hashes;   /* print every seed's hash */
-    bool narrowed; /* --only or --without */
+    bool one;    /* --seed: in this process, with the files asked for */
+    bool range;  /* --seeds */
+    bool hashes; /* print every seed's hash */
     uint64_t seeds, failed, packets, simulated_s, payload_bytes, hash;
 };
 
@@ -149,8 +149,9 @@ static bool take_option(struct sim_command *command, const char *option, const c
         if (!parse_faults(value, &bits)) {
             return false;
         }
-        command->narrowed = true;
-        command->options.allowed &= strcmp(option, "--only") == 0 ? bits : ~bits;
+        bool only = strcmp(option, "--only") == 0;
+        *(only ? &command->only : &command->without) = value;
+        command->options.allowed &= only ? bits : ~bits;
         return true;
     }
     return take_number_option(command, option, value);
@@ -198,29 +199,17 @@ static bool parse(struct sim_command *command, int argc, char **argv) {
     return true;
 }
 
-/* The faults that may happen, as an option for the replay line. */
-static void print_narrowing(const struct sim_command *command) {
-    if (!command->narrowed) {
-        return;
-    }
-    const char *separator = " --only ";
-    for (unsigned i = 0; i < PL_SIM_FAULT_COUNT; i++) {
-        if ((command->options.allowed >> i & 1) != 0) {
-            printf("%s%s", separator, pl_sim_fault_name(i));
-            separator = ",";
-        }
-    }
-    if (separator[0] == ' ') {
-        printf(" --only none");
-    }
-}
-
 static void print_failure(const struct sim_command *command, const struct pl_sim_result *result) {
     printf("FAIL seed 0x%" PRIx64
            " at %.6f s: %s; faults: %s; replay: plait sim run --seed 0x%" PRIx64,
            result->seed, (double)result->failed_at / 1e9, result->reason, result->faults,
            result->seed);
-    print_narrowing(command);
+    if (command->only != NULL) {
+        printf(" --only %s", command->only);
+    }
+    if (command->without != NULL) {
+        printf(" --without %s", command->without);
+    }
     printf("%s --trace t.jsonl\n", command->options.canary ? " --canary" : "");
 }
 
