@@ -19,7 +19,7 @@ static void expect_end_of_stream(void) {
 }
 
 static uint32_t connections(void) {
-    struct plait_stack_stats stats;
+    struct plait_stack_stats stats = {.size = sizeof(stats)};
     peer_run(&peer, 0); /* what output has left to settle */
     plait_stack_stats(peer.stack, &stats);
     return stats.connections;
