@@ -168,7 +168,8 @@ def backup():
 
 def loss():
     """A path loses everything in mid-transfer, both directions, without a word."""
-    loose = {name: '>=0' for name in ('MPRstRx', 'MPRstTx', 'NoDSSInWindow', 'RmAddrTx', 'RmAddr')}
+    loose = {name: '>=0' for name in ('MPRstRx', 'MPRstTx', 'NoDSSInWindow', 'RmAddrTx', 'RmAddr',
+                                     'RmAddrDrop')}
     common = {'subflows': 2, 'rate': 20, 'bytes_ours': 2 * MB, 'bytes_kernel': 2 * MB, 'joins': -2,
               'kernel_counters': loose, 'ours_counters': loose}
     for role in ('client', 'server'):
@@ -176,6 +177,9 @@ def loss():
         ends = {opener: [(2, 'subflow')]}
         ours = {'ours': [(2, 'subflow' if role == 'client' else 'signal')]}
         yield Case(f'{role}-path-cut', role, cut=(500 * KB, 2), **ends, **common)
+        # The other path fills the receiver's window before the loss is noticed.
+        yield Case(f'{role}-cut-full-window', role, cut=(500 * KB, 1), **ends,
+                   **{**common, 'rate': 40, 'bytes_ours': 6 * MB})
         yield Case(f'{role}-first-path-cut', role, cut=(500 * KB, 1), **ends, **common)
         yield Case(f'{role}-backup-takes-over', role, cut=(500 * KB, 1), **common,
                    **{opener: [(2, 'subflow backup')]})

@@ -53,6 +53,7 @@ def parse_arguments():
                    help='abort when N bytes were received')
     p.add_argument('--at', nargs=2, action='append', default=[], metavar=('N', 'COMMAND'),
                    help='run a command when N bytes were received')
+    p.add_argument('--receive-buffer', type=int, default=0, metavar='BYTES')
     p.add_argument('--timeout', type=float, default=8)
     return p.parse_args()
 
@@ -62,6 +63,8 @@ def make_socket(args):
     s = socket.socket(family, socket.SOCK_STREAM, 0 if args.plain else IPPROTO_MPTCP)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b'cubic')
+    if args.receive_buffer:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, args.receive_buffer)
     if args.family == '46':
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     return s
@@ -194,6 +197,7 @@ class Transfer:
         try:
             while not (self.shut and self.eof) and not self.aborted:
                 if time.monotonic() > end:
+                    subprocess.run(['ss', '-tniemM'], stdout=sys.stderr, check=False)
                     raise TimeoutError('no end in time')
                 self.step()
         except (ValueError, TimeoutError) as e:
