@@ -9,6 +9,8 @@
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
 
+enum { UPDATE_STEP = 4096 }; /* a window that grew by so much is worth an ACK */
+
 void pl_recv_init(struct pl_conn *conn, uint32_t limit_bytes) {
     struct pl_recv *r = &conn->recv;
     pl_list_init(&r->ooo);
@@ -305,7 +307,8 @@ void pl_recv_read_done(struct pl_conn *conn, plait_time now) {
     (void)now;
     int64_t promised = pl_seq64_diff(r->edge, r->nxt);
     int64_t possible = (int64_t)r->limit_bytes - r->ready_bytes;
-    bool grew = possible >= 2 * promised && possible - promised >= 4096;
+    int64_t step = r->limit_bytes / 2 < UPDATE_STEP ? r->limit_bytes / 2 : UPDATE_STEP;
+    bool grew = possible >= 2 * promised && possible - promised >= step;
     if (r->fin_reached || (conn->mode == PL_MODE_MPTCP && !grew)) {
         return;
     }

@@ -259,6 +259,7 @@ void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait
     }
     pl_seq64 edge = pl_seq64_add(ack, window);
     bool opened = pl_seq64_lt(s->window_edge, edge);
+    bool waited = pl_send_outstanding(conn);
     s->window_edge = pl_seq64_max(s->window_edge, edge);
     if (pl_seq64_lt(s->end, ack) && !s->fin_acked) {
         s->fin_acked = true;
@@ -275,6 +276,8 @@ void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait
             pl_conn_touch(conn);
         }
     }
+    /* A small remainder of the window is used when nothing more is outstanding: see pl_send_next. */
+    opened = opened || (waited && !pl_send_outstanding(conn));
     if (opened && !pl_send_all_sent(conn) && conn->mode == PL_MODE_MPTCP) {
         pl_conn_kick(conn);
     }
