@@ -226,6 +226,9 @@ static bool send_tlp(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     if (tcp->life.state == PL_TCP_ST_CLOSED || rec->sacked) {
         return false;
     }
+    if (rec->cut > tcp->cc.mss) { /* the MTU has become smaller since */
+        rec->cut = (uint16_t)tcp->cc.mss;
+    }
     if (rec->cut > 0 && rec->len > rec->cut) {
         uint32_t at = (rec->len - 1) / rec->cut * rec->cut;
         rec = pl_tcp_record_split(tcp, rec, at);
