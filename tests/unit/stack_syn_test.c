@@ -59,6 +59,7 @@ static void test_a_listener_answers(void **state) {
     plait_stack_stats(stack, &stats);
     assert_int_equal(stats.connections, 1);
     assert_int_equal(stats.subflows, 1);
+    assert_int_equal(counter(PLAIT_COUNTER_PassiveOpens), 1);
 }
 
 static void test_malformed_syns_are_dropped(void **state) {
