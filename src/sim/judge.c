@@ -37,8 +37,7 @@ bool pl_judge_excused(const struct pl_world *world, unsigned conn) {
             return true;
         }
         /* A subflow is lost before the connection is fully established (RFC 8684 section 3.1). */
-        bool initiator = plan->conn[conn].initiator == h;
-        bool young = !app->connected || app->fallback || (initiator && !app->proven);
+        bool young = !app->connected || app->fallback || !app->proven;
         if (paths_break(plan) && (young || joins_fail(plan))) {
             return true;
         }
