@@ -14,6 +14,7 @@ enum {
     FULL_HEADERS = 20 + 20 + 12 + 20,
 };
 static const double full_share = 0.8;
+static const double payload_share = (double)(FULL_PACKET - FULL_HEADERS) / FULL_PACKET;
 
 const struct lab_link lab_links[LAB_LINKS] = {
     {.name = "wlan0",
@@ -148,11 +149,17 @@ void lab_measure_end(struct lab_measure *measure, bool complete) {
 /* ---- results ---- */
 
 double lab_measure_window_mbps(const struct lab_window *window) {
-    return window->ns == 0 ? -1 : mbps(window->bytes, window->ns);
+    if (window->ns == 0) {
+        return -1;
+    }
+    double carried = mbps(window->link_bytes, window->ns) * payload_share;
+    double file = mbps(window->bytes, window->ns);
+    return file < carried ? file : carried;
 }
 
 double lab_measure_both_mbps(const struct lab_measure *measure) {
     struct lab_window sum = {.bytes = measure->before.bytes + measure->after.bytes,
+                             .link_bytes = measure->before.link_bytes + measure->after.link_bytes,
                              .ns = measure->before.ns + measure->after.ns};
     return lab_measure_window_mbps(&sum);
 }
@@ -197,5 +204,5 @@ double lab_measure_sum_mbps(void) {
 }
 
 double lab_measure_payload_mbps(void) {
-    return lab_measure_sum_mbps() * (FULL_PACKET - FULL_HEADERS) / FULL_PACKET;
+    return lab_measure_sum_mbps() * payload_share;
 }

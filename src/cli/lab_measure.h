@@ -5,8 +5,8 @@
  *
  *   both links up  bytes of the file per time while both links work: from 1 s after the first byte
  *                  to the outage, and from 2 s after the return to the last byte. Bytes that
- *                  came before but waited for a hole to be filled count when the program gets
- *                  them, so a short stretch can exceed the links
+ *                  came before and waited for a hole to be filled would count here, so it is
+ *                  at most the payload of what the links carried meanwhile
  *   longest gap    the longest time between two increases of the file, over the whole download
  *   used again     from the return of the link to the first payload on it
  *   full again     from the return to the first 100 ms in which the link carries 80 % of its rate

@@ -95,9 +95,9 @@ static void write_tile(FILE *out, const struct lab_target *t) {
     } else {
         fprintf(out, "<b>&#8211;</b>");
     }
+    const char *mark = t->value < 0 ? "not measured;" : met ? "&#10003;" : "&#10007; missed,";
     fprintf(out, "<span class=\"%s\">%s target: %s %.*f %s</span></div>\n", met ? "good" : "bad",
-            met ? "&#10003;" : "&#10007; missed,", t->at_least ? "at least" : "at most",
-            t->decimals, t->limit, t->unit);
+            mark, t->at_least ? "at least" : "at most", t->decimals, t->limit, t->unit);
 }
 
 static void write_tiles(FILE *out, const struct lab *lab) {
@@ -158,9 +158,9 @@ static void write_definitions(FILE *out, const struct lab *lab) {
             "<dt>both links up</dt><dd>Bytes of the file per time, from %g s after its first byte "
             "to the outage and from %g s after the return to its last byte, taken together. The "
             "target is 92 %% of what is left of the links' rates when every packet has 1500 bytes, "
-            "72 of them headers (IP 20, TCP 20, time stamps 12, MPTCP's DSS 20). Bytes that had to "
-            "wait for a hole to be filled count when curl gets them, so that a short stretch can "
-            "exceed the links.</dd>\n"
+            "72 of them headers (IP 20, TCP 20, time stamps 12, MPTCP's DSS 20). Bytes that had "
+            "waited for a hole to be filled would count here, so the figure is at most the payload "
+            "of what the links carried meanwhile.</dd>\n"
             "<dt>longest gap</dt><dd>The longest time in which the file on disk did not grow, over "
             "the whole download, looked at every 4 ms.</dd>\n"
             "<dt>wlan0 used again after</dt><dd>From the return of the link to the first packet "

@@ -4,11 +4,12 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/lab.h"
 
-enum { BAR_CELLS = 24, IN_PLACE_MS = 100, PLAIN_MS = 1000 };
+enum { BAR_CELLS = 20, COLUMNS = 80, IN_PLACE_MS = 100, PLAIN_MS = 1000 };
 
 static double megabytes(uint64_t bytes) {
     return (double)bytes / 1e6;
@@ -119,11 +120,18 @@ static void print_plain(const struct lab *lab, const double mbps[LAB_LINKS + 1])
 
 /* ---- life ---- */
 
+/* Lines that the terminal wraps could not be overwritten. */
+static bool can_overwrite(void) {
+    struct winsize size;
+    return isatty(STDOUT_FILENO) && (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 ||
+                                     size.ws_col == 0 || size.ws_col >= COLUMNS);
+}
+
 void lab_show_begin(struct lab *lab) {
     struct lab_show *show = &lab->show;
     setlocale(LC_CTYPE, "");
     show->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    show->in_place = !lab->options.plain && isatty(STDOUT_FILENO);
+    show->in_place = !lab->options.plain && can_overwrite();
     printf("%.0f MB from %s, over", megabytes(lab->options.bytes), lab->server.peer);
     for (unsigned i = 0; i < LAB_LINKS; i++) {
         printf("%s %s (%u Mb/s, %u ms)", i > 0 ? " and" : "", lab_links[i].name, lab_links[i].mbps,
@@ -188,8 +196,8 @@ static void print_target(const struct lab_target *t) {
     }
     snprintf(limit, sizeof(limit), "%s %.*f", t->at_least ? "at least" : "at most", t->decimals,
              t->limit);
-    printf("  %-22s %14s   %s (target: %s)\n", t->what, value, lab_target_met(t) ? "ok" : "MISSED",
-           limit);
+    const char *mark = t->value < 0 ? "" : lab_target_met(t) ? "ok " : "MISSED ";
+    printf("  %-22s %14s   %s(target: %s)\n", t->what, value, mark, limit);
 }
 
 static void print_links(const struct lab_measure *m) {
@@ -215,9 +223,12 @@ void lab_show_result(const struct lab *lab) {
     if (lab_measure_full_ms(m) >= 0) {
         printf("  %-22s %11.0f ms\n", "and at its rate after", lab_measure_full_ms(m));
     }
-    printf("  %-22s %9.1f Mb/s   of which %.1f are left for payload; carried %.1f\n",
-           "sum of the links", lab_measure_sum_mbps(), lab_measure_payload_mbps(),
-           lab_measure_carried_mbps(m));
+    printf("  %-22s %9.1f Mb/s   of which %.1f are left for payload\n", "sum of the links",
+           lab_measure_sum_mbps(), lab_measure_payload_mbps());
+    if (lab_measure_carried_mbps(m) >= 0) {
+        printf("  %-22s %9.1f Mb/s   headers included\n", "carried meanwhile",
+               lab_measure_carried_mbps(m));
+    }
     if (lab_measure_outage_mbps(m) >= 0) {
         printf("  %-22s %9.1f Mb/s\n", "while wlan0 was dead", lab_measure_outage_mbps(m));
     }

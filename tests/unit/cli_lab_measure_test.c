@@ -70,6 +70,15 @@ static void test_both_leaves_out_what_settles(void **state) {
     expect_near(lab_measure_outage_mbps(&measure), 0.8);
 }
 
+/* Bytes that had waited for others are no rate of the links. */
+static void test_both_is_what_the_links_can_have_brought(void **state) {
+    (void)state;
+    pass(STEP_MS, 1, 1, 1000);
+    pass(1000, 1, 1, 1000);
+    pass(500, 1, 1, 9000);
+    expect_near(lab_measure_both_mbps(&measure), 2.4 * 1428 / 1500.0);
+}
+
 static void test_gap_between_two_increases(void **state) {
     (void)state;
     pass(700, 0, 0, 0); /* before the first byte there is no gap */
@@ -151,6 +160,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_nothing_is_not_zero, setup),
         cmocka_unit_test_setup(test_both_leaves_out_what_settles, setup),
+        cmocka_unit_test_setup(test_both_is_what_the_links_can_have_brought, setup),
         cmocka_unit_test_setup(test_gap_between_two_increases, setup),
         cmocka_unit_test_setup(test_gap_of_an_unfinished_download, setup),
         cmocka_unit_test_setup(test_return_is_the_first_payload, setup),
