@@ -8,9 +8,24 @@
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
 
+/* Sees to it that payload that is needed now is not refused for payload that is needed later. */
+static void make_room(struct pl_subflow *sf, const struct pl_segment *seg,
+                      const struct plait_buf *buf) {
+    struct pl_conn *conn = sf->conn;
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    if (seg->payload_len == 0 || conn->mode != PL_MODE_MPTCP || !pl_mptcp_has(o, PL_MP_DSS) ||
+        !o->dss.has_map || o->dss.len == 0) {
+        return;
+    }
+    pl_seq64 dsn = o->dss.dsn_is_64 ? pl_seq64_of(o->dss.dsn)
+                                    : pl_seq64_expand(conn->recv.nxt, (uint32_t)o->dss.dsn);
+    pl_recv_make_room(conn, dsn, buf->cap + PL_CHUNK_OVERHEAD);
+}
+
 void pl_subflow_input(struct pl_subflow *sf, const struct pl_segment *seg, struct plait_buf *buf,
                       plait_time now) {
     sf->declined = false;
+    make_room(sf, seg, buf);
     pl_tcp_input(&sf->tcp, seg, buf, now);
     /* TIME-WAIT is the end of a plain connection, and TCP has no event for it. */
     if (sf->phase == PL_SF_DEAD || pl_tcp_state(&sf->tcp) == PL_TCP_ST_TIME_WAIT) {

@@ -265,6 +265,24 @@ void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now) {
     check_fin(conn);
 }
 
+/* Memory is short and payload at `dsn` comes. What waits behind it may be what fills the memory, and
+ * cannot be read before: it goes, the last first. It is not DATA_ACKed, so the peer has it still. */
+void pl_recv_make_room(struct pl_conn *conn, pl_seq64 dsn, uint32_t bytes) {
+    const struct pl_memory *m = &conn->ctx->memory;
+    struct pl_list *ooo = &conn->recv.ooo;
+    while (!pl_list_empty(ooo) && m->used_bytes + bytes > m->max_bytes) {
+        struct pl_ooo *last = ooo_of(ooo->prev);
+        if (pl_seq64_le(last->dsn, dsn)) {
+            break;
+        }
+        PL_COUNT(conn->ctx, DropMemory);
+        pl_chunk_unref(ooo_remove(conn, last));
+    }
+    if (pl_list_empty(ooo)) {
+        conn->recv.hole_since = PLAIT_TIME_NEVER;
+    }
+}
+
 struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes) {
     struct pl_recv *r = &conn->recv;
     PL_ASSERT(max_bytes > 0);
