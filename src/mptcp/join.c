@@ -48,6 +48,7 @@ uint32_t pl_join_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint
         sf->join_resend++;
         sf->join_resend_at =
             now + (200 * PLAIT_NS_PER_MS << (sf->join_resend > 4 ? 4 : sf->join_resend));
+        pl_conn_touch(sf->conn); /* there is a deadline now */
     } else {
         return 0;
     }
