@@ -282,7 +282,7 @@ static bool open_capture(struct run *run) {
     }
     int result = pl_pcapng_open(&run->capture, run->options.pcap, pl_posix_real_offset());
     if (result < 0) {
-        cli_say("--pcap: cannot write %s: %s", run->options.pcap, strerror(-result));
+        cli_say("run: --pcap: cannot write %s: %s", run->options.pcap, strerror(-result));
     }
     return result == 0;
 }
@@ -312,7 +312,7 @@ static bool begin_program(struct run *run) {
 
 static bool begin(struct control *control) {
     struct run *run = &control->run;
-    return block_signals(control) && run_state_begin(&run->state) && open_kernel(run) &&
+    return block_signals(control) && run_state_begin(&run->state) &&
            run_plan_make(&run->plan, run->state.instance, run->monitor) && open_capture(run) &&
            begin_loop(control) && run_report_begin(run) && begin_program(run);
 }
@@ -346,7 +346,7 @@ static void end(struct control *control, int status) {
     pl_netconf_close(run->conf);
     int result = pl_pcapng_close(run->capture);
     if (result < 0) {
-        cli_say("--pcap: %s: %s", run->options.pcap, strerror(-result));
+        cli_say("run: --pcap: %s: %s", run->options.pcap, strerror(-result));
     }
     if (control->signal_fd >= 0) {
         close(control->signal_fd);
@@ -354,6 +354,22 @@ static void end(struct control *control, int status) {
 }
 
 /* ---- the command ---- */
+
+/* Inside of another `plait run` the program's connections use all its links already, and a second
+ * stack could only spoil that. */
+static bool is_nested(const struct run *run) {
+    const struct pl_links *links = pl_netlink_links(run->monitor);
+    return pl_links_by_name(links, RUN_TUN_NAME) != NULL &&
+           pl_links_by_name(links, RUN_UPLINK_NAME) != NULL;
+}
+
+static int run_as_it_is(const struct run *run) {
+    cli_say("run: this is inside of a `plait run` already; the program runs as it is");
+    execvp(run->options.program[0], run->options.program);
+    int error = errno;
+    cli_say("cannot run %s: %s", run->options.program[0], strerror(error));
+    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
 
 /* As the program ended: its exit status, or the same signal. */
 static int pass_on(int status) {
@@ -385,6 +401,12 @@ int cmd_run(int argc, char **argv) {
     if (!may_administer()) {
         cli_say("run: needs to be root (CAP_NET_ADMIN and CAP_SYS_ADMIN); try sudo");
         return EXIT_USAGE;
+    }
+    if (!open_kernel(run)) {
+        return EXIT_TROUBLE;
+    }
+    if (is_nested(run)) {
+        return run_as_it_is(run);
     }
     run->inner.ns = run->inner.talk_fd = run->report.progress_fd = control.signal_fd = -1;
     run->trouble = EXIT_TROUBLE;

@@ -37,6 +37,10 @@ enum {
     RUN_LAST_METRIC = 0x7fffffff /* of the unreachable routes that end every table */
 };
 
+/* The interfaces in the program's namespace: for TCP, and for everything else. */
+#define RUN_TUN_NAME "plait0"
+#define RUN_UPLINK_NAME "uplink0"
+
 struct run;
 
 struct run_options {

@@ -27,9 +27,6 @@ enum {
     PROTOCOL_TCP = 6,
 };
 
-#define TUN_NAME "plait0"
-#define UPLINK_NAME "uplink0"
-
 /* ---- the child ---- */
 
 static _Noreturn void tell_and_exit(int fd, int error) {
@@ -106,8 +103,8 @@ static void set_sysctls(const struct run_inner *inner) {
                                          "net/ipv4/ip_local_port_range"};
     static const char *const fixed[][2] = {{"net/ipv4/conf/all/rp_filter", "0"},
                                            {"net/ipv4/conf/default/rp_filter", "0"},
-                                           {"net/ipv6/conf/" TUN_NAME "/addr_gen_mode", "1"},
-                                           {"net/ipv6/conf/" UPLINK_NAME "/accept_ra", "0"}};
+                                           {"net/ipv6/conf/" RUN_TUN_NAME "/addr_gen_mode", "1"},
+                                           {"net/ipv6/conf/" RUN_UPLINK_NAME "/accept_ra", "0"}};
     char values[3][64];
     int result = 0;
     for (unsigned i = 0; i < 3; i++) {
@@ -134,12 +131,12 @@ static int make_uplink(struct run *run) {
     struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
     char name[16];
     run_plan_name(run->plan.instance, RUN_SLOT_UPLINK, name);
-    int result = pl_netconf_veth(run->conf, name, UPLINK_NAME, inner->ns, INNER_MTU);
+    int result = pl_netconf_veth(run->conf, name, RUN_UPLINK_NAME, inner->ns, INNER_MTU);
     if (result < 0) {
         return result;
     }
     inner->host_index = pl_netconf_index(run->conf, name);
-    inner->uplink_index = pl_netconf_index(inner->conf, UPLINK_NAME);
+    inner->uplink_index = pl_netconf_index(inner->conf, RUN_UPLINK_NAME);
     result = pl_netconf_address(run->conf, inner->host_index, &ends.host4, RUN_PREFIX4);
     if (result == 0) {
         result = pl_netconf_address(inner->conf, inner->uplink_index, &ends.far4, RUN_PREFIX4);
@@ -206,7 +203,7 @@ static int make_port(struct run *run) {
     struct run_inner *inner = &run->inner;
     struct pl_tun tun;
     struct plait_port_config config = {.size = sizeof(config), .name = "inner", .mtu = INNER_MTU};
-    int result = pl_tun_open(&tun, TUN_NAME, inner->ns);
+    int result = pl_tun_open(&tun, RUN_TUN_NAME, inner->ns);
     if (result < 0) {
         return result;
     }
@@ -216,7 +213,7 @@ static int make_port(struct run *run) {
     if (result < 0) {
         return -ENOMEM;
     }
-    inner->tun_index = pl_netconf_index(inner->conf, TUN_NAME);
+    inner->tun_index = pl_netconf_index(inner->conf, RUN_TUN_NAME);
     return inner->tun_index < 0 ? inner->tun_index : 0;
 }
 

@@ -13,7 +13,7 @@
 
 #include "cli/cmd_run.h"
 
-enum { PROGRESS_MS = 100 };
+enum { PROGRESS_MS = 100, MEASURE_MS = 1000 };
 
 static json_int_t milliseconds_since(plait_time start) {
     return (json_int_t)((pl_posix_now() - start) / PLAIT_NS_PER_MS);
@@ -46,7 +46,6 @@ static json_t *links_json(const struct run *run, bool final) {
 
 static void write_progress(struct run *run) {
     struct run_report *report = &run->report;
-    run_conns_measure(run);
     json_int_t up = (json_int_t)run_conns_bytes(run, 0), down = (json_int_t)run_conns_bytes(run, 1);
     json_t *line =
         json_pack("{s:I, s:o, s:I, s:I, s:I, s:i}", "t_ms", milliseconds_since(report->started),
@@ -63,29 +62,36 @@ static void write_progress(struct run *run) {
     ssize_t n = write(report->progress_fd, text, len + 1);
     free(text);
     if (n < 0 && errno != EAGAIN) {
-        uv_timer_stop(&report->timer);
+        report->progress_fd = -1;
     }
 }
 
 static void on_timer(uv_timer_t *timer) {
-    write_progress(timer->data);
+    struct run *run = timer->data;
+    run_conns_measure(run);
+    if (run->report.progress_fd >= 0) {
+        write_progress(run);
+    }
 }
 
-static bool open_progress(struct run_report *report, const char *where) {
+static bool open_progress(struct run *run, const char *where) {
+    struct run_report *report = &run->report;
     char *end;
     long fd = isdigit((unsigned char)where[0]) ? strtol(where, &end, 10) : -1;
     if (fd >= 0 && *end == '\0') {
-        report->progress_fd = (int)fd;
-        if (fcntl(report->progress_fd, F_GETFD) < 0) {
-            cli_say("--progress: descriptor %ld is not open", fd);
+        if (fcntl((int)fd, F_GETFD) < 0) {
+            cli_say("run: --progress %ld: this descriptor is not open", fd);
+            run->trouble = EXIT_USAGE;
             return false;
         }
-        return true;
+        report->progress_fd = (int)fd;
+        /* Our own; the program keeps only the standard three. */
+        return fd <= 2 || fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0;
     }
     report->progress_fd = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     report->progress_own = report->progress_fd >= 0;
     if (report->progress_fd < 0) {
-        cli_say("--progress: cannot write %s: %s", where, strerror(errno));
+        cli_say("run: --progress: cannot write %s: %s", where, strerror(errno));
     }
     return report->progress_fd >= 0;
 }
@@ -108,24 +114,23 @@ static void write_json(const struct run *run, int status) {
             fputc('\n', stderr);
         }
     } else if (json == NULL || json_dump_file(json, run->options.json_file, flags) < 0) {
-        cli_say("--json: cannot write %s: %s", run->options.json_file, strerror(errno));
+        cli_say("run: --json: cannot write %s: %s", run->options.json_file, strerror(errno));
     }
     json_decref(json);
 }
 
 bool run_report_begin(struct run *run) {
     struct run_report *report = &run->report;
+    bool progress = run->options.progress != NULL;
+    unsigned period = progress ? PROGRESS_MS : MEASURE_MS;
     report->started = pl_posix_now();
-    if (run->options.progress == NULL) {
-        return true;
-    }
-    if (!open_progress(report, run->options.progress)) {
+    if (progress && !open_progress(run, run->options.progress)) {
         return false;
     }
     uv_timer_init(&run->loop.uv, &report->timer);
     report->timer.data = run;
     report->timer_open = true;
-    uv_timer_start(&report->timer, on_timer, PROGRESS_MS, PROGRESS_MS);
+    uv_timer_start(&report->timer, on_timer, period, period);
     return true;
 }
 
@@ -133,11 +138,13 @@ void run_report_end(struct run *run, int status) {
     struct run_report *report = &run->report;
     run_conns_measure(run);
     if (report->timer_open) {
-        write_progress(run);
         uv_close((uv_handle_t *)&report->timer, NULL);
     }
-    if (report->progress_own) {
-        close(report->progress_fd);
+    if (report->progress_fd >= 0) {
+        write_progress(run);
+        if (report->progress_own) {
+            close(report->progress_fd);
+        }
     }
     if (run->options.json) {
         write_json(run, status);

@@ -4,6 +4,7 @@
 peer.py serve ADDRESS          TCP on port 8000, Multipath TCP on port 8001, UDP on port 5353
 peer.py get ADDRESS PORT N     reads N bytes and checks every one; prints N
 peer.py put ADDRESS PORT N     writes N bytes and is gone at once, without waiting for anything
+peer.py many ADDRESS PORT N    N connections, 50 at a time, with 5,000 bytes each
 peer.py who ADDRESS PORT       prints the address that the server sees
 peer.py udp ADDRESS [PORT]     the same over UDP
 peer.py ping ADDRESS           one ICMP echo; prints "pong"
@@ -67,7 +68,7 @@ def serve_tcp(address, port, protocol):
     listener = socket.socket(family_of(address), socket.SOCK_STREAM, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address, port))
-    listener.listen(64)
+    listener.listen(512)
     while True:
         conn, client = listener.accept()
         threading.Thread(target=serve_one, args=(conn, client), daemon=True).start()
@@ -103,6 +104,27 @@ def get(address, port, count):
     if at != left:
         sys.exit(f"{at} bytes instead of {left}")
     print(at)
+
+
+def many(address, port, count):
+    right = []
+
+    def some(n):
+        for _ in range(n):
+            conn = connect(address, port, "get 5000")
+            data = b""
+            while piece := conn.recv(1 << 16):
+                data += piece
+            conn.close()
+            if data == PATTERN[:5000]:
+                right.append(1)
+
+    threads = [threading.Thread(target=some, args=(int(count) // 50,)) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(len(right), "right")
 
 
 def put(address, port, count):
@@ -148,6 +170,6 @@ def past(address, port):
 
 
 if __name__ == "__main__":
-    ACTIONS = {"serve": serve, "get": get, "put": put, "who": who, "udp": udp_who, "ping": ping,
-               "past": past}
+    ACTIONS = {"serve": serve, "get": get, "many": many, "put": put, "who": who, "udp": udp_who,
+               "ping": ping, "past": past}
     ACTIONS[sys.argv[1]](*sys.argv[2:])
