@@ -9,6 +9,8 @@
 #include "mptcp/internal.h"
 #include "mptcp/pm/pm.h"
 
+enum { JOIN_SECONDS = 3 };
+
 int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup,
                       struct pl_subflow **out, plait_time now) {
     struct pl_flow_port port = {0};
@@ -33,7 +35,8 @@ int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup
         .iss = port.iss,
         .ts_offset = port.ts_offset,
         .cc = conn->ctx->config.cc,
-        .syn_timeout_ns = setup->join ? 3 * PLAIT_NS_PER_S : 0,
+        .syn_timeout_ns = setup->join && setup->syn_timeout_ns == 0 ? JOIN_SECONDS * PLAIT_NS_PER_S
+                                                                    : setup->syn_timeout_ns,
     };
     rc = pl_tcp_init(&sf->tcp, conn->ctx, &tcp);
     if (rc < 0) {

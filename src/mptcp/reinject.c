@@ -175,20 +175,37 @@ static bool carries(const struct pl_subflow *sf, pl_seq64 dsn) {
     return h.found;
 }
 
+/* In flight on a subflow that is much slower than this one, or dead. */
+static bool stuck(const struct pl_subflow *sf, pl_seq64 dsn) {
+    PL_SUBFLOW_FOREACH(other, sf->conn) {
+        bool slow = other->stale || other->tcp.rtt.srtt_ns > 2 * sf->tcp.rtt.srtt_ns;
+        if (other != sf && slow && carries(other, dsn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Goes on behind what was repeated already when that makes a difference. */
 bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
                       plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct pl_send *s = &conn->send;
-    if (conn->subflow_count < 2 || !pl_send_outstanding(conn) ||
-        pl_seq64_lt(s->una, s->opportunistic) || carries(sf, s->una)) {
+    pl_seq64 at = pl_seq64_max(s->una, s->opportunistic);
+    int64_t ahead = pl_seq64_diff(at, s->una), left = pl_seq64_diff(s->nxt, at);
+    if (conn->subflow_count < 2 || left <= 0 || ahead >= HEAD_MAX || carries(sf, at) ||
+        (ahead > 0 && !stuck(sf, at))) {
         return false;
     }
-    int64_t left = pl_seq64_diff(s->nxt, s->una);
-    uint32_t len = max_bytes < HEAD_MAX ? max_bytes : HEAD_MAX;
+    uint32_t most = HEAD_MAX - (uint32_t)ahead;
+    uint32_t len = max_bytes < most ? max_bytes : most;
     len = left < (int64_t)len ? (uint32_t)left : len;
-    s->opportunistic = pl_seq64_add(s->una, len);
-    fill(conn, out, s->head, s->head_offset, len, s->una);
-    PL_CONN_TRACE(conn, sf->serial, now, data_out, s->una.v, len, 0, 1);
+    struct pl_chunk *chunk = s->head;
+    uint32_t offset = s->head_offset;
+    pl_chunk_seek(&chunk, &offset, (uint64_t)ahead);
+    s->opportunistic = pl_seq64_add(at, len);
+    fill(conn, out, chunk, offset, len, at);
+    PL_CONN_TRACE(conn, sf->serial, now, data_out, at.v, len, 0, 1);
     return true;
 }
 

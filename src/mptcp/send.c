@@ -137,6 +137,7 @@ static void take(struct pl_subflow *sf, uint32_t len, struct pl_tcp_payload *out
     }
     if (!pl_send_outstanding(conn)) {
         s->progress = now;
+        pl_conn_touch(conn); /* the stall timer starts */
     }
     pl_chunk_seek(&s->cursor, &s->cursor_offset, len);
     s->nxt = pl_seq64_add(s->nxt, len);

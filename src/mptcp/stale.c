@@ -2,8 +2,10 @@
  *
  * A sender notices by its retransmission timer: after the first RTO the subflow is stale, what it
  * holds is reinjected on the others, and it gets nothing new until it makes progress. After a few
- * RTOs an initiator gives the subflow up and probes the path with new joins, which find a healed
- * path sooner than a backed-off retransmission would.
+ * RTOs, and if there is another one, an initiator gives the subflow up and probes the path with new
+ * joins, which find a healed path sooner than a backed-off retransmission would. A stale subflow
+ * that is kept is asked for a sign of life about once a second; when one comes, it retransmits at
+ * once.
  *
  * A receiver sees only silence, and must not wait for the sender to notice. A subflow that
  * delivered payload and then fell silent is asked for a sign of life (an ACK that the peer must
@@ -18,6 +20,7 @@
 #include "mptcp/subflow.h"
 
 enum { RTOS_TO_GIVE_UP = 3, PROBES_MAX = 3, BUSY_MS = 2000, ASK_MS_MIN = 20, GAPS = 4 };
+enum { LIFE_MS_MIN = 1000, LIFE_MS_MAX = 15000, LIFE_PART = 16, SILENT_MS = 500 };
 
 static bool others_usable(const struct pl_subflow *sf) {
     PL_SUBFLOW_FOREACH(other, sf->conn) {
@@ -35,8 +38,12 @@ static void note_gap(struct pl_subflow *sf, uint64_t gap) {
 }
 
 void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
-    note_gap(sf, now - sf->last_in);
+    uint64_t silence = now - sf->last_in;
+    note_gap(sf, silence);
     sf->last_in = now;
+    if (sf->stale && silence >= SILENT_MS * PLAIT_NS_PER_MS) {
+        pl_tcp_retry(&sf->tcp, now);
+    }
     if (payload || sf->probes > 0) {
         pl_conn_touch(sf->conn); /* the next look at it has a new date */
     }
@@ -54,8 +61,8 @@ void pl_stale_rto(struct pl_subflow *sf, int64_t count, plait_time now) {
         PL_CONN_TRACE(conn, sf->serial, now, subflow_stale, 1, 0, 0, 0);
     }
     pl_reinject_subflow(sf, now);
-    if (count >= RTOS_TO_GIVE_UP && sf->initiator && others_usable(sf)) {
-        sf->give_up = true; /* not inside TCP's timer: pl_stale_run does it */
+    if (count >= RTOS_TO_GIVE_UP && sf->initiator) {
+        sf->give_up = true; /* pl_stale_run does it, when there is another one */
     }
     pl_conn_touch(conn);
 }
@@ -69,7 +76,34 @@ void pl_stale_recovered(struct pl_subflow *sf, plait_time now) {
     sf->give_up = false;
     PL_COUNT(sf->conn->ctx, SubflowRecover);
     PL_CONN_TRACE(sf->conn, sf->serial, now, subflow_stale, 0, 0, 0, 0);
+    PL_SUBFLOW_FOREACH(other, sf->conn) { /* what stale ones hold has somewhere to go now */
+        if (other != sf && other->stale) {
+            pl_reinject_subflow(other, now);
+        }
+    }
     pl_conn_kick(sf->conn);
+    pl_conn_touch(sf->conn); /* and they may be given up */
+}
+
+/* Whether it waits for its retransmission timer, and should be asked for a sign of life. */
+static bool lifeless(const struct pl_subflow *sf) {
+    return sf->stale && sf->phase == PL_SF_UP && sf->tcp.rec.rto_count > 0 &&
+           sf->conn->state == PL_CONN_OPEN && sf->conn->mode == PL_MODE_MPTCP;
+}
+
+static plait_time next_sign(const struct pl_subflow *sf) {
+    uint64_t min = LIFE_MS_MIN * PLAIT_NS_PER_MS, max = LIFE_MS_MAX * PLAIT_NS_PER_MS;
+    plait_time asked = sf->probed_at > sf->last_in ? sf->probed_at : sf->last_in;
+    uint64_t pause = (asked - sf->last_in) / LIFE_PART;
+    pause = pause < min ? min : pause;
+    return asked + (pause < max ? pause : max);
+}
+
+static void ask_for_life(struct pl_subflow *sf, plait_time now) {
+    if (now >= next_sign(sf)) {
+        sf->probed_at = now;
+        pl_tcp_probe(&sf->tcp);
+    }
 }
 
 /* ---- the receiver's side ---- */
@@ -153,6 +187,8 @@ void pl_stale_run(struct pl_conn *conn, plait_time now) {
             pl_pm_path_dead(sf, now);
         } else if (watched(sf)) {
             look(sf, now);
+        } else if (lifeless(sf)) {
+            ask_for_life(sf, now);
         }
     }
 }
@@ -160,10 +196,10 @@ void pl_stale_run(struct pl_conn *conn, plait_time now) {
 plait_time pl_stale_deadline(const struct pl_conn *conn) {
     plait_time first = PLAIT_TIME_NEVER;
     PL_SUBFLOW_FOREACH(sf, conn) {
-        if (watched(sf)) {
-            plait_time t = next_look(sf);
-            first = t < first ? t : first;
-        }
+        plait_time t = watched(sf)    ? next_look(sf)
+                       : lifeless(sf) ? next_sign(sf)
+                                      : PLAIT_TIME_NEVER;
+        first = t < first ? t : first;
     }
     return first;
 }

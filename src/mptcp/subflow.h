@@ -9,6 +9,7 @@ struct pl_subflow_setup {
     struct pl_tcp_tuple tuple;
     bool initiator, join, backup;
     uint8_t local_id, remote_id;
+    uint64_t syn_timeout_ns; /* 0: the usual */
 };
 
 /* Makes a subflow in phase OPENING and registers its flow. Errors of flow_prepare, NO_MEMORY,

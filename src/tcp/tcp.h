@@ -136,6 +136,9 @@ pl_seq32 pl_tcp_rcv_nxt(const struct pl_tcp *tcp);
 uint32_t pl_tcp_scaled_window(const struct pl_tcp *tcp, const struct pl_segment *seg);
 /* Asks the peer for a sign of life: an ACK that it must answer (RFC 9293 section 3.8.4). */
 void pl_tcp_probe(struct pl_tcp *tcp);
+/* The path answers again: what waits for a backed-off retransmission timer goes out now. Legal
+ * inside an upper function. */
+void pl_tcp_retry(struct pl_tcp *tcp, plait_time now);
 /* Another upper from now on (same `up`): an MPTCP subflow that goes on as plain TCP. Legal inside
  * an upper function. */
 void pl_tcp_set_ops(struct pl_tcp *tcp, const struct pl_tcp_upper *ops);

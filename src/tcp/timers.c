@@ -52,6 +52,20 @@ void pl_tcp_rexmit_restart(struct pl_tcp *tcp, plait_time now) {
     tcp->deadline[PL_TCP_SLOT_REXMIT] = now + pl_tcp_rto_ns(tcp);
 }
 
+void pl_tcp_retry(struct pl_tcp *tcp, plait_time now) {
+    bool waiting = pl_tcp_synchronized(tcp) && tcp->rec.rto_count > 0;
+    if (!waiting || pl_list_empty(&tcp->snd.records)) {
+        return;
+    }
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_TIME_WAIT);
+    if (tcp->rec.rto_count > 1) {
+        tcp->rec.rto_count--; /* this one is not a sign of a dead path */
+    }
+    tcp->rtt.backoff = 0;
+    tcp->deadline[PL_TCP_SLOT_REXMIT] = now;
+    pl_tcp_timers_apply(tcp);
+}
+
 void pl_tcp_keepalive_restart(struct pl_tcp *tcp, plait_time now) {
     if (tcp->life.keepalive_ms == 0 || !pl_tcp_synchronized(tcp)) {
         return;

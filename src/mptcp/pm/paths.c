@@ -23,6 +23,11 @@ enum {
     EARLY_MS = 1000, /* an answer so soon after a path's death means that it was not dead */
 };
 
+/* SYNs go out after 0, 1 and 3 s: an attempt of two seconds makes it one each second. Longer ones
+ * in between find paths with a very long round trip. */
+enum { LONG_TRY = 4 };
+#define SHORT_TRY_NS (2 * PLAIT_NS_PER_S)
+
 struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf) {
     struct pl_pm *pm = conn->pm;
     for (unsigned i = 0; pm != NULL && i < pm->path_count; i++) {
@@ -221,6 +226,7 @@ static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
         .backup = ep->backup,
         .local_id = p->local_id,
         .remote_id = r->id,
+        .syn_timeout_ns = p->worked && p->failures % LONG_TRY != LONG_TRY - 1 ? SHORT_TRY_NS : 0,
     };
     int rc = pl_subflow_create(conn, &setup, &sf, now);
     if (rc < 0) {
