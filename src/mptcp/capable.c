@@ -205,12 +205,43 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_segme
     return PL_VERDICT_OK;
 }
 
+static bool is_fin(const struct pl_segment *seg) {
+    return (seg->flags & PL_TCP_FIN) != 0;
+}
+
+/* Options are lost on the way: plain TCP, or when that is not safe any more, the end. */
+static enum pl_verdict no_dss(struct pl_subflow *sf, plait_time now) {
+    if (pl_fallback_possible(sf->conn, sf)) {
+        PL_COUNT(sf->conn->ctx, MPCapableDataFallback);
+        pl_fallback(sf->conn, sf, PL_FALLBACK_NO_DSS, now);
+        return PL_VERDICT_OK;
+    }
+    sf->reset_reason = PL_RESET_MIDDLEBOX;
+    return PL_VERDICT_RESET;
+}
+
+static bool acks_data(const struct pl_subflow *sf, const struct pl_segment *seg) {
+    return pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);
+}
+
+/* The peer is known to speak MPTCP, but our data is acknowledged without a DATA_ACK: it does not
+ * see our options, or we do not see its. It may have fallen back already, so that what it takes for
+ * the stream is this subflow: fall back as well, or give the subflow up, but never go on
+ * (section 3.7). */
+static enum pl_verdict unanswered_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                                     plait_time now) {
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    if (sf->dss_seen || o->present != 0 || o->bad != 0) {
+        return PL_VERDICT_OK;
+    }
+    return acks_data(sf, seg) || is_fin(seg) ? no_dss(sf, now) : PL_VERDICT_OK;
+}
+
 /* Both keys known, nothing confirmed: does the peer's MPTCP reach us? */
 static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                       plait_time now) {
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
-    bool acks_data = pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);
     if (pl_mptcp_has(o, PL_MP_DSS) || pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
         conn->capable = PL_CAPABLE_CONFIRMED;
         conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab]++;
@@ -220,11 +251,8 @@ static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_seg
     if (pl_mptcp_has(o, PL_MP_CAPABLE) || o->present != 0) {
         return PL_VERDICT_OK;
     }
-    if ((seg->payload_len > 0 || acks_data) && pl_fallback_possible(conn, sf)) {
-        PL_COUNT(conn->ctx, MPCapableDataFallback);
-        pl_fallback(conn, sf, PL_FALLBACK_NO_DSS, now);
-    }
-    return PL_VERDICT_OK;
+    bool speaks = seg->payload_len > 0 || is_fin(seg) || acks_data(sf, seg);
+    return speaks ? no_dss(sf, now) : PL_VERDICT_OK;
 }
 
 enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *seg,
@@ -245,6 +273,8 @@ enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *se
         verdict = third_ack_in(sf, seg, now);
     } else if (conn->capable == PL_CAPABLE_KEYS) {
         verdict = unconfirmed_in(sf, seg, now);
+    } else if (conn->capable == PL_CAPABLE_CONFIRMED) {
+        verdict = unanswered_in(sf, seg, now);
     }
     if (verdict != PL_VERDICT_OK || conn->mode == PL_MODE_PLAIN) {
         return verdict;

@@ -14,7 +14,9 @@ bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *s
     PL_SUBFLOW_FOREACH(other, conn) {
         alive += other->phase != PL_SF_DEAD ? 1 : 0;
     }
-    return alive <= 1 && !sf->join && conn->mode == PL_MODE_MPTCP &&
+    /* A subflow that has been told to end cannot become the whole stream. */
+    bool whole = sf->phase == PL_SF_OPENING || sf->phase == PL_SF_UP;
+    return alive <= 1 && !sf->join && whole && conn->mode == PL_MODE_MPTCP &&
            pl_list_empty(&conn->recv.ooo) && pl_list_empty(&conn->send.reinject) &&
            conn->send.reinjected_bytes == 0;
 }
