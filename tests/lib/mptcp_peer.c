@@ -123,7 +123,9 @@ void peer_send(struct peer *p, const struct peer_seg *s) {
     for (uint32_t i = 0; i < s->len; i++) {
         payload[i] = pair_pattern(s->at + i);
     }
-    payload[0] ^= s->corrupt ? 0x55 : 0;
+    if (s->corrupt) {
+        payload[0] ^= 0x55;
+    }
     uint64_t sum = pl_sum_pseudo(&ip.src, &ip.dst, PL_IP_TCP, ip.payload_len);
     pl_put16(tcp + 16, (uint16_t)~pl_sum_fold(pl_sum_add(sum, tcp, ip.payload_len)));
     buf->len = head + ip.payload_len;

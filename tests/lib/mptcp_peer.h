@@ -125,6 +125,9 @@ const struct peer_rx *peer_find(const struct peer *p, unsigned from, int subtype
 /* How many since `from` have it. */
 unsigned peer_count(const struct peer *p, unsigned from, int subtype);
 uint64_t peer_counter(const struct peer *p, enum plait_counter counter);
+/* The HMAC of an ADD_ADDR of the peer (`ours`) or of the stack. */
+uint64_t peer_add_addr_hmac(const struct peer *p, bool ours, uint8_t id,
+                            const struct plait_endpoint *at);
 /* Token and IDSN of a key, as this test run has them. */
 void peer_key_facts(uint64_t key, uint32_t *token, uint64_t *idsn);
 struct pl_conn *peer_conn(struct peer *p);

@@ -23,6 +23,18 @@ static void join_hmac(uint64_t k1, uint64_t k2, uint32_t r1, uint32_t r2, uint8_
     need(HMAC(EVP_sha256(), key, 16, msg, 8, out, &len) != NULL, "HMAC");
 }
 
+uint64_t peer_add_addr_hmac(const struct peer *p, bool ours, uint8_t id,
+                            const struct plait_endpoint *at) {
+    uint8_t key[16], msg[19] = {id}, digest[32];
+    unsigned len = 32, addr_len = at->addr.family == PLAIT_IPV4 ? 4 : 16;
+    pl_put64(key, ours ? p->key_local : p->key_remote);
+    pl_put64(key + 8, ours ? p->key_remote : p->key_local);
+    memcpy(msg + 1, at->addr.bytes, addr_len);
+    pl_put16(msg + 1 + addr_len, at->port);
+    need(HMAC(EVP_sha256(), key, 16, msg, 3 + addr_len, digest, &len) != NULL, "HMAC");
+    return pl_get64(digest + 24);
+}
+
 static unsigned new_flow(struct peer *p, unsigned path, struct plait_endpoint local,
                          struct plait_endpoint remote, bool initiator) {
     need(p->flow_count < PEER_FLOWS_MAX, "flows");

@@ -41,7 +41,7 @@ static void expect_bytes(uint32_t len, uint64_t wrong) {
 }
 
 static void expect_plain(void) {
-    struct plait_connection_info info;
+    struct plait_connection_info info = {.size = sizeof(info)};
     assert_int_equal(option(PLAIT_OPT_IS_MPTCP), 0);
     assert_int_equal(plait_connection(peer.stack, peer.sock, &info), 0);
     assert_true(info.fallback);

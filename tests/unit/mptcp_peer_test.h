@@ -12,8 +12,10 @@
 
 #include "mptcp_peer.h"
 
+#ifndef MS
 #define MS PLAIT_NS_PER_MS
 #define SECOND PLAIT_NS_PER_S
+#endif
 
 static struct peer peer;
 

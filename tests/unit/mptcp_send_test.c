@@ -47,6 +47,30 @@ static void test_window_is_obeyed(void **state) {
     peer_fini(&peer);
 }
 
+/* With several subflows an eighth of the window stays free for what closes a hole; when nothing is
+ * outstanding, and over one subflow, all of it is used. */
+static void test_window_is_not_filled(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    assert_int_equal(write_all(0, 200000), 200000);
+    for (unsigned i = 0; i < 8; i++) { /* TCP's ACKs only: the congestion window grows */
+        ack_window(0, 0, 65535);
+        peer_run(&peer, 20 * MS);
+    }
+    assert_int_equal(peer.got_to, 65535);
+    peer_ack(&peer, 0, 65535);
+    peer_run(&peer, 20 * MS);
+    uint64_t una = 65535;
+    unsigned second = peer_join(&peer, 1, false);
+    for (unsigned i = 0; i < 8; i++) {
+        ack_window(0, una, 65535);
+        ack_window(second, una, 65535);
+        peer_run(&peer, 20 * MS);
+    }
+    assert_in_range(peer.got_to - una, 65535 - 65535 / 8 - 1460, 65535 - 65535 / 8);
+    peer_fini(&peer);
+}
+
 /* A closed window is probed, and an update on any subflow opens it again. */
 static void test_closed_window(void **state) {
     (void)state;
@@ -196,6 +220,7 @@ static void test_freed_when_both_acknowledge(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window_is_obeyed),
+        cmocka_unit_test(test_window_is_not_filled),
         cmocka_unit_test(test_closed_window),
         cmocka_unit_test(test_buffer_limit),
         cmocka_unit_test(test_auto_tuning),

@@ -1,0 +1,313 @@
+/* mptcp_pm_announce_test.c - ADD_ADDR and REMOVE_ADDR, in and out (RFC 8684 sections 3.4.1 and
+ * 3.4.2). */
+#include "mptcp/pm/pm.h"
+#include "mptcp/subflow.h"
+#include "mptcp_peer_test.h"
+#include "wire/addr.h"
+
+static struct pl_mptcp_options add_addr(uint8_t id, unsigned path, enum plait_family family,
+                                        uint16_t port) {
+    struct plait_endpoint at = pair_endpoint(PAIR_A, path, family, port);
+    struct pl_mptcp_options o = {.present = 1 << PL_MP_ADD_ADDR};
+    o.add_addr.address_id = id;
+    o.add_addr.addr = at.addr;
+    o.add_addr.has_port = port != 0;
+    o.add_addr.port = port;
+    o.add_addr.hmac = peer_add_addr_hmac(&peer, true, id, &at);
+    return o;
+}
+
+static struct pl_mptcp_options remove_addr(unsigned count, const uint8_t *ids) {
+    struct pl_mptcp_options o = {.present = 1 << PL_MP_REMOVE_ADDR};
+    o.remove_addr.count = (uint8_t)count;
+    memcpy(o.remove_addr.ids, ids, count);
+    return o;
+}
+
+/* The echo repeats the announcement without its HMAC. */
+static void expect_echo(unsigned from, const struct pl_mptcp_options *o) {
+    const struct peer_rx *rx = peer_find(&peer, from, PL_MP_ADD_ADDR);
+    assert_non_null(rx);
+    const struct pl_mptcp_options *in = &rx->seg.options.mptcp;
+    assert_true(in->add_addr.echo);
+    assert_int_equal(in->add_addr.address_id, o->add_addr.address_id);
+    assert_true(pl_addr_equal(&in->add_addr.addr, &o->add_addr.addr));
+    assert_int_equal(in->add_addr.has_port, o->add_addr.has_port);
+    assert_int_equal(in->add_addr.port, o->add_addr.port);
+}
+
+static void run_announced(bool accept, enum plait_family family, uint16_t port) {
+    struct plait_event event;
+    unsigned flow = 0;
+    peer_init(&peer, &(struct peer_setup){.paths = 2});
+    accept ? peer_accept(&peer) : peer_connect(&peer);
+    unsigned from = peer.log_count;
+    struct pl_mptcp_options o = add_addr(3, 0, family, port);
+    o.add_addr.addr.bytes[family == PLAIT_IPV4 ? 3 : 15] = 77; /* another of the peer's */
+    o.add_addr.hmac = peer_add_addr_hmac(
+        &peer, true, 3, &(struct plait_endpoint){.addr = o.add_addr.addr, .port = port});
+    send_options(0, &o);
+    expect_echo(from, &o);
+    assert_true(next_event(PLAIT_EVENT_ANNOUNCED, &event));
+    assert_int_equal(event.id, 3);
+    assert_true(peer_answer_join(&peer, 3, false, &flow));
+    assert_int_equal(peer.flow[flow].local.port, port != 0 ? port : peer.flow[0].local.port);
+    assert_true(pl_addr_equal(&peer.flow[flow].local.addr, &o.add_addr.addr));
+    assert_true(next_event(PLAIT_EVENT_SF_ESTABLISHED, NULL));
+    peer_data(&peer, flow, 0, 100);
+    expect_read(100);
+    from = peer.log_count;
+    send_options(0, &o); /* again: an echo, and nothing else */
+    expect_echo(from, &o);
+    assert_false(next_event(PLAIT_EVENT_ANNOUNCED, NULL));
+    expect_counter(PLAIT_COUNTER_AddAddr, 2);
+    expect_counter(PLAIT_COUNTER_EchoAddTx, 2);
+    expect_counter(PLAIT_COUNTER_PortAdd, port != 0 ? 2 : 0);
+    peer_fini(&peer);
+}
+
+static void test_announced(void **state) {
+    (void)state;
+    for (unsigned accept = 0; accept < 2; accept++) {
+        run_announced(accept != 0, PLAIT_IPV4, 0);
+        run_announced(accept != 0, PLAIT_IPV4, 8080);
+        run_announced(accept != 0, PLAIT_IPV6, 0);
+        run_announced(accept != 0, PLAIT_IPV6, 443);
+    }
+}
+
+/* Neither a wrong HMAC nor id 0, nor a second address for an id, nor its own, is believed. */
+static void test_not_believed(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 3});
+    struct pl_mptcp_options good = add_addr(3, 1, PLAIT_IPV4, 0);
+    struct pl_mptcp_options bad[3] = {good, add_addr(0, 1, PLAIT_IPV4, 0),
+                                      add_addr(3, 2, PLAIT_IPV4, 0)};
+    bad[0].add_addr.hmac ^= 1;
+    send_options(0, &good);
+    unsigned from = peer.log_count;
+    for (unsigned i = 0; i < 3; i++) {
+        send_options(0, &bad[i]);
+        expect_counter(PLAIT_COUNTER_AddAddrDrop, i + 1);
+    }
+    assert_null(peer_find(&peer, from, PL_MP_ADD_ADDR));
+    struct plait_connection_info info = {.size = sizeof(info)};
+    assert_int_equal(plait_connection(peer.stack, peer.sock, &info), 0);
+    assert_int_equal(info.add_addr_accepted, 1);
+    peer_fini(&peer);
+}
+
+static void test_accepted_limit(void **state) {
+    struct plait_config config;
+    (void)state;
+    plait_config_init(&config);
+    config.add_addr_accepted_max = 2;
+    begin_with(&(struct peer_setup){.paths = 4, .config = &config});
+    for (uint8_t id = 1; id <= 3; id++) {
+        struct pl_mptcp_options o = add_addr(id, id, PLAIT_IPV4, 0);
+        send_options(0, &o);
+    }
+    expect_counter(PLAIT_COUNTER_AddAddrDrop, 1);
+    expect_counter(PLAIT_COUNTER_EchoAddTx, 2);
+    peer_fini(&peer);
+}
+
+/* The stack announces its `signal` addresses, one after the other, each until it is echoed. */
+static void test_announces(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2, .address_flags = PLAIT_ADDRESS_SIGNAL});
+    unsigned echoed = 0;
+    for (unsigned i = 0; i < 3; i++) { /* all but the address in use */
+        peer_run(&peer, 10 * MS);
+        const struct peer_rx *rx = peer_find(&peer, 0, PL_MP_ADD_ADDR);
+        assert_non_null(rx);
+        struct pl_mptcp_options o = {.present = 1 << PL_MP_ADD_ADDR,
+                                     .add_addr = rx->seg.options.mptcp.add_addr};
+        struct plait_endpoint at = {.addr = o.add_addr.addr, .port = 0};
+        assert_false(o.add_addr.echo || o.add_addr.has_port);
+        assert_true(o.add_addr.hmac ==
+                    peer_add_addr_hmac(&peer, false, o.add_addr.address_id, &at));
+        assert_int_equal(echoed & 1U << o.add_addr.address_id, 0);
+        echoed |= 1U << o.add_addr.address_id;
+        o.add_addr.echo = true;
+        send_options(0, &o);
+    }
+    unsigned from = peer.log_count;
+    peer_run(&peer, 10 * SECOND);
+    assert_null(peer_find(&peer, from, PL_MP_ADD_ADDR));
+    expect_counter(PLAIT_COUNTER_AddAddrTx, 3);
+    expect_counter(PLAIT_COUNTER_EchoAdd, 3);
+    expect_counter(PLAIT_COUNTER_AddAddrTxDrop, 0);
+    peer_fini(&peer);
+}
+
+/* Nobody echoes: three tries each, about a second apart, then the next address. */
+static void test_never_echoed(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.address_flags = PLAIT_ADDRESS_SIGNAL});
+    peer_run(&peer, 500 * MS);
+    expect_counter(PLAIT_COUNTER_AddAddrTx, 1);
+    peer_run(&peer, SECOND);
+    expect_counter(PLAIT_COUNTER_AddAddrTx, 2);
+    peer_run(&peer, 30 * SECOND);
+    expect_counter(PLAIT_COUNTER_AddAddrTx, 3);
+    expect_counter(PLAIT_COUNTER_AddAddrTxDrop, 1);
+    peer_fini(&peer);
+}
+
+static void test_announces_port(void **state) {
+    struct plait_addr addr = pair_addr(PAIR_B, 3, PLAIT_IPV6);
+    (void)state;
+    begin();
+    assert_int_equal(plait_address_add(peer.stack, peer.port[0], &addr, PLAIT_ADDRESS_SIGNAL, 4433,
+                                       99, peer.now),
+                     99);
+    peer_run(&peer, 10 * MS);
+    const struct peer_rx *rx = peer_find(&peer, 0, PL_MP_ADD_ADDR);
+    assert_non_null(rx);
+    const struct pl_mptcp_options *o = &rx->seg.options.mptcp;
+    struct plait_endpoint at = {.addr = addr, .port = 4433};
+    assert_int_equal(o->add_addr.port, 4433);
+    assert_int_equal(o->add_addr.address_id, 99);
+    assert_true(o->add_addr.hmac == peer_add_addr_hmac(&peer, false, 99, &at));
+    peer_fini(&peer);
+}
+
+/* An address that is taken away: REMOVE_ADDR on every subflow, several times; its subflow dies. */
+static void test_removes(void **state) {
+    struct plait_addr addr = pair_addr(PAIR_B, 1, PLAIT_IPV4);
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 3});
+    unsigned gone = peer_join(&peer, 1, false), other = peer_join(&peer, 2, false);
+    uint8_t id = peer.flow[gone].remote_id;
+    unsigned from = peer.log_count;
+    assert_int_equal(plait_address_remove(peer.stack, peer.port[1], &addr, peer.now), 0);
+    peer_run(&peer, 3 * SECOND);
+    assert_true(peer.flow[gone].rst_in);
+    unsigned seen[3] = {0};
+    for (unsigned i = from; i < peer.log_count; i++) {
+        const struct pl_mptcp_options *o = &peer.log[i].seg.options.mptcp;
+        if (pl_mptcp_has(o, PL_MP_REMOVE_ADDR)) {
+            assert_int_equal(o->remove_addr.count, 1);
+            assert_int_equal(o->remove_addr.ids[0], id);
+            seen[peer.log[i].flow]++;
+        }
+    }
+    assert_in_range(seen[0], 2, 4);
+    assert_in_range(seen[other], 2, 4);
+    assert_int_equal(seen[gone], 0);
+    peer_fini(&peer);
+}
+
+/* It comes back at once: REMOVE_ADDR is not repeated, for it would be about the new one. */
+static void test_removal_cancelled(void **state) {
+    struct plait_addr addr = pair_addr(PAIR_B, 1, PLAIT_IPV4);
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    unsigned gone = peer_join(&peer, 1, false);
+    uint8_t id = peer.flow[gone].remote_id;
+    assert_int_equal(plait_address_remove(peer.stack, peer.port[1], &addr, peer.now), 0);
+    peer_run(&peer, 10 * MS);
+    assert_int_equal(plait_address_add(peer.stack, peer.port[1], &addr, 0, 0, id, peer.now), id);
+    unsigned from = peer.log_count;
+    peer_run(&peer, 3 * SECOND);
+    assert_int_equal(peer_count(&peer, from, PL_MP_REMOVE_ADDR), 0);
+    peer_fini(&peer);
+}
+
+/* REMOVE_ADDR of the peer, two ids and an unknown one in one option. */
+static void test_removed(void **state) {
+    struct plait_event event;
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 4});
+    unsigned a = peer_join(&peer, 1, false), b = peer_join(&peer, 2, false);
+    unsigned c = peer_join(&peer, 3, false);
+    struct pl_mptcp_options o = add_addr(40, 3, PLAIT_IPV4, 9000);
+    send_options(0, &o);
+    uint8_t ids[4] = {200, peer.flow[a].local_id, peer.flow[b].local_id, 40};
+    o = remove_addr(4, ids);
+    unsigned from = peer.log_count;
+    peer_write(&peer, 0, 1000);
+    send_options(0, &o);
+    assert_non_null(expect_rst(from, a));
+    assert_non_null(expect_rst(from, b));
+    assert_non_null(peer_subflow(&peer, c));
+    assert_true(next_event(PLAIT_EVENT_REMOVED, &event));
+    assert_int_equal(event.id, 40);
+    expect_counter(PLAIT_COUNTER_RmAddr, 1);
+    expect_counter(PLAIT_COUNTER_RmSubflow, 3); /* and the attempt at 40 */
+    peer.auto_ack = true;
+    peer_run(&peer, 2 * SECOND);
+    assert_int_equal(peer.got_to, 1000); /* what they held came over the others */
+    peer_fini(&peer);
+}
+
+/* The first subflow has id 0 and can be removed; the last one stays and is asked for life. */
+static void test_removed_zero_and_last(void **state) {
+    static const uint8_t zero = 0;
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    struct pl_mptcp_options o = remove_addr(1, &zero);
+    send_options(0, &o);
+    assert_non_null(peer_subflow(&peer, 0));
+    unsigned second = peer_join(&peer, 1, false), from = peer.log_count;
+    send_options(second, &o);
+    assert_non_null(expect_rst(from, 0));
+    uint8_t id = peer.flow[second].local_id;
+    o = remove_addr(1, &id);
+    from = peer.log_count;
+    send_options(second, &o);
+    assert_non_null(peer_subflow(&peer, second));
+    assert_true(peer_count(&peer, from, -1) > 0); /* the probe */
+    peer_data(&peer, second, 0, 100);
+    expect_read(100);
+    peer_fini(&peer);
+}
+
+/* Removed, and announced again under the same id with another address. */
+static void test_id_reused(void **state) {
+    static const uint8_t five = 5;
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 3});
+    struct pl_mptcp_options o = add_addr(5, 1, PLAIT_IPV4, 0);
+    send_options(0, &o);
+    o = remove_addr(1, &five);
+    send_options(0, &o);
+    o = add_addr(5, 2, PLAIT_IPV4, 0);
+    unsigned from = peer.log_count;
+    send_options(0, &o);
+    expect_echo(from, &o);
+    expect_counter(PLAIT_COUNTER_AddAddrDrop, 0);
+    peer_fini(&peer);
+}
+
+/* More removals than the table holds: the newest is always said. */
+static void test_many_removals(void **state) {
+    (void)state;
+    begin();
+    for (unsigned i = 1; i <= 40; i++) {
+        pl_pm_remove_addr_out(peer_conn(&peer), (uint8_t)i, peer.now);
+    }
+    peer_run(&peer, 5 * SECOND);
+    bool said = false;
+    for (unsigned i = 0; i < peer.log_count; i++) {
+        const struct pl_mptcp_options *o = &peer.log[i].seg.options.mptcp;
+        for (unsigned k = 0; pl_mptcp_has(o, PL_MP_REMOVE_ADDR) && k < o->remove_addr.count; k++) {
+            said = said || o->remove_addr.ids[k] == 40;
+        }
+    }
+    assert_true(said);
+    peer_fini(&peer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_announced),      cmocka_unit_test(test_not_believed),
+        cmocka_unit_test(test_accepted_limit), cmocka_unit_test(test_announces),
+        cmocka_unit_test(test_never_echoed),   cmocka_unit_test(test_announces_port),
+        cmocka_unit_test(test_removes),        cmocka_unit_test(test_removal_cancelled),
+        cmocka_unit_test(test_removed),        cmocka_unit_test(test_removed_zero_and_last),
+        cmocka_unit_test(test_id_reused),      cmocka_unit_test(test_many_removals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
