@@ -177,6 +177,9 @@ void lab_show_event(struct lab *lab, const char *what) {
 }
 
 void lab_show_interrupt(struct lab *lab) {
+    if (lab->show.lines > 0) {
+        fputc('\n', stdout); /* after the terminal's "^C" */
+    }
     lab->show.lines = 0;
     fflush(stdout);
 }
