@@ -1,6 +1,6 @@
 # The front door. Meson builds (docs/hacking.md); this only spares the typing.
 BUILD ?= build
-SEEDS ?= 1000
+SEEDS ?= 100000
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -19,7 +19,7 @@ check:
 	@scripts/check -C $(BUILD)
 
 soak: all
-	@SEEDS=$(SEEDS) tests/sim/run $(BUILD)
+	@SEEDS=$(SEEDS) CHECK_ONLY=seeds tests/sim/run $(BUILD)
 
 bench: all
 	@bench/run $(BUILD)
