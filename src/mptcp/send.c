@@ -15,6 +15,7 @@ enum {
     LIMIT_START = 256 * 1024, /* send buffer before the congestion windows grow */
     LEN_MAX = 65534, /* a mapping's length has 16 bits, and DATA_FIN takes one (section 3.3) */
     SMALL = 1400,    /* below this a window remainder is not worth a segment */
+    WINDOW_RESERVE_SHARE = 8,
 };
 
 void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes) {
@@ -160,6 +161,17 @@ static int64_t window_room(const struct pl_conn *conn) {
     return pl_seq64_diff(conn->send.window_edge, conn->send.nxt);
 }
 
+/* What of the window is left free while several subflows are in use. A Linux receiver takes
+ * in-order data only while its memory is below its limit, and counts what waits behind a hole by
+ * the size of its buffers: a window that is filled to the last byte can end a little above the
+ * limit, and then the bytes that would close the hole are never taken. */
+static int64_t window_reserve(const struct pl_conn *conn) {
+    if (conn->subflow_count < 2 || conn->mode == PL_MODE_PLAIN || !pl_send_outstanding(conn)) {
+        return 0;
+    }
+    return pl_seq64_diff(conn->send.window_edge, conn->send.una) / WINDOW_RESERVE_SHARE;
+}
+
 static bool refused_by_scheduler(struct pl_subflow *sf, plait_time now) {
     struct pl_conn *conn = sf->conn;
     if (conn->mode == PL_MODE_PLAIN || conn->subflow_count < 2) {
@@ -196,6 +208,10 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, struct 
     int64_t room = window_room(conn);
     if (room <= 0) {
         return pl_reinject_head(sf, max, out, now) ? PL_TCP_NEXT_DATA : PL_TCP_NEXT_WINDOW;
+    }
+    room -= window_reserve(conn);
+    if (room <= 0) { /* a DATA_ACK will come */
+        return pl_reinject_head(sf, max, out, now) ? PL_TCP_NEXT_DATA : PL_TCP_NEXT_NOTHING;
     }
     int64_t len = unsent < max ? unsent : max;
     if (room < len) {
@@ -273,11 +289,12 @@ void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait
         s->stall_backoff = 0;
         release(s, to);
         pl_send_wake_writer(conn);
+        opened = opened || conn->subflow_count > 1; /* window_reserve has become less */
         if (s->fin_wanted && pl_seq64_eq(s->una, s->end)) {
             pl_conn_touch(conn);
         }
     }
-    /* A small remainder of the window is used when nothing more is outstanding: see pl_send_next. */
+    /* A small remainder of the window is used when nothing more is outstanding (pl_send_next). */
     opened = opened || (waited && !pl_send_outstanding(conn));
     if (opened && !pl_send_all_sent(conn) && conn->mode == PL_MODE_MPTCP) {
         pl_conn_kick(conn);

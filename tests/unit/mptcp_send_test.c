@@ -57,10 +57,8 @@ static void test_window_is_not_filled(void **state) {
         ack_window(0, 0, 65535);
         peer_run(&peer, 20 * MS);
     }
-    assert_int_equal(peer.got_to, 65535);
-    peer_ack(&peer, 0, 65535);
-    peer_run(&peer, 20 * MS);
-    uint64_t una = 65535;
+    uint64_t una = peer.got_to; /* a rest that is no segment may wait */
+    assert_in_range(una, 65535 - 1460, 65535);
     unsigned second = peer_join(&peer, 1, false);
     for (unsigned i = 0; i < 8; i++) {
         ack_window(0, una, 65535);
@@ -92,7 +90,7 @@ static void test_closed_window(void **state) {
     ack_window(second, 65535, 3000);
     peer_run(&peer, 100 * MS);
     uint64_t got = peer.got_to; /* a rest that is no segment waits for the next DATA_ACK */
-    assert_in_range(got, 65535 + 1600, 65535 + 3000);
+    assert_in_range(got, 65535 + 1400, 65535 + 3000);
     ack_window(0, got, 3000);
     peer_run(&peer, 100 * MS);
     ack_window(0, peer.got_to, 3000);
