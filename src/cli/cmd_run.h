@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include "cli/cli.h"
+#include "cli/cmd_run_state.h"
 #include "port/loop.h"
 #include "port/netconf.h"
 #include "port/netlink.h"
@@ -27,8 +28,6 @@
 
 enum {
     RUN_LINKS_MAX = 60,
-    RUN_INSTANCES_MAX = 256,
-    RUN_CLAIMS_MAX = 512,
     RUN_TABLES = 64,       /* routing tables of an instance */
     RUN_SLOT_UPLINK = 62,  /* the pair for everything but TCP */
     RUN_TABLE_RETURN = 63, /* answers, back to the devices */
@@ -50,32 +49,6 @@ struct run_options {
     unsigned link_count;
     char **program; /* NULL terminated */
 };
-
-/* ---- the instance ---- */
-
-/* A sysctl that was changed and what it was. */
-struct run_claim {
-    char path[128];
-    char original[16];
-};
-
-struct run_state {
-    int lock_fd; /* of the directory's lock file */
-    unsigned instance;
-    uint64_t netns;
-    char path[64]; /* of the state file; "" before there is one */
-    unsigned claim_count;
-    struct run_claim claims[RUN_CLAIMS_MAX];
-};
-
-/* Removes what dead instances left, takes a number and writes the state file. False: said why. */
-bool run_state_begin(struct run_state *state);
-/* Sets a sysctl that others use too, remembering what it was; run_state_end() restores it unless
- * another instance still needs it. `was`: what it was before any instance, may be NULL. Returns 0
- * or -errno (-ENOENT: there is no such thing). */
-int run_state_sysctl(struct run_state *state, const char *path, const char *value, char was[16]);
-/* Undoes everything on the host side and removes the state file. */
-void run_state_end(struct run_state *state);
 
 /* ---- the plan ---- */
 
@@ -120,8 +93,10 @@ struct run_link {
     struct pl_loop_port *port; /* NULL when the device is gone */
     struct run_applied applied;
     uint64_t subflows_opened;
-    unsigned subflows; /* now */
-    uint64_t srtt_ns;  /* last known, 0: none */
+    unsigned subflows, live; /* now; of these, not silent */
+    bool lost;               /* its last subflow timed out */
+    plait_time silent_since; /* all its subflows are silent since; 0: no */
+    uint64_t srtt_ns;        /* last known, 0: none */
 };
 
 struct run_links {
@@ -130,6 +105,7 @@ struct run_links {
     struct run_link *best;    /* for everything but TCP; NULL: none */
     struct pl_link uplink_by; /* as it was when the uplink's routes were made */
     bool ipv6;                /* some link can do IPv6 */
+    bool warned;              /* of a firewall that drops */
     bool guard6;              /* the whole host became an IPv6 router for us */
 };
 
@@ -137,6 +113,8 @@ struct run_links {
 bool run_links_begin(struct run *run);
 /* Looks at the kernel's picture again and acts on what is different. */
 void run_links_update(struct run *run);
+/* Chooses another link for everything but TCP if the present one serves no more. */
+void run_links_choose(struct run *run);
 /* The link behind a port of the stack, or NULL. */
 struct run_link *run_links_of_port(struct run *run, plait_port_id port);
 

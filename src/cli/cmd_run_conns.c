@@ -215,6 +215,7 @@ static void note_subflow(struct run *run, const struct run_conn *conn,
         return;
     }
     link->subflows_opened += up;
+    link->lost = !up && event->error == PLAIT_E_TIMED_OUT;
     run_debug(run, "%s: subflow over %s %s%s%s", name_of(conn, name), link->name,
               up ? "established" : "closed", event->error < 0 ? ": " : "",
               event->error < 0 ? plait_error_text(event->error) : "");
@@ -282,6 +283,16 @@ static void measure_conn(struct run *run, const struct run_conn *conn) {
             link->srtt_ns = info[i].srtt_ns;
         }
         link->subflows++;
+        link->live += !info[i].stale;
+    }
+}
+
+static void judge_silence(struct run_link *link, plait_time now) {
+    bool silent = link->subflows > 0 ? link->live == 0 : link->lost;
+    if (!silent) {
+        link->silent_since = 0;
+    } else if (link->silent_since == 0) {
+        link->silent_since = now;
     }
 }
 
@@ -289,13 +300,17 @@ void run_conns_measure(struct run *run) {
     const struct run_conns *conns = &run->conns;
     unsigned measured = 0;
     for (unsigned i = 0; i < run->links.count; i++) {
-        run->links.link[i].subflows = 0;
+        run->links.link[i].subflows = run->links.link[i].live = 0;
     }
     for (uint32_t i = 0; i < conns->slot_count && measured < MEASURED_MAX; i++) {
         if (conns->slots[i] != NULL) {
             measure_conn(run, conns->slots[i]);
             measured++;
         }
+    }
+    plait_time now = pl_posix_now();
+    for (unsigned i = 0; i < run->links.count; i++) {
+        judge_silence(&run->links.link[i], now);
     }
 }
 

@@ -17,6 +17,8 @@
 #include "port/pcapng.h"
 #include "wire/addr.h"
 
+#define SILENCE_NS_MAX PLAIT_NS_PER_S
+
 enum { TABLE_METRIC = 100, MTU6_MIN = 1280 };
 
 /* ---- what the kernel has ---- */
@@ -215,21 +217,37 @@ static bool better(const struct run_link *a, const struct run_link *b) {
     return metric_of(a) < metric_of(b);
 }
 
-/* A link that serves is kept: changing it breaks what runs over it. */
+/* Up, and not silent for so long that the stack's paths over it must be dead. */
+static bool serves(const struct run_link *link, plait_time now) {
+    return link->applied.up &&
+           (link->silent_since == 0 || now - link->silent_since < SILENCE_NS_MAX);
+}
+
+/* A link that serves is kept: changing it breaks what runs over it. One that does not is kept
+ * for want of a better one. */
 static void choose_best(struct run *run) {
     struct run_links *links = &run->links;
-    if (links->best != NULL && links->best->applied.up) {
+    const struct run_link *before = links->best;
+    plait_time now = pl_posix_now();
+    if (links->best != NULL && serves(links->best, now)) {
         return;
     }
-    links->best = NULL;
+    if (links->best != NULL && !links->best->applied.up) {
+        links->best = NULL;
+    }
     for (unsigned i = 0; i < links->count; i++) {
         struct run_link *link = &links->link[i];
-        if (link->applied.up && (links->best == NULL || better(link, links->best))) {
+        bool first = links->best == NULL && link->applied.up;
+        bool other = links->best != NULL && serves(link, now) &&
+                     (!serves(links->best, now) || better(link, links->best));
+        if (first || other) {
             links->best = link;
         }
     }
-    run_debug(run, "UDP and the rest go over %s",
-              links->best != NULL ? links->best->name : "no link");
+    if (links->best != before) {
+        run_debug(run, "UDP and the rest go over %s",
+                  links->best != NULL ? links->best->name : "no link");
+    }
 }
 
 static void route_uplink(struct run *run, bool links_changed) {
@@ -543,6 +561,10 @@ void run_links_update(struct run *run) {
     }
     route_uplink(run, changed);
     run_inner_ipv6(run, ipv6);
+}
+
+void run_links_choose(struct run *run) {
+    route_uplink(run, false);
 }
 
 struct run_link *run_links_of_port(struct run *run, plait_port_id port) {

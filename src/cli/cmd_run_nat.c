@@ -87,8 +87,41 @@ static void postrouting(FILE *out, const struct run *run) {
     fprintf(out, " }\n");
 }
 
+/* Another table may drop what is forwarded, and no rule of ours can overrule it. Says so once. */
+static void warn_of_drops(struct run *run, char *chains) {
+    const char *table = "", *chain = "";
+    for (char *line = strtok_r(chains, "\n", &chains); line != NULL && !run->links.warned;
+         line = strtok_r(NULL, "\n", &chains)) {
+        line += strspn(line, " \t");
+        if (strncmp(line, "table ", 6) == 0) {
+            table = line + 6;
+        } else if (strncmp(line, "chain ", 6) == 0) {
+            chain = line + 6;
+        } else if (strstr(line, "hook forward") != NULL && strstr(line, "policy drop") != NULL) {
+            cli_say(
+                "the firewall (table %.*s, chain %.*s) drops what it does not know: if nothing "
+                "connects, let it forward from and to the interfaces plait*",
+                (int)strcspn(table, "{") - 1, table, (int)strcspn(chain, "{") - 1, chain);
+            run->links.warned = true;
+        }
+    }
+}
+
+/* Runs nft with a script; `output` is what it printed. */
+static bool run_nft(const char *script, char *output, size_t size) {
+    const char *const argv[] = {"nft", "-f", "-", NULL};
+    int result = pl_command_run(argv, script, output, size);
+    if (result != 0) {
+        output[strcspn(output, "\n")] = '\0';
+        cli_say("cannot load the nftables rules: %s",
+                result == -ENOENT ? "there is no nft program (package nftables)" : output);
+    }
+    return result == 0;
+}
+
 bool run_nat_load(struct run *run) {
-    char *text = NULL, uplink[16], table[24], output[512];
+    static char output[65536];
+    char *text = NULL, uplink[16], table[24];
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL) {
@@ -103,15 +136,12 @@ bool run_nat_load(struct run *run) {
     prerouting(out, run, uplink);
     forward(out, run, uplink);
     postrouting(out, run);
-    fprintf(out, "}\n");
+    fprintf(out, "}\nlist chains\n");
     fclose(out);
-    const char *const argv[] = {"nft", "-f", "-", NULL};
-    int result = pl_command_run(argv, text, output, sizeof(output));
+    bool loaded = run_nft(text, output, sizeof(output));
     free(text);
-    if (result != 0) {
-        output[strcspn(output, "\n")] = '\0';
-        cli_say("cannot load the nftables rules: %s",
-                result == -ENOENT ? "there is no nft program (package nftables)" : output);
+    if (loaded) {
+        warn_of_drops(run, output);
     }
-    return result == 0;
+    return loaded;
 }

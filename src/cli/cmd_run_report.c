@@ -69,6 +69,7 @@ static void write_progress(struct run *run) {
 static void on_timer(uv_timer_t *timer) {
     struct run *run = timer->data;
     run_conns_measure(run);
+    run_links_choose(run);
     if (run->report.progress_fd >= 0) {
         write_progress(run);
     }

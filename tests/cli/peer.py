@@ -7,6 +7,7 @@ peer.py put ADDRESS PORT N     writes N bytes and is gone at once, without waiti
 peer.py many ADDRESS PORT N    N connections, 50 at a time, with 5,000 bytes each
 peer.py who ADDRESS PORT       prints the address that the server sees
 peer.py udp ADDRESS [PORT]     the same over UDP
+peer.py udploop ADDRESS END    again and again, prints what is new, until END
 peer.py ping ADDRESS           one ICMP echo; prints "pong"
 peer.py past ADDRESS PORT      tries to connect past Plait, by the other interface
 Servers: "get N" sends N bytes of a pattern, "who" the client's address, "put" takes bytes until the
@@ -19,6 +20,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 IPPROTO_MPTCP = 262
 PATTERN = bytes((i * 31 + i // 251) & 0xFF for i in range(1 << 16))
@@ -145,6 +147,24 @@ def udp_who(address, port="5353"):
     print(sock.recvfrom(100)[0].decode())
 
 
+def udp_loop(address, end):
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.settimeout(0.2)
+    last = None
+    for _ in range(100):
+        try:
+            sock.sendto(b"who", (address, 5353))
+            seen = sock.recvfrom(100)[0].decode()
+        except OSError:
+            continue
+        if seen != last:
+            print(seen, flush=True)
+        if seen == end:
+            return
+        last = seen
+        time.sleep(0.05)
+
+
 def ping(address):
     sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     sock.settimeout(3)
@@ -171,5 +191,5 @@ def past(address, port):
 
 if __name__ == "__main__":
     ACTIONS = {"serve": serve, "get": get, "many": many, "put": put, "who": who, "udp": udp_who,
-               "ping": ping, "past": past}
+               "udploop": udp_loop,               "ping": ping, "past": past}
     ACTIONS[sys.argv[1]](*sys.argv[2:])

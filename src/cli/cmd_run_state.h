@@ -1,0 +1,36 @@
+/* cli/cmd_run_state.h - instances of `plait run`: numbers, state files, sysctls, leftovers.
+ *
+ * States: zeroed -> run_state_begin -> run_state_sysctl -> run_state_end. End is legal in each. */
+#ifndef PL_CLI_CMD_RUN_STATE_H
+#define PL_CLI_CMD_RUN_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { RUN_INSTANCES_MAX = 256, RUN_CLAIMS_MAX = 512 };
+
+/* A sysctl that was changed and what it was. */
+struct run_claim {
+    char path[128];
+    char original[16];
+};
+
+struct run_state {
+    int lock_fd; /* of the directory's lock file */
+    unsigned instance;
+    uint64_t netns;
+    char path[64]; /* of the state file; "" before there is one */
+    unsigned claim_count;
+    struct run_claim claims[RUN_CLAIMS_MAX];
+};
+
+/* Removes what dead instances left, takes a number and writes the state file. False: said why. */
+bool run_state_begin(struct run_state *state);
+/* Sets a sysctl that others use too, remembering what it was; run_state_end() restores it unless
+ * another instance still needs it. `was`: what it was before any instance, may be NULL. Returns 0
+ * or -errno (-ENOENT: there is no such thing). */
+int run_state_sysctl(struct run_state *state, const char *path, const char *value, char was[16]);
+/* Undoes everything on the host side and removes the state file. */
+void run_state_end(struct run_state *state);
+
+#endif
