@@ -23,7 +23,6 @@ struct pl_tcp_ack_facts {
     uint64_t rtt_first_ns, rtt_last_ns; /* of the oldest and the newest segment; 0 = none */
     struct pl_sack_block dsack;
     bool has_dsack;
-    bool retransmitted; /* a retransmitted segment was among them */
     bool round_start;
 };
 

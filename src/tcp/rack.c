@@ -48,7 +48,6 @@ void pl_tcp_rack_delivered(struct pl_tcp *tcp, const struct pl_tcp_record *rec, 
         k->reordering_seen = true;
     }
     if (rec->retransmitted) {
-        f->retransmitted = true;
         if (ambiguous(tcp, rec, rtt_ns, f)) {
             return;
         }

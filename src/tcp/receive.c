@@ -291,30 +291,40 @@ void pl_tcp_receive(struct pl_tcp *tcp, const struct pl_segment *seg, struct pla
 
 /* ---- SACK ---- */
 
+/* Puts an island into best[0..n), the most recent first, if it belongs there; returns the new n. */
+static unsigned rank(const struct pl_tcp_island **best, unsigned n, unsigned most,
+                     const struct pl_tcp_island *island) {
+    if (n == most && island->recency < best[n - 1]->recency) {
+        return n;
+    }
+    unsigned at = n < most ? n++ : n - 1;
+    while (at > 0 && best[at - 1]->recency < island->recency) {
+        best[at] = best[at - 1];
+        at--;
+    }
+    PL_ASSERT(at < most);
+    best[at] = island;
+    return n;
+}
+
 /* The islands for at most `most` blocks, most recent first; a D-SACK block leads. */
 unsigned pl_tcp_receive_blocks(struct pl_tcp *tcp, struct pl_sack_block *out, unsigned most) {
-    unsigned n = 0;
+    const struct pl_tcp_island *best[PL_TCP_SACK_MAX];
+    unsigned led = 0, n = 0;
     PL_ASSERT(most <= PL_TCP_SACK_MAX);
     if (tcp->rcv.dsack_due && most > 0) {
-        out[n++] = tcp->rcv.dsack;
+        out[led++] = tcp->rcv.dsack;
         tcp->rcv.dsack_due = false;
     }
-    uint32_t below = UINT32_MAX;
-    while (n < most) {
-        struct pl_tcp_island *best = NULL;
+    if (led < most) {
         PL_LIST_FOREACH(it, &tcp->rcv.islands) {
-            struct pl_tcp_island *island = island_of(it);
-            if (island->recency < below && (best == NULL || island->recency > best->recency)) {
-                best = island;
-            }
+            n = rank(best, n, most - led, island_of(it));
         }
-        if (best == NULL) {
-            break;
-        }
-        out[n++] = (struct pl_sack_block){best->seq, island_end(best)};
-        below = best->recency;
     }
-    return n;
+    for (unsigned i = 0; i < n; i++) {
+        out[led + i] = (struct pl_sack_block){best[i]->seq, island_end(best[i])};
+    }
+    return led + n;
 }
 
 void pl_tcp_receive_check(const struct pl_tcp *tcp) {

@@ -195,7 +195,9 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
     if (r->phase == PL_TCP_PHASE_OPEN || (r->phase == PL_TCP_PHASE_LOSS && r->rto_count == 0)) {
         reduce(tcp);
     }
-    r->rto_first = r->rto_count == 0 ? now : r->rto_first;
+    if (r->rto_count == 0) {
+        r->rto_first_ms = (uint32_t)(now / PLAIT_NS_PER_MS);
+    }
     if (r->rto_count < UINT8_MAX) {
         r->rto_count++;
     }

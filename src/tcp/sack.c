@@ -119,7 +119,10 @@ void pl_tcp_sack_in(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
         if (!valid) {
             continue;
         }
-        apply(tcp, b, unseen(tcp, b), f);
+        pl_seq32 from = unseen(tcp, b);
+        if (pl_seq32_lt(from, b->end)) {
+            apply(tcp, b, from, f);
+        }
         if (kept < PL_TCP_SEEN) {
             seen[kept++] = *b;
         }

@@ -26,7 +26,7 @@ enum pl_tcp_slot {
     PL_TCP_SLOT_COUNT,
 };
 
-enum { PL_TCP_SEEN = 2 };
+enum { PL_TCP_SEEN = 3 };
 
 enum pl_tcp_phase { PL_TCP_PHASE_OPEN, PL_TCP_PHASE_RECOVERY, PL_TCP_PHASE_LOSS };
 
@@ -74,8 +74,7 @@ struct pl_tcp_snd { /* output.c, ack.c, records.c */
     uint8_t dupacks; /* without SACK only */
     bool tso : 1;
     bool sack_ok : 1;
-    bool more : 1;         /* the upper may have something to send */
-    bool upper_closed : 1; /* next said WINDOW */
+    bool more : 1; /* the upper may have something to send */
     bool fin_wanted : 1;
     bool fin_sent : 1;
     bool probe_due : 1;    /* window probe or keep-alive */
@@ -142,7 +141,7 @@ struct pl_tcp_recovery { /* recovery.c: RFC 9937, 5681, 4015 */
     uint32_t prr_delivered, prr_out, prr_flight;
     uint32_t undo_cwnd, undo_ssthresh; /* 0 = nothing to undo */
     uint32_t undo_stamp;               /* our timestamp of the first retransmission */
-    plait_time rto_first;              /* when the present run of RTOs began */
+    uint32_t rto_first_ms;             /* when the present run of RTOs began */
     uint8_t rto_count;                 /* RTOs in a row without progress */
     uint8_t phase;                     /* enum pl_tcp_phase */
     bool undo_stamped : 1;

@@ -11,7 +11,7 @@ enum { KEEPALIVE_PROBES = 9 };
 #define KEEPALIVE_INTERVAL_NS (75 * PLAIT_NS_PER_S)
 /* R2 of RFC 9293 section 3.8.3, as Linux has it: 15 doublings from 200 ms. */
 enum { GIVE_UP_COUNT = 15 };
-#define GIVE_UP_NS (924 * PLAIT_NS_PER_S)
+enum { GIVE_UP_MS = 924 * 1000 };
 
 void pl_tcp_timers_init(struct pl_tcp *tcp) {
     pl_timer_init(&tcp->timer, pl_tcp_timers_fire);
@@ -128,7 +128,8 @@ static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
         tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
         return;
     }
-    bool too_long = tcp->rec.rto_count > 0 && now - tcp->rec.rto_first >= GIVE_UP_NS;
+    uint32_t since_ms = (uint32_t)(now / PLAIT_NS_PER_MS) - tcp->rec.rto_first_ms;
+    bool too_long = tcp->rec.rto_count > 0 && since_ms >= GIVE_UP_MS;
     if (tcp->rec.rto_count >= GIVE_UP_COUNT || too_long) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;

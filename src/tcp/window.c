@@ -68,10 +68,10 @@ bool pl_tcp_window_update_due(const struct pl_tcp *tcp) {
         return false;
     }
     uint32_t free_bytes = tcp->ops->window(tcp->up);
+    /* What the window field can say: without that, an update that moves less than a step of the
+     * scale is due again as soon as it went out. */
+    uint32_t sayable = free_bytes >> tcp->rcv.wscale << tcp->rcv.wscale;
     if (tcp->ops->shared_window) {
-        /* What the window field can say: without that, a window just above one segment is an
-         * update that is due again as soon as it went out. */
-        uint32_t sayable = free_bytes >> tcp->rcv.wscale << tcp->rcv.wscale;
         return tcp->rcv.wnd_sent < tcp->rcv.mss && sayable >= tcp->rcv.mss;
     }
     if (pl_seq32_eq(tcp->rcv.nxt, pl_seq32_add(tcp->rcv.irs, 1))) {
@@ -79,7 +79,7 @@ bool pl_tcp_window_update_due(const struct pl_tcp *tcp) {
     }
     uint32_t open = open_bytes(tcp);
     uint32_t most = (uint32_t)UINT16_MAX << tcp->rcv.wscale;
-    free_bytes = free_bytes < most ? free_bytes : most;
+    free_bytes = sayable < most ? sayable : most;
     return free_bytes / 2 >= open && free_bytes > open && free_bytes - open >= step_min(tcp);
 }
 

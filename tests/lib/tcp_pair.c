@@ -252,7 +252,8 @@ struct tcp_pair *tcp_pair_new(const struct tcp_pair_setup *setup) {
     p->setup.receive_buffer = setup->receive_buffer > 0 ? setup->receive_buffer : 4 << 20;
     p->now = 1000 * PLAIT_NS_PER_S;
     p->check = true;
-    pl_list_init(&p->flying);
+    pl_list_init(&p->flying[0]);
+    pl_list_init(&p->flying[1]);
     pl_rng_init(&p->rng, setup->seed);
     for (int i = 0; i < 2; i++) {
         p->pipe[i] = setup->pipe;
@@ -287,8 +288,10 @@ static void end_fini(struct tcp_pair_end *e) {
 }
 
 void tcp_pair_free(struct tcp_pair *p) {
-    while (!pl_list_empty(&p->flying)) {
-        packet_free(packet_of(p->flying.next));
+    for (int i = 0; i < 2; i++) {
+        while (!pl_list_empty(&p->flying[i])) {
+            packet_free(packet_of(p->flying[i].next));
+        }
     }
     end_fini(&p->end[0]);
     end_fini(&p->end[1]);
@@ -298,8 +301,8 @@ void tcp_pair_free(struct tcp_pair *p) {
 /* ---- the pipe ---- */
 
 static void fly(struct tcp_pair *p, struct tcp_pair_packet *packet) {
-    struct pl_list *at = &p->flying;
-    while (at->prev != &p->flying && packet_of(at->prev)->at > packet->at) {
+    struct pl_list *flying = &p->flying[packet->to], *at = flying;
+    while (at->prev != flying && packet_of(at->prev)->at > packet->at) {
         at = at->prev;
     }
     pl_list_insert_before(at, &packet->link);
@@ -417,7 +420,7 @@ static struct tcp_pair_packet *join(struct tcp_pair *p, struct tcp_pair_packet *
     }
     memcpy(all, packet->seg.payload, len);
     unsigned joined = 0;
-    PL_LIST_FOREACH_SAFE(it, &p->flying) {
+    PL_LIST_FOREACH_SAFE(it, &p->flying[packet->to]) {
         struct tcp_pair_packet *next = packet_of(it);
         if (next->at > p->now + gro_ns || len >= 50000) {
             break;
@@ -482,9 +485,11 @@ static void pull(struct tcp_pair *p) {
 }
 
 static plait_time next_event(struct tcp_pair *p) {
-    bool any = !pl_list_empty(&p->flying);
-    plait_time t = any ? packet_of(p->flying.next)->at : PLAIT_TIME_NEVER;
+    plait_time t = PLAIT_TIME_NEVER;
     for (int i = 0; i < 2; i++) {
+        struct pl_list *flying = &p->flying[i];
+        plait_time arrival = pl_list_empty(flying) ? PLAIT_TIME_NEVER : packet_of(flying->next)->at;
+        t = arrival < t ? arrival : t;
         plait_time timer = pl_timers_next(&p->end[i].ctx.timers);
         t = timer < t ? timer : t;
         if (p->end[i].starved && p->now + 10 * PLAIT_NS_PER_MS < t) {
@@ -503,12 +508,13 @@ static bool step(struct tcp_pair *p, plait_time until) {
         return false;
     }
     p->now = t > p->now ? t : p->now;
-    while (!pl_list_empty(&p->flying) && packet_of(p->flying.next)->at <= p->now) {
-        struct tcp_pair_packet *packet = packet_of(p->flying.next);
-        pl_list_remove(&packet->link);
-        deliver(p, packet);
-    }
     for (int i = 0; i < 2; i++) {
+        struct pl_list *flying = &p->flying[i];
+        while (!pl_list_empty(flying) && packet_of(flying->next)->at <= p->now) {
+            struct tcp_pair_packet *packet = packet_of(flying->next);
+            pl_list_remove(&packet->link);
+            deliver(p, packet);
+        }
         pl_timers_run(&p->end[i].ctx.timers, p->now);
         if (p->end[i].starved) {
             p->end[i].starved = false;

@@ -90,6 +90,26 @@ static void test_window_update_after_reading(void **state) {
     tcp_pair_free(p);
 }
 
+/* A step of the scale (16 KB) is larger than a segment and nearly the buffer: still no endless
+ * updates, and everything arrives. */
+static void test_coarse_scale(void **state) {
+    (void)state;
+    struct tcp_pair *p = open_with(1 << 30);
+    assert_int_equal(tcp_of(p, PAIR_B)->rcv.wscale, 14);
+    p->end[PAIR_B].receive_buffer = 20000;
+    tcp_of(p, PAIR_B)->rcv.edge = pl_seq32_add(tcp_of(p, PAIR_B)->rcv.nxt, 16384);
+    tcp_of(p, PAIR_A)->snd.wnd = 16384;
+    p->end[PAIR_B].hold = true;
+    tcp_pair_send(p, PAIR_A, 300000);
+    for (int i = 0; i < 5000 && !tcp_pair_all_received(p); i++) {
+        tcp_pair_run_for(p, 10 * MS);
+        tcp_pair_read(p, PAIR_B, 3000);
+    }
+    assert_true(tcp_pair_all_received(p));
+    assert_true(tap.count < 1000);
+    tcp_pair_free(p);
+}
+
 static void test_scaling(void **state) {
     (void)state;
     struct pl_ctx ctx = {.config.receive_buffer_bytes = 65535};
@@ -191,6 +211,7 @@ int main(void) {
         cmocka_unit_test(test_a_slow_reader),
         cmocka_unit_test(test_no_silly_windows),
         cmocka_unit_test(test_window_update_after_reading),
+        cmocka_unit_test(test_coarse_scale),
         cmocka_unit_test(test_scaling),
         cmocka_unit_test(test_a_peer_without_scaling),
         cmocka_unit_test(test_old_news),
