@@ -137,12 +137,23 @@ void pl_conn_kick(struct pl_conn *conn) {
     }
 }
 
+/* What stayed open only because nothing else was up can follow the peer's FIN now. */
+static void end_half_closed(struct pl_conn *conn, const struct pl_subflow *fresh, plait_time now) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf != fresh && sf->phase == PL_SF_UP &&
+            pl_tcp_state(&sf->tcp) == PL_TCP_ST_CLOSE_WAIT) {
+            pl_subflow_close(sf, now);
+        }
+    }
+}
+
 void pl_subflow_up(struct pl_subflow *sf, plait_time now) {
     struct pl_conn *conn = sf->conn;
     if (sf->phase != PL_SF_OPENING && sf->phase != PL_SF_PRE) {
         return;
     }
     sf->phase = PL_SF_UP;
+    end_half_closed(conn, sf, now);
     sf->join_resend_at = PLAIT_TIME_NEVER;
     if (conn->pm != NULL) {
         pl_pm_subflow_up(sf, now);
@@ -213,6 +224,18 @@ static void closed(struct pl_subflow *sf, int error, plait_time now) {
     }
 }
 
+/* Whether the connection can do without it: another one is up, or both streams have ended. The last
+ * one stays open in our direction, for the peer's FIN ends only its own. */
+static bool spare(const struct pl_subflow *sf) {
+    const struct pl_conn *conn = sf->conn;
+    PL_SUBFLOW_FOREACH(other, conn) {
+        if (other != sf && other->phase == PL_SF_UP) {
+            return true;
+        }
+    }
+    return conn->state != PL_CONN_OPEN || (conn->recv.fin_known && conn->send.fin_acked);
+}
+
 /* The peer's FIN: in plain mode the end of the stream, else the end of this subflow only
  * (RFC 8684 section 3.3.3). */
 static void fin_in(struct pl_subflow *sf, plait_time now) {
@@ -221,7 +244,11 @@ static void fin_in(struct pl_subflow *sf, plait_time now) {
         pl_recv_fin(conn, conn->recv.nxt, now);
         return;
     }
-    if (sf->phase == PL_SF_UP || sf->phase == PL_SF_PRE) {
+    if (sf->unmapped != NULL) { /* a stream whose mappings were lost on the way has ended */
+        pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
+        return;
+    }
+    if ((sf->phase == PL_SF_UP || sf->phase == PL_SF_PRE) && spare(sf)) {
         sf->phase = PL_SF_CLOSING;
         pl_tcp_shutdown(&sf->tcp, now);
         pl_conn_kick(conn);

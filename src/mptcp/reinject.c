@@ -225,6 +225,17 @@ plait_time pl_reinject_deadline(const struct pl_conn *conn) {
     return since + (2 * rto << (s->stall_backoff > 6 ? 6 : s->stall_backoff));
 }
 
+/* Bytes are missing at the data level and a subflow acknowledges without options: somebody takes
+ * them away, or the peer has fallen back. Repeating bytes on it would repeat them in the peer's
+ * stream, so it ends here (section 3.7: broken by a middlebox). */
+static void end_bare(struct pl_conn *conn, plait_time now) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->phase == PL_SF_UP && sf->bare) {
+            pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
+        }
+    }
+}
+
 void pl_reinject_run(struct pl_conn *conn, plait_time now) {
     struct pl_send *s = &conn->send;
     bool waiting = !pl_list_empty(&s->reinject);
@@ -239,6 +250,7 @@ void pl_reinject_run(struct pl_conn *conn, plait_time now) {
             return; /* that subflow's own retransmission is in charge */
         }
     }
+    end_bare(conn, now);
     if (!waiting) {
         int64_t left = pl_seq64_diff(s->nxt, s->una);
         uint32_t len = left < STALL_MAX ? (uint32_t)left : STALL_MAX;

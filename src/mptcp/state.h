@@ -128,6 +128,7 @@ struct pl_subflow {
     bool give_up;        /* too many RTOs: to be ended outside of TCP code */
     bool reinjected;     /* what it holds was handed to the others */
     bool dss_seen;       /* a DATA_ACK came back on this subflow */
+    bool bare;           /* the last new acknowledgement came without any option */
     uint8_t syn_count;   /* SYNs sent with MP_CAPABLE */
     uint8_t join_resend; /* third ACKs of a join sent */
     plait_time join_resend_at;

@@ -126,6 +126,16 @@ static enum pl_verdict rst_in(struct pl_subflow *sf, const struct pl_segment *se
     return PL_VERDICT_OK;
 }
 
+/* Whether the peer's options still reach us: see pl_reinject_run. */
+static void note_bare(struct pl_subflow *sf, const struct pl_segment *seg) {
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    if (pl_mptcp_has(o, PL_MP_DSS)) {
+        sf->bare = false;
+    } else if (o->present == 0 && pl_seq32_lt(sf->tcp.snd.una, seg->ack)) {
+        sf->bare = true;
+    }
+}
+
 /* Options that come on any segment of an established subflow. */
 static enum pl_verdict signals_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                   enum pl_seg_kind kind, plait_time now) {
@@ -164,6 +174,7 @@ static enum pl_verdict mp_options_in(void *up, const struct pl_segment *seg, enu
         kind == PL_SEG_SYN_ACK) {
         return verdict;
     }
+    note_bare(sf, seg);
     if (pl_mptcp_has(&seg->options.mptcp, PL_MP_DSS)) {
         verdict = pl_dss_in(sf, seg, now);
     }
