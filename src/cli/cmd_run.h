@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #include "cli/cli.h"
+#include "cli/cmd_run_plan.h"
 #include "cli/cmd_run_state.h"
 #include "port/loop.h"
 #include "port/netconf.h"
@@ -28,9 +29,6 @@
 
 enum {
     RUN_LINKS_MAX = 60,
-    RUN_TABLES = 64,       /* routing tables of an instance */
-    RUN_SLOT_UPLINK = 62,  /* the pair for everything but TCP */
-    RUN_TABLE_RETURN = 63, /* answers, back to the devices */
     RUN_RULE_RETURN = 899, /* priorities of the policy rules */
     RUN_RULE_IN = 900,
     RUN_LAST_METRIC = 0x7fffffff /* of the unreachable routes that end every table */
@@ -49,28 +47,6 @@ struct run_options {
     unsigned link_count;
     char **program; /* NULL terminated */
 };
-
-/* ---- the plan ---- */
-
-/* The two ends of a device: `host` is the kernel's, `far` the stack's or the program's. */
-struct run_ends {
-    struct plait_addr host4, far4, host6, far6;
-};
-enum { RUN_PREFIX4 = 30, RUN_PREFIX6 = 64, RUN_BLOCK4 = 24, RUN_BLOCK6 = 56 };
-
-struct run_plan {
-    unsigned instance;
-    uint8_t base[2]; /* the first two bytes of all IPv4 addresses */
-    struct pl_tables tables;
-};
-
-/* Chooses addresses that collide with nothing. False: there are none left. */
-bool run_plan_make(struct run_plan *plan, unsigned instance, struct pl_netlink *monitor);
-struct pl_tables run_plan_tables(unsigned instance);
-/* "plait3_0" of slot 0, "plait3v" of the uplink pair. */
-void run_plan_name(unsigned instance, unsigned slot, char name[16]);
-void run_plan_nft_table(unsigned instance, char name[24]);
-struct run_ends run_plan_ends(const struct run_plan *plan, unsigned slot);
 
 /* ---- links ---- */
 

@@ -3,9 +3,12 @@
  * Instance i has the IPv4 block X.Y.i.0/24, of which slot n (a link, or the uplink pair) uses the
  * four addresses from 4n, the IPv6 block fd70:6c61:6974:i00::/56, and 64 routing tables. Nothing
  * has to be remembered to find and undo what an instance made. */
+#include "cli/cmd_run_plan.h"
+
+#include <stdio.h>
 #include <string.h>
 
-#include "cli/cmd_run.h"
+#include "cli/cli.h"
 
 enum { PREFIXES_MAX = 4096, TABLE_BASE = 0x504c0000, SLOT_BYTES = 4 };
 

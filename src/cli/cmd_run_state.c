@@ -5,15 +5,20 @@
  * starts takes the file of a dead one and undoes what it says. A sysctl that several instances need
  * is restored by the last of them, to what it was before the first. One lock file serialises all of
  * that; nobody holds it for longer than setting up takes. */
+#include "cli/cmd_run_state.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cmd_run.h"
+#include "cli/cli.h"
+#include "cli/cmd_run_plan.h"
 #include "port/command.h"
 #include "port/netns.h"
 

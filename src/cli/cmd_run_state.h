@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RUN_INSTANCES_MAX = 256, RUN_CLAIMS_MAX = 512 };
+enum { RUN_CLAIMS_MAX = 512 };
 
 /* A sysctl that was changed and what it was. */
 struct run_claim {
