@@ -102,9 +102,20 @@ void pl_conn_opened(struct pl_conn *conn, plait_time now) {
     pl_conn_say(conn, PLAIT_EVENT_WRITABLE, NULL, 0, 0);
 }
 
+/* The peer has ended, all our bytes have arrived, and only the DATA_ACK of our DATA_FIN is missing:
+ * the peer may be gone because for it everything is over. TCP makes no error of that, either
+ * (RFC 9293 section 3.10.7.4, RST in LAST-ACK). */
+static bool only_goodbye_missing(const struct pl_conn *conn) {
+    return conn->mode == PL_MODE_MPTCP && conn->recv.fin_reached && conn->send.fin_sent &&
+           pl_seq64_eq(conn->send.una, conn->send.end);
+}
+
 void pl_conn_closed(struct pl_conn *conn, int error, plait_time now) {
     if (conn->state == PL_CONN_CLOSED) {
         return;
+    }
+    if ((error == PLAIT_E_RESET || error == PLAIT_E_TIMED_OUT) && only_goodbye_missing(conn)) {
+        error = 0;
     }
     PL_CONN_TRACE(conn, 0, now, conn_state, conn->state, PL_CONN_CLOSED, conn->mode, 0);
     if (conn->connected_said && conn->capable == PL_CAPABLE_CONFIRMED) {
