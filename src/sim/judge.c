@@ -25,6 +25,14 @@ static bool joins_fail(const struct pl_plan *plan) {
     return any(plan, faults, 3);
 }
 
+/* The peer has all bytes and ended in good order, and this side was cut off before it learned that:
+ * nobody can prevent that. */
+static bool last_word_lost(const struct pl_app *app, const struct pl_app *peer) {
+    bool peer_content = peer->state == PL_APP_DONE && peer->error == 0 &&
+                        peer->received == app->plan->total && peer->written == peer->plan->total;
+    return peer_content && (app->error == PLAIT_E_RESET || app->error == PLAIT_E_TIMED_OUT);
+}
+
 bool pl_judge_excused(const struct pl_world *world, unsigned conn) {
     static const enum pl_sim_fault always[] = {PL_SIM_ALLOC, PL_SIM_CRASH, PL_SIM_STRIP_DATA};
     const struct pl_plan *plan = world->plan;
@@ -34,6 +42,9 @@ bool pl_judge_excused(const struct pl_world *world, unsigned conn) {
     for (unsigned h = 0; h < 2; h++) {
         const struct pl_app *app = &world->app[conn][h];
         if (app->plan->end == PL_END_EARLY || app->plan->end == PL_END_ABORT) {
+            return true;
+        }
+        if (paths_break(plan) && last_word_lost(app, &world->app[conn][1 - h])) {
             return true;
         }
         /* A subflow is lost before the connection is fully established (RFC 8684 section 3.1). */
