@@ -86,6 +86,9 @@ void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now);
 /* The window to advertise; and: it was advertised, so its right edge stays. */
 uint32_t pl_recv_window(const struct pl_conn *conn);
 void pl_recv_promise(struct pl_conn *conn);
+void pl_recv_set_limit(struct pl_conn *conn, uint32_t bytes);
+/* New payload: the window follows the rate. */
+void pl_recv_arrived(struct pl_conn *conn, uint32_t bytes, plait_time now);
 void pl_recv_make_room(struct pl_conn *conn, pl_seq64 dsn, uint32_t bytes);
 void pl_recv_read_done(struct pl_conn *conn, plait_time now);
 /* Takes up to max bytes off the ready queue as a chunk of its own (next NULL), or NULL. */

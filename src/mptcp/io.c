@@ -184,7 +184,7 @@ int pl_conn_set_buffers(struct pl_conn *conn, uint32_t send_bytes, uint32_t rece
         }
     }
     if (receive_bytes != 0) {
-        conn->recv.limit_bytes = receive_bytes;
+        pl_recv_set_limit(conn, receive_bytes);
     }
     return 0;
 }

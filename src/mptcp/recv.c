@@ -12,7 +12,7 @@
 void pl_recv_init(struct pl_conn *conn, uint32_t limit_bytes) {
     struct pl_recv *r = &conn->recv;
     pl_list_init(&r->ooo);
-    r->limit_bytes = limit_bytes;
+    pl_recv_set_limit(conn, limit_bytes);
     r->hole_since = PLAIT_TIME_NEVER;
     r->starved = true;
 }
@@ -208,6 +208,7 @@ void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk
         pl_chunk_unref(chunk);
         return;
     }
+    pl_recv_arrived(conn, chunk->len, now);
     if (behind < 0) {
         if (pl_list_empty(&r->ooo)) {
             r->hole_since = now;

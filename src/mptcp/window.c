@@ -1,15 +1,65 @@
-/* mptcp/window.c - the receive window of a connection (RFC 8684 section 3.3.4). */
+/* mptcp/window.c - the receive window of a connection (RFC 8684 section 3.3.4), and its size.
+ *
+ * The window follows the rate: twice what arrives, over all subflows, in one round trip of the
+ * slowest path without queues, and more while that grows. So much lets a slow path's bytes arrive
+ * in their turn while the fast ones go on. A window that is simply large lets the sender queue the
+ * surplus on its paths, and when one of them dies, what it held has to wait behind all that. Rounds
+ * are 10 ms at least: on very short paths the hosts' own delays count. The bound is the socket's.
+ */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
 
-enum { UPDATE_STEP = 4096 }; /* a window that grew by so much is worth an ACK */
+enum {
+    UPDATE_STEP = 4096, /* a window that grew by so much is worth an ACK */
+    TUNED_START = 256 * 1024,
+    ROUND_MS_MIN = 10,
+    ROUND_MS_UNKNOWN = 100,
+};
+
+void pl_recv_set_limit(struct pl_conn *conn, uint32_t bytes) {
+    struct pl_recv *r = &conn->recv;
+    uint32_t start = r->tuned_bytes > TUNED_START ? r->tuned_bytes : TUNED_START;
+    PL_ASSERT(bytes > 0);
+    r->limit_bytes = bytes;
+    r->tuned_bytes = bytes < start ? bytes : start;
+}
+
+/* The longest of the subflows' shortest round trips. */
+static uint64_t round_ns(const struct pl_conn *conn) {
+    uint64_t longest = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        uint64_t rtt = sf->tcp.rtt.min_ns;
+        if (sf->phase == PL_SF_UP && rtt != PLAIT_TIME_NEVER && rtt > longest) {
+            longest = rtt;
+        }
+    }
+    uint64_t least = ROUND_MS_MIN * PLAIT_NS_PER_MS;
+    longest = longest == 0 ? ROUND_MS_UNKNOWN * PLAIT_NS_PER_MS : longest;
+    return longest > least ? longest : least;
+}
+
+void pl_recv_arrived(struct pl_conn *conn, uint32_t bytes, plait_time now) {
+    struct pl_recv *r = &conn->recv;
+    r->round_bytes += bytes;
+    if (now - r->round_start < round_ns(conn)) {
+        return;
+    }
+    uint64_t growth = r->round_bytes > r->round_last ? r->round_bytes - r->round_last : 0;
+    uint64_t want = 2 * r->round_bytes + 2 * growth;
+    want = want > r->limit_bytes ? r->limit_bytes : want;
+    r->tuned_bytes = want > r->tuned_bytes ? (uint32_t)want : r->tuned_bytes;
+    r->round_last = r->round_bytes;
+    r->round_bytes = 0;
+    r->round_start = now;
+    PL_ASSERT(r->tuned_bytes <= r->limit_bytes);
+}
 
 uint32_t pl_recv_window(const struct pl_conn *conn) {
     const struct pl_recv *r = &conn->recv;
     const struct pl_memory *m = &conn->ctx->memory;
     uint64_t free_bytes = m->used_bytes < m->max_bytes ? m->max_bytes - m->used_bytes : 0;
-    uint64_t window = r->limit_bytes > r->ready_bytes ? r->limit_bytes - r->ready_bytes : 0;
+    uint64_t window = r->tuned_bytes > r->ready_bytes ? r->tuned_bytes - r->ready_bytes : 0;
     window = window < free_bytes ? window : free_bytes;
     int64_t promised = pl_seq64_diff(r->edge, r->nxt);
     return promised > (int64_t)window ? (uint32_t)promised : (uint32_t)window;
@@ -27,8 +77,8 @@ void pl_recv_read_done(struct pl_conn *conn, plait_time now) {
     const struct pl_recv *r = &conn->recv;
     (void)now;
     int64_t promised = pl_seq64_diff(r->edge, r->nxt);
-    int64_t possible = (int64_t)r->limit_bytes - r->ready_bytes;
-    int64_t step = r->limit_bytes / 2 < UPDATE_STEP ? r->limit_bytes / 2 : UPDATE_STEP;
+    int64_t possible = (int64_t)r->tuned_bytes - r->ready_bytes;
+    int64_t step = r->tuned_bytes / 2 < UPDATE_STEP ? r->tuned_bytes / 2 : UPDATE_STEP;
     bool grew = possible >= 2 * promised && possible - promised >= step;
     if (r->fin_reached || (conn->mode == PL_MODE_MPTCP && !grew)) {
         return;
