@@ -341,11 +341,19 @@ void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
 void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient) {
     struct pl_conn *conn = sf->conn;
     struct pl_path *p = conn->pm != NULL ? pl_pm_path_of(conn, sf) : NULL;
-    /* "Prohibited" may only mean that the peer still counts subflows that are gone. */
-    bool others = conn->pm != NULL && alive_count(conn) > 1;
-    if (p != NULL && !transient && others &&
-        (reason == PL_RESET_PROHIBITED || reason == PL_RESET_MIDDLEBOX)) {
+    bool final = reason == PL_RESET_PROHIBITED || reason == PL_RESET_MIDDLEBOX;
+    bool others = false;
+    PL_SUBFLOW_FOREACH(other, conn) {
+        others = others || (other != sf && pl_subflow_usable(other));
+    }
+    if (p == NULL || transient || !final) {
+        return;
+    }
+    if (others) {
         p->given_up = true;
+    } else if (p->failures > REFUSALS_MAX - 2) {
+        /* The peer knows us, and may only count subflows that are gone: keep asking. */
+        p->failures = REFUSALS_MAX - 2;
     }
 }
 
