@@ -69,6 +69,10 @@ static void failed(struct pl_app *app, int error) {
         plait_error_class(error) == PLAIT_CLASS_INTERNAL) {
         fail(app, "ended with an error that is none");
     }
+    int64_t unread = 0;
+    if (plait_get(stack_of(app), app->sock, PLAIT_OPT_RECEIVE_QUEUE, &unread) == 0) {
+        app->unread = (uint64_t)unread;
+    }
     leave(app, false, error);
 }
 

@@ -28,9 +28,11 @@ static bool joins_fail(const struct pl_plan *plan) {
 /* The peer has all bytes and ended in good order, and this side was cut off before it learned that:
  * nobody can prevent that. */
 static bool last_word_lost(const struct pl_app *app, const struct pl_app *peer) {
+    bool all_here = app->received + app->unread == peer->plan->total;
     bool peer_content = peer->state == PL_APP_DONE && peer->error == 0 &&
                         peer->received == app->plan->total && peer->written == peer->plan->total;
-    return peer_content && (app->error == PLAIT_E_RESET || app->error == PLAIT_E_TIMED_OUT);
+    return all_here && peer_content &&
+           (app->error == PLAIT_E_RESET || app->error == PLAIT_E_TIMED_OUT);
 }
 
 bool pl_judge_excused(const struct pl_world *world, unsigned conn) {

@@ -29,15 +29,16 @@ struct pl_app {
     enum pl_app_state state;
     plait_sock sock; /* CONNECTING, OPEN */
     uint64_t written, received;
-    bool eof;       /* read to the end of stream */
-    bool shut;      /* said the end of its own */
-    bool quit;      /* closed or aborted before its time, as planned */
-    bool gave_up;   /* waited for a peer that is gone */
-    bool crashed;   /* with its host */
-    bool fallback;  /* plain TCP, from the beginning or at some time */
-    bool connected; /* has been OPEN */
-    bool proven;    /* has seen a sign of life of the peer's application level */
-    int error;      /* why it is DONE, 0 for an orderly end */
+    bool eof;        /* read to the end of stream */
+    bool shut;       /* said the end of its own */
+    bool quit;       /* closed or aborted before its time, as planned */
+    bool gave_up;    /* waited for a peer that is gone */
+    bool crashed;    /* with its host */
+    bool fallback;   /* plain TCP, from the beginning or at some time */
+    bool connected;  /* has been OPEN */
+    bool proven;     /* has seen a sign of life of the peer's application level */
+    int error;       /* why it is DONE, 0 for an orderly end */
+    uint64_t unread; /* bytes that waited in the socket when it failed */
     plait_time opened_at;
     plait_time done_at;
     struct pl_timer start_timer, write_timer, read_timer, quit_timer;
