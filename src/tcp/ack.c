@@ -12,6 +12,7 @@ static void cumulative(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
         return;
     }
     f->cum_bytes = (uint32_t)pl_seq32_diff(ack, tcp->snd.una);
+    PL_ASSERT(f->cum_bytes > 0);
     struct pl_tcp_record *rec = pl_tcp_record_first(tcp);
     while (rec != NULL && pl_seq32_lt(rec->seq, ack)) {
         uint32_t n = (uint32_t)pl_seq32_diff(ack, rec->seq);
@@ -28,12 +29,17 @@ static void cumulative(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
         pl_tcp_record_free(tcp, rec);
         rec = pl_tcp_record_first(tcp);
     }
+    PL_ASSERT(f->payload_bytes <= f->cum_bytes && f->delivered <= f->cum_bytes);
     tcp->snd.una = ack;
     tcp->snd.dupacks = 0;
+    PL_ASSERT(rec == NULL || pl_seq32_eq(rec->seq, ack));
+    PL_ASSERT(pl_seq32_le(ack, tcp->snd.nxt));
     tcp->stats.bytes_acked += f->payload_bytes;
 }
 
 static void take_rtt(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    PL_ASSERT(f->rtt_last_ns <= f->rtt_first_ns);
+    PL_ASSERT(f->rtt_first_ns == 0 || f->delivered > 0);
     if (f->rtt_first_ns > 0) {
         pl_tcp_rtt_sample(tcp, f->rtt_first_ns, f->now);
         if (f->rtt_last_ns < tcp->rtt.min_ns) {
@@ -54,6 +60,8 @@ static void count_rounds(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
     if (f->cum_bytes == 0 || pl_seq32_lt(s->una, s->round_end)) {
         return;
     }
+    PL_ASSERT(pl_seq32_le(s->round_end, s->una));
+    PL_ASSERT(!f->round_start);
     f->round_start = true;
     s->round_end = s->nxt;
     s->limited_last = s->limited;
@@ -71,11 +79,13 @@ static uint32_t lose_head(struct pl_tcp *tcp, plait_time now) {
     if (rec->cut > 0 && rec->len > rec->cut && pl_tcp_record_split(tcp, rec, rec->cut) == NULL) {
         return 0;
     }
+    PL_ASSERT(!rec->sacked && pl_seq32_eq(rec->seq, tcp->snd.una));
     pl_tcp_rack_lose(tcp, rec, PL_TCP_LOST_DUPACK, now);
     return rec->len;
 }
 
 static void without_sack(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f, bool same_window) {
+    PL_ASSERT(!tcp->snd.sack_ok);
     PL_ASSERT(tcp->snd.sacked_bytes == 0);
     bool partial = tcp->rec.phase == PL_TCP_PHASE_RECOVERY && f->cum_bytes > 0 &&
                    pl_seq32_lt(tcp->snd.una, tcp->rec.recover);
@@ -101,6 +111,7 @@ static void without_sack(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f, bool sa
 /* ---- what follows ---- */
 
 static void move_timers(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    PL_ASSERT(pl_tcp_synchronized(tcp));
     if (f->cum_bytes == 0) {
         return;
     }
@@ -110,12 +121,15 @@ static void move_timers(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
         tcp->rack.waiting = false;
         return;
     }
+    PL_ASSERT(!tcp->snd.blocked);
     pl_tcp_rexmit_restart(tcp, f->now);
     pl_tcp_tlp_arm(tcp, f->now);
 }
 
 /* Calls the upper. */
 static void tell(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    PL_ASSERT(pl_seq32_le(tcp->snd.una, tcp->snd.nxt));
+    PL_ASSERT(f->payload_bytes <= f->cum_bytes);
     bool progress = f->cum_bytes > 0 && tcp->rec.rto_count > 0;
     bool fin_acked =
         f->cum_bytes > 0 && tcp->snd.fin_sent && pl_seq32_eq(tcp->snd.una, tcp->snd.nxt);
@@ -135,6 +149,8 @@ static void tell(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
 void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     struct pl_tcp_ack_facts f = {.seg = seg, .now = now};
     PL_ASSERT(pl_seq32_le(seg->ack, tcp->snd.nxt));
+    PL_ASSERT((seg->flags & PL_TCP_ACK) != 0);
+    PL_ASSERT(pl_tcp_synchronized(tcp));
     uint32_t wnd_before = tcp->snd.wnd;
     pl_tcp_window_update(tcp, seg);
     cumulative(tcp, &f);
@@ -150,6 +166,8 @@ void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time 
     } else {
         without_sack(tcp, &f, wnd_before == tcp->snd.wnd);
     }
+    PL_ASSERT(f.newly_sacked <= f.delivered);
+    PL_ASSERT(f.lost <= tcp->snd.lost_bytes);
     pl_tcp_recovery_ack(tcp, &f);
     if (repaired) {
         pl_tcp_recovery_repaired(tcp, now);

@@ -139,6 +139,7 @@ void pl_tcp_icmp_error(struct pl_tcp *tcp, bool hard, int error, plait_time now)
 }
 
 bool pl_tcp_seq_in_flight(const struct pl_tcp *tcp, pl_seq32 seq) {
+    PL_ASSERT(pl_seq32_le(tcp->snd.una, tcp->snd.nxt));
     return pl_seq32_le(tcp->snd.una, seq) && pl_seq32_lt(seq, tcp->snd.nxt);
 }
 

@@ -8,6 +8,7 @@
 
 /* Calls the upper, which may still walk what was in flight. */
 void pl_tcp_end(struct pl_tcp *tcp, int error, plait_time now) {
+    PL_ASSERT(tcp->ctx != NULL);
     PL_ASSERT(error <= 0);
     pl_tcp_timers_clear(tcp);
     tcp->life.syn_due = false;
@@ -60,6 +61,8 @@ void pl_tcp_shutdown(struct pl_tcp *tcp, plait_time now) {
 }
 
 static void time_wait(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(pl_seq32_eq(tcp->snd.una, tcp->snd.nxt));
+    PL_ASSERT(tcp->snd.fin_sent);
     pl_tcp_records_clear(tcp);
     pl_tcp_receive_clear(tcp);
     pl_tcp_timers_clear(tcp);
@@ -70,6 +73,7 @@ static void time_wait(struct pl_tcp *tcp, plait_time now) {
 }
 
 void pl_tcp_fin_sent(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(!tcp->snd.fin_sent && tcp->snd.fin_wanted);
     tcp->snd.fin_sent = true;
     if (tcp->life.state == PL_TCP_ST_ESTABLISHED) {
         pl_tcp_set_state(tcp, PL_TCP_ST_FIN_WAIT_1, now);
@@ -100,6 +104,7 @@ void pl_tcp_fin_acked(struct pl_tcp *tcp, plait_time now) {
 /* The peer's FIN is next in sequence. Calls the upper. */
 void pl_tcp_fin_in(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->rcv.fin_seen && !tcp->rcv.fin_done);
+    PL_ASSERT(pl_seq32_eq(tcp->rcv.fin_seq, tcp->rcv.nxt));
     tcp->rcv.nxt = pl_seq32_add(tcp->rcv.nxt, 1);
     tcp->rcv.fin_done = true;
     tcp->rcv.ack_due = true;

@@ -84,6 +84,8 @@ bool pl_tcp_handshake_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_tim
         return false;
     }
     PL_ASSERT(!tcp->life.held);
+    PL_ASSERT(!pl_tcp_synchronized(tcp));
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     tcp->life.syn_due = false;
     bool again = !pl_seq32_eq(tcp->snd.nxt, tcp->snd.iss);
     if (!again) {
@@ -101,6 +103,8 @@ bool pl_tcp_handshake_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_tim
 
 /* The handshake is complete with `seg`, which acknowledged our SYN. Calls the upper. */
 void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(!pl_tcp_synchronized(tcp) && tcp->life.state != PL_TCP_ST_CLOSED);
+    PL_ASSERT(pl_list_empty(&tcp->snd.records));
     bool first_try = pl_seq32_eq(tcp->snd.una, tcp->snd.iss) && tcp->rtt.backoff == 0;
     uint64_t rtt_ns = first_try ? now - tcp->snd.last_sent : pl_tcp_rtt_of_echo(tcp, seg, now);
     uint8_t tries = tcp->rec.rto_count;
@@ -136,6 +140,7 @@ void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
 /* ---- SYN-SENT ---- */
 
 static void reset_bad_ack(struct pl_tcp *tcp, const struct pl_segment *seg) {
+    PL_ASSERT(tcp->life.state == PL_TCP_ST_SYN_SENT);
     PL_COUNT(tcp->ctx, DropBadAck);
     if ((seg->flags & PL_TCP_RST) == 0) {
         pl_tcp_reset(tcp, seg->ack, false);
@@ -144,6 +149,7 @@ static void reset_bad_ack(struct pl_tcp *tcp, const struct pl_segment *seg) {
 
 static void refused(struct pl_tcp *tcp, const struct pl_segment *seg, bool has_ack,
                     plait_time now) {
+    PL_ASSERT((seg->flags & PL_TCP_RST) != 0);
     PL_COUNT(tcp->ctx, InRsts);
     if (!has_ack) {
         return; /* anybody could have sent it */

@@ -25,6 +25,8 @@ enum pl_seg_kind pl_tcp_kind(const struct pl_segment *seg) {
 /* RFC 5961 section 7: whether one more answer to a bad segment may go out. */
 bool pl_tcp_limit_ok(struct pl_tcp *tcp, plait_time now) {
     uint32_t now_ms = (uint32_t)(now / PLAIT_NS_PER_MS);
+    PL_ASSERT(tcp->ctx != NULL);
+    PL_ASSERT(tcp->rcv.limit_count <= LIMIT_PER_SECOND);
     if (now_ms - tcp->rcv.limit_since_ms >= 1000) {
         tcp->rcv.limit_since_ms = now_ms;
         tcp->rcv.limit_count = 0;
@@ -38,6 +40,8 @@ bool pl_tcp_limit_ok(struct pl_tcp *tcp, plait_time now) {
 }
 
 static void challenge(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_SYN_SENT);
     if (pl_tcp_limit_ok(tcp, now)) {
         PL_COUNT(tcp->ctx, ChallengeAcks);
         tcp->rcv.ack_due = true;
@@ -54,9 +58,11 @@ static bool is_crossed_syn_ack(const struct pl_tcp *tcp, const struct pl_segment
 }
 
 static bool check_timestamp(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     if ((seg->flags & PL_TCP_RST) != 0 || !pl_tcp_paws_reject(tcp, seg, now)) {
         return true;
     }
+    PL_ASSERT(tcp->ts.on && seg->options.has_timestamps);
     PL_COUNT(tcp->ctx, DropPaws);
     if (seg->payload_len > 0 || pl_tcp_limit_ok(tcp, now)) {
         tcp->rcv.ack_due = true;
@@ -68,6 +74,8 @@ static bool check_timestamp(struct pl_tcp *tcp, const struct pl_segment *seg, pl
 static void answer_unacceptable(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     pl_seq32 end = pl_seq32_add(seg->seq, seg->payload_len);
     bool old = pl_seq32_le(end, tcp->rcv.nxt);
+    PL_ASSERT((seg->flags & PL_TCP_RST) == 0);
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     if (seg->payload_len > 0 && old && pl_tcp_synchronized(tcp)) {
         pl_tcp_receive_duplicate(tcp, seg->seq, end);
         return;
@@ -103,11 +111,13 @@ static bool check_rst(struct pl_tcp *tcp, const struct pl_segment *seg, plait_ti
     if ((seg->flags & PL_TCP_RST) == 0) {
         return true;
     }
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_TIME_WAIT);
     PL_COUNT(tcp->ctx, InRsts);
     if (!pl_seq32_eq(seg->seq, tcp->rcv.nxt)) {
         challenge(tcp, now);
         return false;
     }
+    PL_ASSERT(pl_seq32_eq(seg->seq, tcp->rcv.nxt));
     bool opening = tcp->life.state == PL_TCP_ST_SYN_RECEIVED && !tcp->life.passive;
     (void)tcp->ops->options_in(tcp->up, seg, PL_SEG_RST, now);
     pl_tcp_end(tcp, opening ? PLAIT_E_REFUSED : PLAIT_E_RESET, now);
@@ -116,6 +126,7 @@ static bool check_rst(struct pl_tcp *tcp, const struct pl_segment *seg, plait_ti
 
 /* RFC 5961 section 4.2. In SYN-RECEIVED the peer's SYN came again: our SYN/ACK was lost. */
 static bool check_syn(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT((seg->flags & PL_TCP_RST) == 0);
     if ((seg->flags & PL_TCP_SYN) == 0) {
         return true;
     }
@@ -129,6 +140,7 @@ static bool check_ack(struct pl_tcp *tcp, const struct pl_segment *seg, plait_ti
         return false;
     }
     pl_seq32 end = pl_tcp_sent_end(tcp);
+    PL_ASSERT(pl_seq32_le(tcp->snd.una, end) && pl_seq32_le(end, tcp->snd.nxt));
     if (tcp->life.state == PL_TCP_ST_SYN_RECEIVED) {
         if (pl_seq32_lt(tcp->snd.una, seg->ack) && pl_seq32_le(seg->ack, end)) {
             return true;
@@ -149,6 +161,8 @@ static bool check_ack(struct pl_tcp *tcp, const struct pl_segment *seg, plait_ti
 
 /* Calls the upper. */
 static bool check_upper(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
+    PL_ASSERT((seg->flags & PL_TCP_RST) == 0);
     enum pl_verdict verdict = tcp->ops->options_in(tcp->up, seg, pl_tcp_kind(seg), now);
     if (tcp->life.state == PL_TCP_ST_CLOSED) {
         return false;
@@ -161,6 +175,8 @@ static bool check_upper(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
 }
 
 static bool acceptable(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_SYN_SENT);
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_TIME_WAIT);
     if (is_crossed_syn_ack(tcp, seg)) {
         return check_ack(tcp, seg, now) && check_upper(tcp, seg, now);
     }
@@ -180,6 +196,7 @@ static bool acceptable(struct pl_tcp *tcp, const struct pl_segment *seg, plait_t
 
 /* RFC 7323 section 4.3: remember the timestamp of what advances the left edge. */
 static void note_timestamp(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     const struct pl_tcp_options *o = &seg->options;
     if (!tcp->ts.on || !o->has_timestamps || !pl_seq32_le(seg->seq, tcp->rcv.acked)) {
         return;
@@ -202,6 +219,8 @@ static void note_fin(struct pl_tcp *tcp, const struct pl_segment *seg) {
     if ((seg->flags & PL_TCP_FIN) == 0 || tcp->rcv.fin_seen || !inside) {
         return;
     }
+    PL_ASSERT(!tcp->rcv.fin_done);
+    PL_ASSERT(takes_payload(tcp));
     tcp->rcv.fin_seq = fin_seq;
     tcp->rcv.fin_seen = true;
     tcp->rcv.ack_due = true;
@@ -209,6 +228,7 @@ static void note_fin(struct pl_tcp *tcp, const struct pl_segment *seg) {
 
 static void act(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_buf *buf,
                 plait_time now) {
+    PL_ASSERT((seg->flags & (PL_TCP_ACK | PL_TCP_RST)) == PL_TCP_ACK);
     note_timestamp(tcp, seg, now);
     tcp->life.retries = 0;
     tcp->life.soft_error = 0; /* whatever ICMP said, the path works */
@@ -232,6 +252,8 @@ static void act(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_b
 void pl_tcp_input(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_buf *buf,
                   plait_time now) {
     PL_ASSERT(seg->payload_len == 0 || buf != NULL);
+    PL_ASSERT(tcp->ctx != NULL);
+    PL_ASSERT(seg->payload_len == 0 || seg->payload != NULL);
     tcp->stats.segments_received += seg->gso_size > 0 && seg->payload_len > 0
                                         ? (seg->payload_len + seg->gso_size - 1) / seg->gso_size
                                         : 1;

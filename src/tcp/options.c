@@ -43,6 +43,7 @@ uint8_t pl_tcp_wscale_choose(const struct pl_ctx *ctx) {
 }
 
 void pl_tcp_options_default(struct pl_tcp *tcp) {
+    PL_ASSERT(!pl_tcp_synchronized(tcp));
     bool v6 = tcp->tuple.local.family == PLAIT_IPV6;
     tcp->snd.peer_mss = v6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4;
     tcp->rcv.wscale = pl_tcp_wscale_choose(tcp->ctx);
@@ -82,6 +83,7 @@ void pl_tcp_ts_remember(struct pl_tcp *tcp, uint32_t value, plait_time now) {
 
 /* RFC 7323 section 5: whether a segment is an old duplicate by its timestamp. */
 bool pl_tcp_paws_reject(const struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(tcp->ctx != NULL);
     if (!tcp->ts.on || !tcp->ts.has_recent || !seg->options.has_timestamps) {
         return false;
     }
@@ -116,6 +118,7 @@ uint32_t pl_tcp_options_syn(struct pl_tcp *tcp, uint8_t *out, bool is_ack, plait
 }
 
 static uint32_t put_sack(struct pl_tcp *tcp, uint8_t *out, uint32_t room) {
+    PL_ASSERT(room <= PL_TCP_OPTIONS_MAX);
     struct pl_sack_block blocks[PL_TCP_SACK_MAX];
     if (!tcp->snd.sack_ok || room < 12) {
         return 0;

@@ -25,6 +25,7 @@ static uint32_t allowance(const struct pl_tcp *tcp, uint32_t mss) {
         return 0;
     }
     uint32_t room = tcp->cc.cwnd - flight;
+    PL_ASSERT(room > 0);
     uint32_t most = mss;
     if (tcp->snd.tso && mss < PAYLOAD_MAX) {
         most = tcp->pace.burst > 0 ? tcp->pace.burst : pl_tcp_pace_quantum(tcp);
@@ -35,6 +36,7 @@ static uint32_t allowance(const struct pl_tcp *tcp, uint32_t mss) {
 }
 
 static bool retry_later(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(pl_tcp_synchronized(tcp));
     tcp->deadline[PL_TCP_SLOT_PACE] = now + RETRY_NS;
     return false;
 }
@@ -43,6 +45,8 @@ static bool retry_later(struct pl_tcp *tcp, plait_time now) {
 
 static void account(struct pl_tcp *tcp, struct pl_tcp_record *rec, bool again, plait_time now) {
     uint32_t payload = rec->chunk != NULL ? rec->len : 0;
+    PL_ASSERT(again || rec->lost);
+    PL_ASSERT(!rec->sacked);
     bool idle = pl_tcp_flight(tcp) == 0;
     pl_tcp_record_mark_sent(tcp, rec, now);
     if (again) {
@@ -58,6 +62,7 @@ static void account(struct pl_tcp *tcp, struct pl_tcp_record *rec, bool again, p
     if (!armed || head_again || (idle && !again)) {
         pl_tcp_rexmit_restart(tcp, now);
     }
+    PL_ASSERT(flight > 0 && !rec->lost && !rec->unsent);
     pl_tcp_pace_sent(tcp, payload, now);
     pl_tcp_recovery_sent(tcp, rec->len, again, now);
 }
@@ -65,6 +70,7 @@ static void account(struct pl_tcp *tcp, struct pl_tcp_record *rec, bool again, p
 static bool transmit(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_tcp_record *rec,
                      plait_time now) {
     bool again = !rec->unsent;
+    PL_ASSERT(pl_list_linked(&rec->link));
     if (!pl_tcp_segment_record(tcp, tx, rec, now)) {
         return tcp->life.state == PL_TCP_ST_CLOSED ? false : retry_later(tcp, now);
     }
@@ -82,6 +88,8 @@ static bool send_lost(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) 
         return transmit(tcp, tx, rec, now);
     }
     uint32_t mss = tcp->cc.mss;
+    PL_ASSERT(rec->lost && rec->cut > 0);
+    PL_ASSERT(mss > 0 && mss <= UINT16_MAX);
     rec->cut = (uint16_t)(rec->cut < mss ? rec->cut : mss);
     uint32_t allowed = allowance(tcp, rec->cut);
     if (allowed == 0) {
@@ -104,6 +112,7 @@ static void persist(struct pl_tcp *tcp, plait_time now) {
     if (!pl_list_empty(&tcp->snd.records)) {
         return;
     }
+    PL_ASSERT(pl_tcp_flight(tcp) == 0);
     tcp->snd.blocked = true;
     if (tcp->deadline[PL_TCP_SLOT_REXMIT] == PLAIT_TIME_NEVER) {
         pl_tcp_rexmit_restart(tcp, now);
@@ -143,10 +152,13 @@ static uint32_t fit_window(struct pl_tcp *tcp, uint32_t allowed, plait_time now)
         return 0;
     }
     uint32_t len = allowed < usable ? allowed : usable;
+    PL_ASSERT(len > 0);
     return len > mss ? len / mss * mss : len;
 }
 
 static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_tcp_payload *p) {
+    PL_ASSERT(p->chunk != NULL);
+    PL_ASSERT(p->len > 0);
     rec->seq = tcp->snd.nxt;
     rec->len = p->len;
     rec->chunk = p->chunk;
@@ -162,6 +174,8 @@ static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_
 /* Asks the upper. Returns the record to send, or NULL. */
 static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, plait_time now) {
     struct pl_tcp_payload payload = {0};
+    PL_ASSERT(len > 0 && len <= UINT16_MAX);
+    PL_ASSERT(sends_payload(tcp) && !tcp->snd.fin_sent);
     struct pl_tcp_record *rec = pl_tcp_record_new(tcp);
     if (rec == NULL) {
         (void)retry_later(tcp, now);
@@ -200,6 +214,8 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
     if (len == 0 || (!probe && pl_tcp_pace_wait(tcp, now))) {
         return false;
     }
+    PL_ASSERT(len <= allowed);
+    PL_ASSERT(pl_list_empty(&tcp->rack.lost) || probe);
     struct pl_tcp_record *rec = fetch(tcp, len, now);
     if (rec == NULL || !transmit(tcp, tx, rec, now)) {
         return false;
@@ -215,6 +231,8 @@ static bool send_tlp(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
         return false;
     }
     tcp->rack.tlp_due = false;
+    PL_ASSERT(!tcp->rack.tlp_out);
+    PL_ASSERT(tcp->rec.phase == PL_TCP_PHASE_OPEN);
     struct pl_tcp_record *rec = pl_tcp_record_last(tcp);
     if (rec == NULL || rec->lost) {
         return false;
@@ -257,6 +275,7 @@ static bool send_fin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     if (rec == NULL) {
         return retry_later(tcp, now);
     }
+    PL_ASSERT(!tcp->snd.fin_sent);
     unblock(tcp);
     rec->seq = tcp->snd.nxt;
     rec->len = 1;
@@ -272,6 +291,7 @@ static bool send_fin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
 /* ---- segments without payload ---- */
 
 static bool send_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    PL_ASSERT(pl_tcp_synchronized(tcp));
     pl_seq32 seq = pl_tcp_sent_end(tcp);
     if (tcp->snd.probe_due) {
         tcp->snd.probe_due = false;
@@ -295,6 +315,8 @@ static bool sack_first(const struct pl_tcp *tcp) {
 
 static bool output_synchronized(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     uint32_t mss = pl_tcp_mss(tcp);
+    PL_ASSERT(pl_tcp_synchronized(tcp));
+    PL_ASSERT(mss > 0);
     if (mss != tcp->cc.mss) {
         pl_cc_set_mss(&tcp->cc, mss);
     }
@@ -315,6 +337,7 @@ static bool output_synchronized(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_
 }
 
 bool pl_tcp_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    PL_ASSERT(tcp->ctx != NULL && tx != NULL);
     bool sent = false;
     if (!tcp->life.rst_due && tcp->life.state != PL_TCP_ST_CLOSED) {
         sent = pl_tcp_synchronized(tcp) ? output_synchronized(tcp, tx, now)
@@ -332,6 +355,7 @@ bool pl_tcp_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
 }
 
 bool pl_tcp_can_send(const struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->ctx != NULL);
     if (!sends_payload(tcp) || tcp->snd.fin_sent || tcp->rec.rto_count > 0) {
         return false;
     }

@@ -30,12 +30,14 @@ uint32_t pl_tcp_pace_quantum(const struct pl_tcp *tcp) {
         return BURST_BYTES_MAX;
     }
     uint64_t burst = rate / (PLAIT_NS_PER_S / BURST_NS);
+    PL_ASSERT(rate > 0);
     uint64_t least = 2 * (uint64_t)tcp->cc.mss;
     burst = burst > least ? burst : least;
     return burst < BURST_BYTES_MAX ? (uint32_t)burst : BURST_BYTES_MAX;
 }
 
 bool pl_tcp_pace_open(const struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->pace.burst <= BURST_BYTES_MAX);
     return tcp->pace.burst > 0 || now >= tcp->pace.next;
 }
 
@@ -44,6 +46,8 @@ bool pl_tcp_pace_wait(struct pl_tcp *tcp, plait_time now) {
     if (pl_tcp_pace_open(tcp, now)) {
         return false;
     }
+    PL_ASSERT(tcp->pace.next > now);
+    PL_ASSERT(tcp->rtt.srtt_ns > 0);
     tcp->deadline[PL_TCP_SLOT_PACE] = tcp->pace.next;
     return true;
 }
@@ -57,6 +61,7 @@ void pl_tcp_pace_sent(struct pl_tcp *tcp, uint32_t bytes, plait_time now) {
         return;
     }
     uint32_t quantum = pl_tcp_pace_quantum(tcp);
+    PL_ASSERT(quantum > 0);
     if (p->burst == 0) {
         uint64_t credit = quantum * PLAIT_NS_PER_S / rate;
         plait_time floor = now > credit ? now - credit : 0;

@@ -14,6 +14,7 @@ enum { DUP_THRESH = 3, REO_PERSIST = 16 };
 #define PTO_MARGIN_NS (2 * PLAIT_NS_PER_MS)
 
 void pl_tcp_rack_init(struct pl_tcp *tcp) {
+    PL_ASSERT(pl_list_empty(&tcp->snd.records));
     pl_list_init(&tcp->rack.sent);
     pl_list_init(&tcp->rack.lost);
     tcp->rack.reo_mult = 1;
@@ -28,6 +29,7 @@ static bool sent_after(plait_time t1, pl_seq32 seq1, plait_time t2, pl_seq32 seq
 /* Whether an ACK of a retransmitted segment may be for its first transmission. */
 static bool ambiguous(const struct pl_tcp *tcp, const struct pl_tcp_record *rec, uint64_t rtt_ns,
                       const struct pl_tcp_ack_facts *f) {
+    PL_ASSERT(rec->retransmitted);
     const struct pl_tcp_options *o = &f->seg->options;
     if (tcp->ts.on && o->has_timestamps &&
         (int32_t)(o->ts_ecr - pl_tcp_ts_of(tcp, rec->sent_at)) < 0) {
@@ -39,6 +41,7 @@ static bool ambiguous(const struct pl_tcp *tcp, const struct pl_tcp_record *rec,
 /* Section 6.2, steps 2 and 3: `rec` was delivered up to `end`. */
 void pl_tcp_rack_delivered(struct pl_tcp *tcp, const struct pl_tcp_record *rec, pl_seq32 end,
                            struct pl_tcp_ack_facts *f) {
+    PL_ASSERT(!rec->sacked && pl_seq32_lt(rec->seq, end));
     struct pl_tcp_rack *k = &tcp->rack;
     PL_ASSERT(!rec->unsent && f->now >= rec->sent_at);
     uint64_t rtt_ns = f->now - rec->sent_at;
@@ -64,6 +67,7 @@ void pl_tcp_rack_delivered(struct pl_tcp *tcp, const struct pl_tcp_record *rec, 
 
 /* Step 4, the part that adapts the window. */
 void pl_tcp_rack_adapt(struct pl_tcp *tcp, bool dsack, bool recovery_exit) {
+    PL_ASSERT(tcp->rack.reo_mult >= 1);
     struct pl_tcp_rack *k = &tcp->rack;
     if (k->dsack_round_on && pl_seq32_le(k->dsack_round, tcp->snd.una)) {
         k->dsack_round_on = false;
@@ -98,12 +102,15 @@ static uint64_t reo_wnd_ns(const struct pl_tcp *tcp) {
     if (tcp->rtt.min_ns == UINT64_MAX) {
         return 0;
     }
+    PL_ASSERT(tcp->rtt.srtt_ns > 0);
     uint64_t wnd = tcp->rack.reo_mult * (tcp->rtt.min_ns / 4);
     return wnd < tcp->rtt.srtt_ns ? wnd : tcp->rtt.srtt_ns;
 }
 
 static void lose(struct pl_tcp *tcp, struct pl_tcp_record *rec, enum pl_tcp_lost_reason reason,
                  plait_time now) {
+    PL_ASSERT(!rec->unsent);
+    PL_ASSERT(pl_tcp_synchronized(tcp));
     pl_tcp_record_mark_lost(tcp, rec);
     pl_trace(tcp->ctx, now, tcp->id, PLAIT_TRACE_loss_detected, rec->seq.v, rec->len, reason, 0);
 }
@@ -129,6 +136,8 @@ uint32_t pl_tcp_rack_detect(struct pl_tcp *tcp, plait_time now) {
             timeout = rec->sent_at + wait;
         }
     }
+    PL_ASSERT(timeout == 0 || timeout > now);
+    PL_ASSERT(lost <= tcp->snd.lost_bytes);
     if (timeout > 0) {
         tcp->deadline[PL_TCP_SLOT_PROBE] = timeout;
         tcp->rack.waiting = true;
@@ -140,6 +149,7 @@ uint32_t pl_tcp_rack_detect(struct pl_tcp *tcp, plait_time now) {
 }
 
 void pl_tcp_rack_timeout(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(!tcp->rack.waiting);
     uint32_t lost = pl_tcp_rack_detect(tcp, now);
     if (lost > 0) {
         pl_tcp_recovery_lost(tcp, now);
@@ -148,6 +158,7 @@ void pl_tcp_rack_timeout(struct pl_tcp *tcp, plait_time now) {
 
 /* Section 6.3: the retransmission timer ran out. */
 void pl_tcp_rack_rto(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(!pl_list_empty(&tcp->snd.records));
     uint64_t wait = tcp->rack.rtt_ns + reo_wnd_ns(tcp);
     PL_LIST_FOREACH(it, &tcp->snd.records) {
         struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
@@ -201,6 +212,8 @@ void pl_tcp_tlp_arm(struct pl_tcp *tcp, plait_time now) {
         pto = 2 * tcp->rtt.srtt_ns + (single ? ACK_DELAY_NS_MAX : PTO_MARGIN_NS);
     }
     plait_time rto_at = tcp->deadline[PL_TCP_SLOT_REXMIT];
+    PL_ASSERT(rto_at != PLAIT_TIME_NEVER);
+    PL_ASSERT(pto > 0);
     tcp->deadline[PL_TCP_SLOT_PROBE] = now + pto < rto_at ? now + pto : rto_at;
 }
 
@@ -212,6 +225,7 @@ void pl_tcp_tlp_timeout(struct pl_tcp *tcp) {
 /* Section 7.3: a probe left. */
 void pl_tcp_tlp_sent(struct pl_tcp *tcp, bool retransmission, plait_time now) {
     PL_ASSERT(!tcp->rack.tlp_out);
+    PL_ASSERT(!pl_list_empty(&tcp->snd.records));
     tcp->rack.tlp_due = false;
     tcp->rack.tlp_out = true;
     tcp->rack.tlp_retrans = retransmission;
@@ -228,6 +242,7 @@ bool pl_tcp_tlp_acked(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (!k->tlp_out || pl_seq32_lt(f->seg->ack, k->tlp_end)) {
         return false;
     }
+    PL_ASSERT(pl_seq32_le(f->seg->ack, tcp->snd.nxt));
     if (!k->tlp_retrans) {
         k->tlp_out = false;
         return false;

@@ -21,12 +21,14 @@ static pl_seq32 island_end(const struct pl_tcp_island *island) {
 
 void pl_tcp_receive_init(struct pl_tcp *tcp) {
     pl_list_init(&tcp->rcv.islands);
+    PL_ASSERT(tcp->rcv.island_count == 0);
     tcp->rcv.mss = 536;
     tcp->rcv.quick = QUICK_ACKS;
 }
 
 static void island_free(struct pl_tcp *tcp, struct pl_tcp_island *island) {
     PL_ASSERT(tcp->rcv.island_count > 0);
+    PL_ASSERT(pl_list_linked(&island->link));
     pl_list_remove(&island->link);
     tcp->rcv.island_count--;
     if (island->head != NULL) {
@@ -59,6 +61,8 @@ void pl_tcp_receive_duplicate(struct pl_tcp *tcp, pl_seq32 start, pl_seq32 end) 
 /* ---- the out-of-order queue ---- */
 
 static void join_next(struct pl_tcp *tcp, struct pl_tcp_island *island) {
+    PL_ASSERT(pl_list_linked(&island->link));
+    PL_ASSERT(island->tail != NULL && island->tail->next == NULL);
     if (island->link.next == &tcp->rcv.islands) {
         return;
     }
@@ -66,6 +70,7 @@ static void join_next(struct pl_tcp *tcp, struct pl_tcp_island *island) {
     if (!pl_seq32_eq(island_end(island), next->seq)) {
         return;
     }
+    PL_ASSERT(next->len > 0);
     pl_chunk_link(island->tail, next->head); /* next's own reference goes with island_free */
     island->tail = next->tail;
     island->len += next->len;
@@ -76,6 +81,8 @@ static void join_next(struct pl_tcp *tcp, struct pl_tcp_island *island) {
 static bool island_insert(struct pl_tcp *tcp, struct pl_list *at, pl_seq32 seq,
                           struct pl_chunk *chunk) {
     struct pl_tcp_island *prev = at->prev == &tcp->rcv.islands ? NULL : island_of(at->prev);
+    PL_ASSERT(pl_seq32_lt(tcp->rcv.nxt, seq));
+    PL_ASSERT(prev == NULL || pl_seq32_le(island_end(prev), seq));
     PL_ASSERT(chunk->next == NULL);
     if (prev != NULL && pl_seq32_eq(island_end(prev), seq)) {
         pl_chunk_link(prev->tail, chunk);
@@ -115,6 +122,8 @@ static struct pl_list *island_find(struct pl_tcp *tcp, pl_seq32 seq) {
 /* ---- delivery ---- */
 
 static void deliver(struct pl_tcp *tcp, struct pl_chunk *chunk, plait_time now) {
+    PL_ASSERT(chunk->len > 0);
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     pl_seq32 seq = tcp->rcv.nxt;
     PL_ASSERT(chunk->next == NULL);
     tcp->rcv.nxt = pl_seq32_add(seq, chunk->len);
@@ -132,6 +141,7 @@ static void drain(struct pl_tcp *tcp, plait_time now) {
     if (!pl_seq32_eq(first->seq, tcp->rcv.nxt)) {
         return;
     }
+    PL_ASSERT(first->head != NULL && first->len > 0);
     struct pl_chunk *chunk = first->head;
     first->head = NULL;
     island_free(tcp, first);
@@ -163,6 +173,7 @@ static void advance(struct arrival *a, pl_seq32 to) {
 /* The chunk of the bytes up to `to`, which are taken off the arrival. */
 static struct pl_chunk *take(struct pl_tcp *tcp, struct arrival *a, pl_seq32 to) {
     uint32_t len = (uint32_t)pl_seq32_diff(to, a->seq);
+    PL_ASSERT(len > 0);
     struct pl_chunk *chunk = pl_chunk_of(&tcp->ctx->memory, a->buf, a->data, len);
     advance(a, to);
     return chunk;
@@ -193,6 +204,7 @@ static struct pl_chunk *take_or_renege(struct pl_tcp *tcp, struct arrival *a, pl
 
 /* Needs no island, so that a full queue cannot stop what empties it. */
 static bool take_in_order(struct pl_tcp *tcp, struct arrival *a, plait_time now) {
+    PL_ASSERT(pl_seq32_eq(a->seq, tcp->rcv.nxt));
     pl_seq32 to = a->end;
     if (!pl_list_empty(&tcp->rcv.islands)) {
         to = pl_seq32_min(to, island_of(tcp->rcv.islands.next)->seq);
@@ -208,6 +220,8 @@ static bool take_in_order(struct pl_tcp *tcp, struct arrival *a, plait_time now)
 }
 
 static bool take_ahead(struct pl_tcp *tcp, struct arrival *a) {
+    PL_ASSERT(pl_seq32_lt(tcp->rcv.nxt, a->seq));
+    PL_ASSERT(pl_seq32_lt(a->seq, a->end));
     struct pl_list *at = island_find(tcp, a->seq);
     pl_seq32 to = a->end;
     if (at != &tcp->rcv.islands) {
@@ -227,6 +241,7 @@ static bool take_ahead(struct pl_tcp *tcp, struct arrival *a) {
 /* ---- acknowledging ---- */
 
 static void estimate_mss(struct pl_tcp *tcp, const struct pl_segment *seg) {
+    PL_ASSERT(seg->payload_len > 0);
     uint32_t size = seg->gso_size > 0 ? seg->gso_size : seg->payload_len;
     uint16_t len = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX);
     if (len > tcp->rcv.mss || (len == tcp->rcv.last_len && len >= 128)) {
@@ -237,6 +252,8 @@ static void estimate_mss(struct pl_tcp *tcp, const struct pl_segment *seg) {
 
 /* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2. */
 static void acknowledge(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(pl_seq32_le(tcp->rcv.acked, tcp->rcv.nxt));
+    PL_ASSERT(tcp->rcv.mss > 0);
     uint32_t pending = (uint32_t)pl_seq32_diff(tcp->rcv.nxt, tcp->rcv.acked);
     bool coalesced = seg->gso_size > 0 && seg->payload_len > seg->gso_size;
     if (tcp->rcv.quick > 0) {
@@ -254,6 +271,8 @@ static void acknowledge(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
 /* Payload of an acceptable segment. */
 void pl_tcp_receive(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_buf *buf,
                     plait_time now) {
+    PL_ASSERT(seg->payload_len > 0 && seg->payload != NULL);
+    PL_ASSERT(buf != NULL && !tcp->rcv.fin_done);
     pl_seq32 start = pl_seq32_max(seg->seq, tcp->rcv.nxt);
     pl_seq32 end = pl_seq32_add(seg->seq, seg->payload_len);
     estimate_mss(tcp, seg);
@@ -267,6 +286,7 @@ void pl_tcp_receive(struct pl_tcp *tcp, const struct pl_segment *seg, struct pla
         return;
     }
     struct arrival a = {buf, seg->payload + pl_seq32_diff(start, seg->seq), start, end};
+    PL_ASSERT((uint32_t)pl_seq32_diff(end, start) <= seg->payload_len);
     bool in_order = pl_seq32_eq(start, tcp->rcv.nxt);
     bool holes = !in_order || !pl_list_empty(&tcp->rcv.islands);
     if (!in_order) {
@@ -297,6 +317,7 @@ static unsigned rank(const struct pl_tcp_island **best, unsigned n, unsigned mos
     if (n == most && island->recency < best[n - 1]->recency) {
         return n;
     }
+    PL_ASSERT(most > 0 && n <= most);
     unsigned at = n < most ? n++ : n - 1;
     while (at > 0 && best[at - 1]->recency < island->recency) {
         best[at] = best[at - 1];
@@ -324,6 +345,7 @@ unsigned pl_tcp_receive_blocks(struct pl_tcp *tcp, struct pl_sack_block *out, un
     for (unsigned i = 0; i < n; i++) {
         out[led + i] = (struct pl_sack_block){best[i]->seq, island_end(best[i])};
     }
+    PL_ASSERT(led + n <= most);
     return led + n;
 }
 

@@ -13,6 +13,7 @@ static struct pl_tcp_record *of_order(struct pl_list *node) {
 }
 
 struct pl_tcp_record *pl_tcp_record_new(struct pl_tcp *tcp) {
+    PL_ASSERT(tcp->ctx != NULL);
     struct pl_tcp_record *rec = pl_ctx_alloc(tcp->ctx, sizeof(*rec));
     if (rec == NULL) {
         return NULL;
@@ -191,6 +192,7 @@ void pl_tcp_record_mark_flying(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
 
 uint32_t pl_tcp_flight(const struct pl_tcp *tcp) {
     uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
+    PL_ASSERT(span >= tcp->snd.sacked_bytes);
     uint32_t away = tcp->snd.sacked_bytes + tcp->snd.lost_bytes;
     if (tcp->snd.dupacks > 0) { /* without SACK a duplicate ACK stands for one segment */
         uint32_t guess = tcp->snd.dupacks * tcp->cc.mss;

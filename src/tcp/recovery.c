@@ -21,6 +21,7 @@ static void trace_phase(struct pl_tcp *tcp, plait_time now) {
 }
 
 static void reduce(struct pl_tcp *tcp) {
+    PL_ASSERT(tcp->cc.cwnd > 0);
     tcp->rec.undo_cwnd = tcp->cc.cwnd;
     tcp->rec.undo_ssthresh = tcp->cc.ssthresh;
     tcp->rec.undo_stamped = false;
@@ -38,6 +39,7 @@ static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
     r->prr_out = 0;
     uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
     PL_ASSERT(span >= tcp->snd.sacked_bytes);
+    PL_ASSERT(tcp->snd.lost_bytes > 0);
     r->prr_flight = span - tcp->snd.sacked_bytes + just_delivered;
     r->prr_flight = r->prr_flight > 0 ? r->prr_flight : 1;
     pl_tcp_tlp_reset(tcp);
@@ -54,6 +56,7 @@ static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
         return;
     }
     PL_ASSERT(r->prr_flight > 0);
+    PL_ASSERT(r->phase == PL_TCP_PHASE_RECOVERY);
     r->prr_delivered += delivered;
     if (flight > ssthresh) {
         uint64_t out = (r->prr_delivered * ssthresh + r->prr_flight - 1) / r->prr_flight;
@@ -67,10 +70,13 @@ static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
     if (r->prr_out == 0 && count == 0) {
         count = tcp->cc.mss;
     }
+    PL_ASSERT(flight + count > 0 && flight + count <= UINT32_MAX);
     tcp->cc.cwnd = (uint32_t)(flight + count);
 }
 
 static void leave(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_OPEN);
+    PL_ASSERT(pl_seq32_le(tcp->rec.recover, tcp->snd.una));
     if (tcp->rec.phase == PL_TCP_PHASE_RECOVERY) {
         tcp->cc.cwnd = tcp->cc.ssthresh;
     }
@@ -82,6 +88,7 @@ static void leave(struct pl_tcp *tcp, plait_time now) {
 
 /* RACK's timer marked losses outside an ACK. */
 void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->snd.lost_bytes > 0);
     if (tcp->rec.phase == PL_TCP_PHASE_OPEN) {
         enter(tcp, 0, now);
     }
@@ -93,6 +100,7 @@ void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now) {
 
 /* Payload left. */
 void pl_tcp_recovery_sent(struct pl_tcp *tcp, uint32_t bytes, bool retransmission, plait_time now) {
+    PL_ASSERT(bytes > 0);
     struct pl_tcp_recovery *r = &tcp->rec;
     if (r->phase == PL_TCP_PHASE_RECOVERY) {
         r->prr_out += bytes;
@@ -125,6 +133,7 @@ static void undo(struct pl_tcp *tcp, plait_time now) {
             pl_tcp_record_mark_flying(tcp, rec);
         }
     }
+    PL_ASSERT(tcp->rec.undo_cwnd > 0);
     pl_cc_undo(&tcp->cc, tcp->rec.undo_cwnd, tcp->rec.undo_ssthresh);
     tcp->rec.phase = PL_TCP_PHASE_OPEN;
     tcp->rec.undo_cwnd = 0;
@@ -142,6 +151,7 @@ static void grow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (!limited || f->delivered == 0) {
         return;
     }
+    PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_RECOVERY);
     struct pl_cc_ack ack = {.now = f->now,
                             .bytes = f->delivered,
                             .rtt_ns = f->rtt_last_ns,
@@ -153,13 +163,15 @@ static void grow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
 void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_recovery *r = &tcp->rec;
     uint32_t before = tcp->cc.cwnd;
-    if (r->phase != PL_TCP_PHASE_OPEN && was_spurious(tcp, f)) {
+    PL_ASSERT(r->phase <= PL_TCP_PHASE_LOSS);
+    bool undone = r->phase != PL_TCP_PHASE_OPEN && was_spurious(tcp, f);
+    if (undone) {
         undo(tcp, f->now);
     }
     if (r->phase != PL_TCP_PHASE_OPEN && pl_seq32_le(r->recover, tcp->snd.una)) {
         leave(tcp, f->now);
     }
-    if (r->phase == PL_TCP_PHASE_OPEN && f->lost > 0) {
+    if (r->phase == PL_TCP_PHASE_OPEN && f->lost > 0 && !undone) {
         enter(tcp, f->newly_sacked + f->cum_bytes, f->now);
     }
     if (r->phase == PL_TCP_PHASE_RECOVERY) {
@@ -178,6 +190,7 @@ void pl_tcp_recovery_repaired(struct pl_tcp *tcp, plait_time now) {
     if (tcp->rec.phase != PL_TCP_PHASE_OPEN) {
         return;
     }
+    PL_ASSERT(!tcp->rack.tlp_out);
     pl_cc_loss(&tcp->cc, tcp->cc.cwnd);
     tcp->cc.cwnd = tcp->cc.ssthresh;
     trace_window(tcp, now);
@@ -189,6 +202,7 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
     struct pl_tcp_recovery *r = &tcp->rec;
     const struct pl_tcp_record *head = pl_tcp_record_first(tcp);
     PL_ASSERT(head != NULL);
+    PL_ASSERT(pl_seq32_eq(head->seq, tcp->snd.una));
     if (head->sacked) {
         pl_tcp_sack_forget(tcp);
     }
@@ -211,6 +225,8 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
     r->recover = tcp->snd.nxt;
     pl_cc_restart(&tcp->cc);
     tcp->cc.cwnd = pl_tcp_flight(tcp) + tcp->cc.mss;
+    PL_ASSERT(tcp->cc.cwnd > pl_tcp_flight(tcp));
+    PL_ASSERT(tcp->snd.lost_bytes > 0);
     pl_tcp_rexmit_restart(tcp, now);
     PL_COUNT(tcp->ctx, Timeouts);
     trace_phase(tcp, now);

@@ -34,6 +34,7 @@ uint64_t pl_tcp_rto_ns(const struct pl_tcp *tcp) {
 }
 
 static void update_min(struct pl_tcp_rtt *r, uint64_t sample_ns, plait_time now) {
+    PL_ASSERT(sample_ns > 0);
     if (sample_ns <= r->min_ns || now - r->min_at > MIN_WINDOW_NS) {
         r->min_ns = sample_ns;
         r->min_at = now;
@@ -41,6 +42,7 @@ static void update_min(struct pl_tcp_rtt *r, uint64_t sample_ns, plait_time now)
 }
 
 static void first_sample(struct pl_tcp *tcp, uint64_t sample_ns) {
+    PL_ASSERT(tcp->rtt.srtt_ns == 0);
     struct pl_tcp_rtt *r = &tcp->rtt;
     r->srtt_ns = sample_ns;
     r->rttvar_ns = sample_ns / 2;
@@ -50,6 +52,7 @@ static void first_sample(struct pl_tcp *tcp, uint64_t sample_ns) {
 
 static void next_sample(struct pl_tcp *tcp, uint64_t sample_ns) {
     struct pl_tcp_rtt *r = &tcp->rtt;
+    PL_ASSERT(r->srtt_ns > 0);
     uint64_t dev = sample_ns > r->srtt_ns ? sample_ns - r->srtt_ns : r->srtt_ns - sample_ns;
     if (sample_ns < r->srtt_ns && dev > r->rttvar_ns) {
         dev = r->rttvar_ns + (dev - r->rttvar_ns) / 8; /* a path that gets faster is no jitter */
@@ -76,6 +79,7 @@ void pl_tcp_rtt_sample(struct pl_tcp *tcp, uint64_t sample_ns, plait_time now) {
     } else {
         next_sample(tcp, sample_ns);
     }
+    PL_ASSERT(tcp->rtt.min_ns != UINT64_MAX);
     if (tcp->rtt.srtt_ns == 0) {
         tcp->rtt.srtt_ns = 1;
     }

@@ -27,6 +27,8 @@ static struct pl_tcp_record *isolate(struct pl_tcp *tcp, struct pl_tcp_record *r
                                      const struct pl_sack_block *block) {
     pl_seq32 rec_end = pl_seq32_add(rec->seq, rec->len);
     uint32_t from = 0, to = rec->len;
+    PL_ASSERT(!rec->sacked && !rec->unsent);
+    PL_ASSERT(pl_seq32_lt(rec->seq, block->end));
     uint32_t cut = rec->cut > 0 ? rec->cut : 1;
     if (pl_seq32_lt(rec->seq, block->start)) {
         from = (uint32_t)pl_seq32_diff(block->start, rec->seq);
@@ -47,6 +49,8 @@ static struct pl_tcp_record *isolate(struct pl_tcp *tcp, struct pl_tcp_record *r
 
 static void apply(struct pl_tcp *tcp, const struct pl_sack_block *block, pl_seq32 from,
                   struct pl_tcp_ack_facts *f) {
+    PL_ASSERT(pl_seq32_lt(from, block->end));
+    PL_ASSERT(pl_seq32_le(block->end, tcp->snd.nxt));
     struct pl_tcp_record *rec = locate(tcp, from);
     while (rec != NULL && pl_seq32_lt(rec->seq, block->end)) {
         tcp->snd.cursor = rec;
@@ -67,6 +71,7 @@ static void apply(struct pl_tcp *tcp, const struct pl_sack_block *block, pl_seq3
 /* RFC 2883 section 4: the first block reports a duplicate if it lies below the ACK or in the
  * second. */
 static bool is_dsack(const struct pl_tcp_options *o, pl_seq32 ack) {
+    PL_ASSERT(o->sack_count > 0);
     const struct pl_sack_block *b = o->sack;
     if (pl_seq32_le(b[0].end, ack)) {
         return true;
@@ -100,6 +105,7 @@ static void forget_seen(struct pl_tcp *tcp) {
 }
 
 void pl_tcp_sack_in(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
+    PL_ASSERT(tcp->snd.sack_ok);
     const struct pl_tcp_options *o = &f->seg->options;
     struct pl_sack_block seen[PL_TCP_SEEN] = {0};
     unsigned i = 0, kept = 0;

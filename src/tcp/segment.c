@@ -24,6 +24,7 @@ static void begin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, uint8_
 
 /* Acknowledgement number and window. */
 static void acknowledge(struct pl_tcp *tcp, struct pl_segment *seg, bool is_syn) {
+    PL_ASSERT(pl_seq32_le(tcp->rcv.acked, tcp->rcv.nxt));
     PL_ASSERT((seg->flags & PL_TCP_ACK) != 0);
     seg->ack = tcp->rcv.nxt;
     seg->window_raw = pl_tcp_window_advertise(tcp, is_syn);
@@ -33,6 +34,8 @@ static void acknowledge(struct pl_tcp *tcp, struct pl_segment *seg, bool is_syn)
 }
 
 static void finish(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    PL_ASSERT(tx->slice_count <= PLAIT_TX_SLICES_MAX);
+    PL_ASSERT(tx->gso_size == 0 || tx->payload_len > tx->gso_size);
     tx->seg.payload_len = tx->payload_len;
     tx->seg.gso_size = tx->gso_size;
     tcp->stats.bytes_sent += tx->payload_len;
@@ -99,6 +102,7 @@ void pl_tcp_segment_rst(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now
 
 /* What of the record fits the slices of one segment, cut where the packets are cut. */
 static uint32_t describable(struct pl_tcp_tx *tx, const struct pl_tcp_record *rec) {
+    PL_ASSERT(rec->chunk != NULL && rec->cut > 0);
     uint32_t covered = 0;
     tx->slice_count = pl_chunk_slices(rec->chunk, rec->offset, rec->len, tx->slices,
                                       PLAIT_TX_SLICES_MAX, &covered);
@@ -127,11 +131,13 @@ static bool fill_payload(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_tcp
 
 static uint32_t options_limit(const struct pl_tcp *tcp, const struct pl_tcp_record *rec) {
     uint32_t packet = rec->len < rec->cut ? rec->len : rec->cut;
+    PL_ASSERT(pl_tcp_mss_raw(tcp) >= packet);
     uint32_t room = pl_tcp_mss_raw(tcp) - packet;
     return room < PL_TCP_OPTIONS_MAX ? room / 4 * 4 : PL_TCP_OPTIONS_MAX;
 }
 
 static bool ends_push(const struct pl_tcp_record *rec) {
+    PL_ASSERT(rec->chunk != NULL);
     uint32_t into = (uint32_t)pl_seq32_diff(rec->seq, rec->origin.seq);
     return rec->push && into + rec->len == rec->origin.len;
 }
@@ -141,6 +147,8 @@ static bool ends_push(const struct pl_tcp_record *rec) {
 bool pl_tcp_segment_record(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_tcp_record *rec,
                            plait_time now) {
     bool is_fin = rec->chunk == NULL;
+    PL_ASSERT(!rec->sacked);
+    PL_ASSERT(pl_tcp_synchronized(tcp));
     struct pl_seg_out what = {.kind = is_fin ? PL_SEG_FIN : PL_SEG_DATA,
                               .origin = is_fin ? NULL : &rec->origin,
                               .retransmission = !rec->unsent};

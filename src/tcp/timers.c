@@ -14,6 +14,7 @@ enum { GIVE_UP_COUNT = 15 };
 enum { GIVE_UP_MS = 924 * 1000 };
 
 void pl_tcp_timers_init(struct pl_tcp *tcp) {
+    PL_ASSERT(tcp->ctx != NULL);
     pl_timer_init(&tcp->timer, pl_tcp_timers_fire);
     for (int i = 0; i < PL_TCP_SLOT_COUNT; i++) {
         tcp->deadline[i] = PLAIT_TIME_NEVER;
@@ -84,6 +85,7 @@ static int end_reason(const struct pl_tcp *tcp) {
 
 static void fire_syn(struct pl_tcp *tcp, plait_time now) {
     PL_COUNT(tcp->ctx, Timeouts);
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED && !tcp->life.held);
     tcp->life.syn_due = true;
     if (tcp->rtt.backoff < 16) {
         tcp->rtt.backoff++;
@@ -97,6 +99,7 @@ static void fire_syn(struct pl_tcp *tcp, plait_time now) {
 
 /* RFC 9293 section 3.8.6.1: for as long as the peer answers. */
 static void fire_persist(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->snd.blocked && pl_list_empty(&tcp->snd.records));
     if (tcp->life.retries >= GIVE_UP_COUNT) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;
@@ -111,6 +114,7 @@ static void fire_persist(struct pl_tcp *tcp, plait_time now) {
 }
 
 static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->deadline[PL_TCP_SLOT_REXMIT] <= now);
     trace_timer(tcp, PL_TCP_SLOT_REXMIT, now);
     if (!pl_tcp_synchronized(tcp)) {
         fire_syn(tcp, now);
@@ -138,6 +142,8 @@ static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
 }
 
 static void fire_probe(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->deadline[PL_TCP_SLOT_PROBE] <= now);
+    PL_ASSERT(pl_tcp_synchronized(tcp));
     trace_timer(tcp, PL_TCP_SLOT_PROBE, now);
     tcp->deadline[PL_TCP_SLOT_PROBE] = PLAIT_TIME_NEVER;
     if (tcp->rack.waiting) {
@@ -149,6 +155,7 @@ static void fire_probe(struct pl_tcp *tcp, plait_time now) {
 }
 
 static void fire_keepalive(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->life.keepalive_ms > 0);
     if (tcp->life.retries >= KEEPALIVE_PROBES) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;
@@ -163,6 +170,7 @@ static void fire_keepalive(struct pl_tcp *tcp, plait_time now) {
 }
 
 static void fire_life(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     trace_timer(tcp, PL_TCP_SLOT_LIFE, now);
     tcp->deadline[PL_TCP_SLOT_LIFE] = PLAIT_TIME_NEVER;
     if (tcp->life.state == PL_TCP_ST_TIME_WAIT) {
@@ -202,6 +210,7 @@ static void fire_slot(struct pl_tcp *tcp, enum pl_tcp_slot slot, plait_time now)
 
 void pl_tcp_timers_fire(struct pl_timer *timer, plait_time now) {
     struct pl_tcp *tcp = PL_CONTAINER(timer, struct pl_tcp, timer);
+    PL_ASSERT(tcp->ctx != NULL && !pl_timer_armed(timer));
     bool fired = false;
     for (int i = 0; i < PL_TCP_SLOT_COUNT; i++) {
         if (tcp->deadline[i] <= now) {

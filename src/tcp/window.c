@@ -13,6 +13,7 @@ static uint32_t open_bytes(const struct pl_tcp *tcp) {
 }
 
 static uint32_t step_min(const struct pl_tcp *tcp) {
+    PL_ASSERT(tcp->rcv.mss > 0);
     uint32_t half = tcp->ctx->config.receive_buffer_bytes / 2;
     return tcp->rcv.mss < half ? tcp->rcv.mss : half;
 }
@@ -47,6 +48,7 @@ static uint16_t advertise_own(struct pl_tcp *tcp, uint8_t shift) {
         raw = free_bytes >> shift;
     }
     raw = raw < UINT16_MAX ? raw : UINT16_MAX;
+    PL_ASSERT(raw <= UINT16_MAX && shift <= 14);
     tcp->rcv.wnd_sent = raw << shift;
     tcp->rcv.edge = pl_seq32_max(tcp->rcv.edge, pl_seq32_add(tcp->rcv.nxt, raw << shift));
     return (uint16_t)raw;
@@ -64,6 +66,7 @@ uint16_t pl_tcp_window_advertise(struct pl_tcp *tcp, bool is_syn) {
 
 /* Whether the window has grown so much that the peer should be told without being asked. */
 bool pl_tcp_window_update_due(const struct pl_tcp *tcp) {
+    PL_ASSERT(tcp->rcv.wscale <= 14);
     if (tcp->rcv.fin_done || !pl_tcp_synchronized(tcp)) {
         return false;
     }

@@ -88,7 +88,7 @@ struct tcp_pair {
     struct pl_rng rng;
     struct tcp_pair_end end[2];
     struct tcp_pair_pipe pipe[2]; /* by sender */
-    struct pl_list flying[2]; /* by arrival, to each end */
+    struct pl_list flying[2];     /* by arrival, to each end */
     tcp_pair_filter *filter;
     void *filter_arg;
     struct tcp_pair_setup setup;

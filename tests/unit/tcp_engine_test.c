@@ -42,7 +42,7 @@ static double run_with(const struct path *path, uint64_t warm_ns, uint64_t ns, u
 static double share(const struct path *path, uint64_t ns) {
     double got = run_with(path, 0, ns, PLAIT_CC_CUBIC, 1);
     double part = got / (double)path->rate;
-    print_message("%llu Mb/s %llu ms queue %.1f loss %u large %d: %.1f %%\n",
+    print_message("# %llu Mb/s %llu ms queue %.1f loss %u large %d: %.1f %%\n",
                   (unsigned long long)path->rate / 1000000, (unsigned long long)(path->rtt_ns / MS),
                   path->queue_bdp, path->loss_ppm, path->large, 100 * part);
     return part;
@@ -90,7 +90,7 @@ static void test_cubic_meets_its_model(void **state) {
         got += run_with(&path, 30 * S, 150 * S, PLAIT_CC_CUBIC, seed) / 2;
     }
     double segments = got / 8 / 1448 * 0.1;
-    print_message("cubic: %.1f segments\n", segments);
+    print_message("# cubic: %.1f segments\n", segments);
     assert_true(segments > 59 * 0.75 && segments < 59 * 1.25);
 }
 
@@ -103,7 +103,7 @@ static void test_reno_meets_its_model(void **state) {
         got += run_with(&path, 30 * S, 150 * S, PLAIT_CC_RENO, seed) / 2;
     }
     double segments = got / 8 / 1448 * 0.05;
-    print_message("reno: %.1f segments\n", segments);
+    print_message("# reno: %.1f segments\n", segments);
     assert_true(segments > 38.7 * 0.8 && segments < 38.7 * 1.25);
 }
 

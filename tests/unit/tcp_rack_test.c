@@ -101,8 +101,8 @@ static void test_a_repaired_loss_counts(void **state) {
     uint32_t cwnd = a->cc.cwnd;
     assert_int_equal(a->cc.ssthresh, PL_CC_SSTHRESH_INFINITE);
     send_all(10);
-    print_message("cwnd %u ssthresh %u %u\n", cwnd, a->cc.ssthresh, a->cc.cwnd);
-    assert_true(a->cc.ssthresh <= (cwnd + 5 * MSS) * 7 / 10); /* the first ACK still counted */
+    /* The ACK that shows it still counted for growth. */
+    assert_true(a->cc.ssthresh <= (cwnd + 5 * MSS) * 7 / 10);
 }
 
 static void test_a_needless_probe_does_not_count(void **state) {

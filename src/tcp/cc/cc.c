@@ -55,11 +55,13 @@ static void hystart_end(struct pl_cc *cc) {
 }
 
 static void grow(struct pl_cc *cc, uint32_t bytes) {
+    PL_ASSERT(cc->cwnd <= PL_CC_CWND_MAX);
     uint32_t room = PL_CC_CWND_MAX - cc->cwnd;
     cc->cwnd += bytes < room ? bytes : room;
 }
 
 static void hystart_round(struct pl_cc *cc) {
+    PL_ASSERT(cc->hystart_on);
     struct pl_cc_hystart *h = &cc->u.hystart;
     if (h->baseline_ns != UINT64_MAX && ++h->css_rounds >= CSS_ROUNDS) {
         cc->ssthresh = cc->cwnd;
@@ -72,6 +74,7 @@ static void hystart_round(struct pl_cc *cc) {
 }
 
 static void hystart_sample(struct pl_cc_hystart *h, uint64_t rtt_ns) {
+    PL_ASSERT(rtt_ns > 0);
     if (rtt_ns < h->round_min_ns) {
         h->round_min_ns = rtt_ns;
     }
@@ -97,6 +100,7 @@ static void hystart_sample(struct pl_cc_hystart *h, uint64_t rtt_ns) {
 }
 
 static void slow_start(struct pl_cc *cc, const struct pl_cc_ack *ack) {
+    PL_ASSERT(cc->cwnd < cc->ssthresh);
     if (!cc->hystart_on) {
         uint32_t gap = cc->ssthresh - cc->cwnd;
         grow(cc, ack->bytes < gap ? ack->bytes : gap);
@@ -137,11 +141,13 @@ void pl_cc_loss(struct pl_cc *cc, uint32_t flight_bytes) {
 }
 
 void pl_cc_restart(struct pl_cc *cc) {
+    PL_ASSERT(cc->ops != NULL);
     hystart_end(cc);
     cc->ops->restart(cc, true);
 }
 
 void pl_cc_idle(struct pl_cc *cc, uint64_t rtos) {
+    PL_ASSERT(cc->mss > 0 && cc->cwnd > 0);
     uint32_t least = pl_cc_initial_window(cc->mss);
     if (cc->cwnd <= least || rtos == 0) {
         return;

@@ -25,12 +25,14 @@ uint64_t pl_cc_cbrt(uint64_t x) {
 
 /* 0.4 d^3 segments, in bytes; d in ms. */
 static uint64_t cube_bytes(uint64_t d, uint32_t mss) {
+    PL_ASSERT(mss > 0);
     d = d < DISTANCE_MS_MAX ? d : DISTANCE_MS_MAX;
     uint64_t cube = d * d * d;
     return cube / 10000 * mss / 250000;
 }
 
 static uint64_t curve(const struct pl_cc *cc, uint64_t t_ms) {
+    PL_ASSERT(cc->u.cubic.epoch > 0);
     const struct pl_cc_cubic *q = &cc->u.cubic;
     if (t_ms >= q->k_ms) {
         return q->origin + cube_bytes(t_ms - q->k_ms, cc->mss);
@@ -40,6 +42,7 @@ static uint64_t curve(const struct pl_cc *cc, uint64_t t_ms) {
 }
 
 static void epoch_begin(struct pl_cc *cc, plait_time now) {
+    PL_ASSERT(cc->mss > 0);
     struct pl_cc_cubic *q = &cc->u.cubic;
     q->epoch = now > 0 ? now : 1;
     q->west_x256 = (uint64_t)cc->cwnd << 8;
@@ -72,6 +75,7 @@ static void avoid(struct pl_cc *cc, const struct pl_cc_ack *ack) {
         epoch_begin(cc, ack->now);
     }
     uint32_t west = reno_friendly(cc, ack->bytes);
+    PL_ASSERT(ack->now >= q->epoch || q->epoch == 1);
     uint64_t t_ms = (ack->now - q->epoch) / PLAIT_NS_PER_MS;
     if (curve(cc, t_ms) < west) {
         if (west > cc->cwnd) {

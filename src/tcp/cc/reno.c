@@ -4,6 +4,7 @@
 
 /* Appropriate byte counting (RFC 3465): a window's worth of acknowledged bytes is one segment. */
 static void avoid(struct pl_cc *cc, const struct pl_cc_ack *ack) {
+    PL_ASSERT(cc->cwnd > 0 && cc->mss > 0);
     struct pl_cc_reno *r = &cc->u.reno;
     uint64_t credit = (uint64_t)r->credit + ack->bytes;
     if (credit >= cc->cwnd) {
