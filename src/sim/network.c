@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "sim/device.h"
 #include "wire/ip.h"
 
 static void arm(struct pl_attachment *at) {
@@ -83,6 +84,14 @@ void pl_network_send(struct pl_network *network, unsigned host, unsigned port,
     arm(at);
 }
 
+/* A packet with two flipped bits may look right again, so a second link that corrupts gets no
+ * packet that is corrupted already. */
+static bool would_corrupt_twice(const struct pl_attachment *from, const struct pl_attachment *to,
+                                const struct plait_buf *packet) {
+    return from->up.config.corrupt_ppm > 0 && to->down.config.corrupt_ppm > 0 &&
+           !pl_device_verify(packet->data, packet->len);
+}
+
 /* Packets that have come through an up link go to the router. */
 static void up_fire(struct pl_timer *timer, plait_time now) {
     struct pl_attachment *from = PL_CONTAINER(timer, struct pl_attachment, up_timer);
@@ -94,7 +103,7 @@ static void up_fire(struct pl_timer *timer, plait_time now) {
         if (pl_ip_parse(packet->data, packet->len, &ip) == PL_IP_OK) {
             to = route(from->network, &ip.dst);
         }
-        if (to != NULL) {
+        if (to != NULL && !would_corrupt_twice(from, to, packet)) {
             (void)pl_link_send(&to->down, packet, &meta, now);
             arm(to);
         } else {
