@@ -21,7 +21,9 @@ check:
 soak: all
 	@SEEDS=$(SEEDS) CHECK_ONLY=seeds tests/sim/run $(BUILD)
 
-bench: all
+bench:
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory all
 	@bench/run $(BUILD)
 
 format:
