@@ -173,7 +173,7 @@ struct pl_path {
     bool worked;      /* carried a subflow once */
     bool given_up;    /* the peer or repeated failure said no */
     uint8_t local_id; /* the address id to use next; 0 means none yet but for the first subflow */
-    uint8_t failures; /* in a row */
+    uint8_t failures, refusals; /* in a row */
     uint8_t patience; /* doublings of the time to be declared dead: it was wrong before */
     plait_time died_at;
     uint32_t subflow; /* serial of the subflow that lives or tries on it, 0 none */

@@ -278,6 +278,7 @@ static void second_chance(struct pl_pm *pm, plait_time now) {
         if (p->given_up) {
             p->given_up = false;
             p->failures = 0;
+            p->refusals = 0;
             p->retry_at = now;
         }
     }
@@ -330,6 +331,7 @@ void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
         p->patience = early && p->patience < 8 ? (uint8_t)(p->patience + 1) : p->patience;
         p->worked = true;
         p->failures = 0;
+        p->refusals = 0;
     }
     PL_SUBFLOW_FOREACH(other, conn) { /* what a stale one holds has somewhere to go now */
         if (other != sf && other->stale) {
@@ -351,9 +353,10 @@ void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient) {
     }
     if (others) {
         p->given_up = true;
-    } else if (p->failures > REFUSALS_MAX - 2) {
+    } else {
         /* The peer knows us, and may only count subflows that are gone: keep asking. */
-        p->failures = REFUSALS_MAX - 2;
+        p->refusals = 0;
+        p->failures = p->failures < REFUSALS_MAX ? p->failures : REFUSALS_MAX;
     }
 }
 
@@ -371,9 +374,10 @@ void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now) {
         p->given_up = true;
         return;
     }
+    p->refusals = refused ? (uint8_t)(p->refusals + 1) : 0;
     failed(p, refused ? PLAIT_NS_PER_S << (p->failures > 4 ? 4 : p->failures) : retry_delay(p),
            now);
-    if (refused && p->failures >= REFUSALS_MAX) {
+    if (p->refusals >= REFUSALS_MAX) {
         p->given_up = true;
     }
 }
@@ -407,6 +411,7 @@ void pl_pm_port_up(struct pl_conn *conn, plait_port_id port, plait_time now) {
         if (p->port == port) {
             p->retry_at = now;
             p->failures = 0;
+            p->refusals = 0;
             p->given_up = false;
         }
     }
