@@ -14,7 +14,7 @@ static uint32_t open_bytes(const struct pl_tcp *tcp) {
 
 static uint32_t step_min(const struct pl_tcp *tcp) {
     PL_ASSERT(tcp->rcv.mss > 0);
-    uint32_t half = tcp->ctx->config.receive_buffer_bytes / 2;
+    uint32_t half = tcp->ops->window_max(tcp->up) / 2;
     return tcp->rcv.mss < half ? tcp->rcv.mss : half;
 }
 
