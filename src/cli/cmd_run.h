@@ -3,7 +3,8 @@
  *   cmd_run.c         options, the order of setting up and taking down, signals
  *   cmd_run_state.c   instances: numbers, state files, sysctls, leftovers of dead instances
  *   cmd_run_plan.c    addresses, routing tables and device names of an instance
- *   cmd_run_links.c   the links: devices, routes, following what the kernel says about them
+ *   cmd_run_links.c   the links, following what the kernel says about them
+ *   cmd_run_devices.c their devices; cmd_run_routes.c: their routes
  *   cmd_run_nat.c     the nftables rules
  *   cmd_run_inner.c   the program's network namespace and the program
  *   cmd_run_resolv.c  its resolver
@@ -85,6 +86,12 @@ struct run_links {
     bool guard6;              /* the whole host became an IPv6 router for us */
 };
 
+/* The MTU of a link's device and port: the link's, within what IP and the stack allow. */
+static inline uint32_t run_link_mtu(const struct pl_link *seen) {
+    uint32_t mtu = seen->mtu < 65535 ? seen->mtu : 65535;
+    return mtu > 576 ? mtu : 576;
+}
+
 /* Chooses the links and makes their devices and rules. False: said why. */
 bool run_links_begin(struct run *run);
 /* Looks at the kernel's picture again and acts on what is different. */
@@ -93,6 +100,31 @@ void run_links_update(struct run *run);
 void run_links_choose(struct run *run);
 /* The link behind a port of the stack, or NULL. */
 struct run_link *run_links_of_port(struct run *run, plait_port_id port);
+
+/* ---- their devices ---- */
+
+/* Makes the device, port and rules of a new link. Returns 0 or -errno. */
+PLAIT_MUST_CHECK int run_device_make(struct run *run, struct run_link *link,
+                                     const struct pl_link *seen);
+/* Lets packets that come in by the link be forwarded, once per interface. */
+void run_device_prepare(struct run *run, struct run_link *link, int index);
+/* What all devices have in common: the way back to them, and the uplink pair's way out. Returns 0
+ * or -errno. */
+PLAIT_MUST_CHECK int run_device_common(struct run *run);
+
+/* ---- and their routes ---- */
+
+/* Failures are told with -d: a route that cannot be made is a path that does not work. */
+void run_route_add(struct run *run, const struct pl_route *route);
+/* The prefixes that the link itself is in. */
+void run_route_connected(struct run *run, uint32_t table, const struct pl_link *seen);
+void run_route_default(struct run *run, uint32_t table, const struct pl_link *seen, uint8_t family);
+/* "Unreachable", for both families. */
+void run_route_last(struct run *run, uint32_t table);
+/* Removes all but that. */
+void run_route_flush(struct run *run, uint32_t table);
+/* Makes the link's table right, if anything that matters to it is different. */
+void run_route_link(struct run *run, struct run_link *link, const struct pl_link *seen);
 
 /* ---- rules of nftables ---- */
 

@@ -205,6 +205,7 @@ static int make_port(struct run *run) {
     struct plait_port_config config = {.size = sizeof(config), .name = "inner", .mtu = INNER_MTU};
     int result = pl_tun_open(&tun, RUN_TUN_NAME, inner->ns);
     if (result < 0) {
+        cli_say("cannot make a TUN device with /dev/net/tun: %s", strerror(-result));
         return result;
     }
     config.flags = PLAIT_PORT_ANY_ADDRESS | PLAIT_PORT_NO_MPTCP;

@@ -15,6 +15,7 @@
 static _Noreturn void become(const char *const argv[], int in, int out) {
     sigset_t none;
     sigemptyset(&none);
+    setpgid(0, 0); /* Ctrl-C is for the program in the foreground, not for its helpers */
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
         dup2(out, STDERR_FILENO) >= 0) {

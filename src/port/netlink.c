@@ -248,21 +248,18 @@ static void drain(struct mnl_socket *socket) {
     }
 }
 
-static int dump_once(struct pl_netlink *monitor, uint16_t type, mnl_cb_t callback, void *data) {
-    char buffer[BUFFER_BYTES];
-    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-    message->nlmsg_type = type;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+/* Sends the request in `buffer` and runs `callback` on the answers. */
+static int ask(struct pl_netlink *monitor, char buffer[BUFFER_BYTES], mnl_cb_t callback,
+               void *data) {
+    struct nlmsghdr *message = (struct nlmsghdr *)buffer;
     message->nlmsg_seq = ++monitor->seq;
-    struct rtmsg *body = mnl_nlmsg_put_extra_header(message, sizeof(*body));
-    body->rtm_family = AF_UNSPEC;
     if (mnl_socket_sendto(monitor->dump, message, message->nlmsg_len) < 0) {
         return -errno;
     }
     unsigned port = mnl_socket_get_portid(monitor->dump);
     int result = MNL_CB_OK;
     while (result > MNL_CB_STOP) {
-        ssize_t n = mnl_socket_recvfrom(monitor->dump, buffer, sizeof(buffer));
+        ssize_t n = mnl_socket_recvfrom(monitor->dump, buffer, BUFFER_BYTES);
         if (n <= 0) {
             return n < 0 ? -errno : -EPIPE;
         }
@@ -273,6 +270,16 @@ static int dump_once(struct pl_netlink *monitor, uint16_t type, mnl_cb_t callbac
         drain(monitor->dump);
     }
     return result;
+}
+
+static int dump_once(struct pl_netlink *monitor, uint16_t type, mnl_cb_t callback, void *data) {
+    char buffer[BUFFER_BYTES];
+    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+    message->nlmsg_type = type;
+    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    struct rtmsg *body = mnl_nlmsg_put_extra_header(message, sizeof(*body));
+    body->rtm_family = AF_UNSPEC;
+    return ask(monitor, buffer, callback, data);
 }
 
 static int dump_all(struct pl_netlink *monitor) {
@@ -343,7 +350,8 @@ static void report(const struct pl_links *old, const struct pl_links *now,
 
 static int open_sockets(struct pl_netlink *monitor) {
     const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-                            RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+                            RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+                            1U << (RTNLGRP_IPV6_RULE - 1);
     const int size = NETLINK_RCVBUF;
     const struct timeval patience = {.tv_sec = 2};
     monitor->events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -433,4 +441,47 @@ int pl_netlink_prefixes(struct pl_netlink *monitor, struct pl_prefix *out, unsig
         }
     }
     return result;
+}
+
+/* ---- looking up ---- */
+
+struct lookup {
+    int index;
+    struct pl_gateway gateway;
+};
+
+static int on_lookup(const struct nlmsghdr *message, void *data) {
+    const struct rtmsg *route = mnl_nlmsg_get_payload(message);
+    struct lookup *lookup = data;
+    struct attributes attributes = {0};
+    if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST) {
+        return MNL_CB_STOP;
+    }
+    mnl_attr_parse(message, sizeof(*route), collect, &attributes);
+    if (attributes.at[RTA_OIF] != NULL) {
+        lookup->index = (int)mnl_attr_get_u32(attributes.at[RTA_OIF]);
+        lookup->gateway.present = true;
+        get_addr(attributes.at[RTA_GATEWAY], route->rtm_family, &lookup->gateway.via);
+    }
+    return MNL_CB_STOP;
+}
+
+int pl_netlink_lookup(struct pl_netlink *monitor, const struct plait_addr *dst,
+                      struct pl_gateway *gateway) {
+    char buffer[BUFFER_BYTES];
+    struct lookup lookup = {0};
+    bool v4 = dst->family == PLAIT_IPV4;
+    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+    message->nlmsg_type = RTM_GETROUTE;
+    message->nlmsg_flags = NLM_F_REQUEST;
+    struct rtmsg *body = mnl_nlmsg_put_extra_header(message, sizeof(*body));
+    body->rtm_family = v4 ? AF_INET : AF_INET6;
+    body->rtm_dst_len = v4 ? 32 : 128;
+    mnl_attr_put(message, RTA_DST, v4 ? 4 : 16, dst->bytes);
+    int result = ask(monitor, buffer, on_lookup, &lookup);
+    if (result < 0) {
+        return result;
+    }
+    *gateway = lookup.gateway;
+    return lookup.index > 0 ? lookup.index : -ENETUNREACH;
 }

@@ -84,6 +84,11 @@ const struct pl_link *pl_links_by_index(const struct pl_links *links, int index)
  * `max` are stored) or -errno. */
 int pl_netlink_prefixes(struct pl_netlink *monitor, struct pl_prefix *out, unsigned max);
 
+/* Which interface the kernel would send by to a destination, and through which gateway. Returns the
+ * index, or -errno (-ENETUNREACH: by none). Policy rules count, so this finds out about VPNs. */
+int pl_netlink_lookup(struct pl_netlink *monitor, const struct plait_addr *dst,
+                      struct pl_gateway *gateway);
+
 /* Whether the first prefix_len bits of two addresses of one family agree. */
 bool pl_prefix_match(const struct plait_addr *a, const struct plait_addr *b, unsigned prefix_len);
 

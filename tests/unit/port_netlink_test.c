@@ -171,6 +171,37 @@ static void test_prefixes(void **state) {
     assert_int_equal(pl_netlink_prefixes(monitor, prefix, 0), count);
 }
 
+/* The kernel's own decision, policy rules included. */
+static void test_lookup(void **state) {
+    (void)state;
+    struct plait_addr dst, dst6;
+    struct pl_gateway gateway;
+    if (!allowed) {
+        skip();
+    }
+    assert_true(pl_addr_parse("198.51.100.7", &dst));
+    assert_true(pl_addr_parse("2001:db8::7", &dst6));
+    assert_true(pl_netlink_lookup(monitor, &dst, &gateway) < 0);
+    ip("link set one up");
+    ip("link set two up");
+    ip("addr add 10.1.2.3/24 dev one");
+    ip("addr add fd01::3/64 dev one nodad");
+    ip("addr add 10.1.3.3/24 dev two");
+    ip("route add default via 10.1.2.1 dev one");
+    ip("route add default via fd01::1 dev one");
+    const struct pl_link *one = expect(PL_LINK_NEW);
+    assert_int_equal(pl_netlink_lookup(monitor, &dst, &gateway), one->index);
+    assert_gateway(&gateway, "10.1.2.1", 0);
+    assert_int_equal(pl_netlink_lookup(monitor, &dst6, &gateway), one->index);
+    assert_gateway(&gateway, "fd01::1", 0);
+    const struct pl_link *two = pl_links_by_name(pl_netlink_links(monitor), "two");
+    ip("rule add pref 50 lookup 77");
+    ip("route add default dev two table 77");
+    assert_int_equal(pl_netlink_lookup(monitor, &dst, &gateway), two->index);
+    assert_gateway(&gateway, "none", 0);
+    ip("rule del pref 50");
+}
+
 static void test_prefix_match(void **state) {
     (void)state;
     struct plait_addr a, b;
@@ -192,6 +223,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_default_routes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_prefixes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lookup, setup, teardown),
         cmocka_unit_test(test_prefix_match),
     };
     allowed = netns_test_enter();

@@ -1,0 +1,172 @@
+/* cli/cmd_run_devices.c - the devices on the host side, their rules and their settings.
+ *
+ * Rules lead what comes out of a device to the table of its link, and answers back to the devices
+ * whatever other tables say. Forwarding is switched on for the interfaces concerned only. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cmd_run.h"
+#include "port/command.h"
+#include "port/pcapng.h"
+
+/* ---- sysctls ---- */
+
+static int set_for(struct run *run, const char *format_head, const char *name, const char *tail,
+                   const char *value, char was[16]) {
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s/%s", format_head, name, tail);
+    return run_state_sysctl(&run->state, path, value, was);
+}
+
+/* Before Linux 6.17 only the whole host can forward IPv6. Its interfaces would then ignore router
+ * advertisements and lose what they learnt from them, so those that listen are told to go on. */
+static bool forward_all6(struct run *run) {
+    const struct pl_links *links = pl_netlink_links(run->monitor);
+    char was[16] = "0", value[16], path[160];
+    for (unsigned i = 0; i < links->count; i++) {
+        snprintf(path, sizeof(path), "net/ipv6/conf/%s/accept_ra", links->link[i].name);
+        if (pl_sysctl_read(path, value, sizeof(value)) == 0 && strcmp(value, "1") == 0 &&
+            run_state_sysctl(&run->state, path, "2", NULL) < 0) {
+            return false;
+        }
+    }
+    if (run_state_sysctl(&run->state, "net/ipv6/conf/all/forwarding", "1", was) < 0) {
+        return false;
+    }
+    run->links.guard6 = strcmp(was, "0") == 0;
+    return true;
+}
+
+/* Lets packets that come in by the link be forwarded. */
+void run_device_prepare(struct run *run, struct run_link *link, int index) {
+    char was[16] = "0";
+    if (link->prepared_index == index) {
+        return;
+    }
+    link->prepared_index = index;
+    if (set_for(run, "net/ipv4/conf", link->name, "forwarding", "1", was) < 0) {
+        cli_say("%s: cannot switch IPv4 forwarding on", link->name);
+    }
+    link->was_forwarding[0] = strcmp(was, "0") != 0;
+    memcpy(was, "0", 2);
+    if (set_for(run, "net/ipv6/conf", link->name, "force_forwarding", "1", was) < 0 &&
+        !forward_all6(run)) {
+        run_debug(run, "%s: no IPv6 forwarding", link->name);
+        return;
+    }
+    char all[16] = "0";
+    if (pl_sysctl_read("net/ipv6/conf/all/forwarding", all, sizeof(all)) < 0) {
+        return;
+    }
+    link->was_forwarding[1] = strcmp(was, "0") != 0 || (!run->links.guard6 && all[0] == '1');
+}
+
+/* The settings of a device that is ours and vanishes with us. */
+static void prepare_own(const char *name) {
+    static const char *const settings[][2] = {
+        {"ipv4/conf/%s/forwarding", "1"},     {"ipv4/conf/%s/rp_filter", "0"},
+        {"ipv4/conf/%s/route_localnet", "1"}, {"ipv6/conf/%s/force_forwarding", "1"},
+        {"ipv6/conf/%s/addr_gen_mode", "1"},  {"ipv6/conf/%s/accept_ra", "0"}};
+    for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        const char *mark = strchr(settings[i][0], '%');
+        char path[160];
+        snprintf(path, sizeof(path), "net/%.*s%s%s", (int)(mark - settings[i][0]), settings[i][0],
+                 name, mark + 2);
+        int result = pl_sysctl_write(path, settings[i][1]);
+        (void)result; /* not every kernel has every one of them */
+    }
+}
+
+/* ---- making links ---- */
+
+static int make_rules(struct run *run, const struct run_link *link) {
+    struct run_ends ends = run_plan_ends(&run->plan, link->slot);
+    struct pl_rule in = {.family = PLAIT_IPV4, .priority = RUN_RULE_IN};
+    struct pl_route back = {.family = PLAIT_IPV4,
+                            .table = run->plan.tables.first + RUN_TABLE_RETURN,
+                            .dst = ends.host4,
+                            .prefix_len = RUN_PREFIX4,
+                            .index = link->tun_index};
+    in.table = run->plan.tables.first + link->slot;
+    run_plan_name(run->plan.instance, link->slot, in.iif);
+    run_route_last(run, in.table);
+    back.dst.bytes[3] &= 0xfc;
+    run_route_add(run, &back);
+    int result = pl_netconf_rule_add(run->conf, &in);
+    in.family = PLAIT_IPV6;
+    if (pl_netconf_rule_add(run->conf, &in) == 0 &&
+        pl_netconf_address(run->conf, link->tun_index, &ends.host6, RUN_PREFIX6) == 0) {
+        back.family = PLAIT_IPV6;
+        back.dst = ends.host6;
+        back.dst.bytes[15] = 0;
+        back.prefix_len = RUN_PREFIX6;
+        run_route_add(run, &back);
+    }
+    return result;
+}
+
+int run_device_make(struct run *run, struct run_link *link, const struct pl_link *seen) {
+    struct run_ends ends = run_plan_ends(&run->plan, link->slot);
+    struct plait_port_config config = {.size = sizeof(config), .mtu = run_link_mtu(seen)};
+    struct pl_tun tun;
+    char name[16];
+    run_plan_name(run->plan.instance, link->slot, name);
+    int result = pl_tun_open(&tun, name, -1);
+    if (result < 0) {
+        return result;
+    }
+    snprintf(config.name, sizeof(config.name), "%s", link->name);
+    config.flags = tun.vnet ? PLAIT_PORT_TSO | PLAIT_PORT_TX_CSUM : 0;
+    if (pl_loop_add_port(&run->loop, &tun, &config, &link->port) < 0) {
+        return -ENOSPC;
+    }
+    plait_port_set_up(run->loop.stack, link->port->io.id, false, pl_posix_now());
+    link->tun_index = pl_netconf_index(run->conf, name);
+    if (link->tun_index < 0) {
+        return link->tun_index;
+    }
+    prepare_own(name);
+    result = pl_netconf_address(run->conf, link->tun_index, &ends.host4, RUN_PREFIX4);
+    if (result == 0) {
+        result = pl_netconf_link_up(run->conf, link->tun_index, run_link_mtu(seen));
+    }
+    return result == 0 ? make_rules(run, link) : result;
+}
+
+int run_device_common(struct run *run) {
+    struct run_ends ends = run_plan_ends(&run->plan, 0);
+    struct pl_rule back = {.family = PLAIT_IPV4,
+                           .priority = RUN_RULE_RETURN,
+                           .table = run->plan.tables.first + RUN_TABLE_RETURN,
+                           .dst = ends.host4,
+                           .dst_len = RUN_BLOCK4};
+    struct pl_rule out = {.family = PLAIT_IPV4,
+                          .priority = RUN_RULE_IN,
+                          .table = run->plan.tables.first + RUN_SLOT_UPLINK};
+    run_plan_name(run->plan.instance, RUN_SLOT_UPLINK, out.iif);
+    prepare_own(out.iif);
+    back.dst.bytes[3] = 0;
+    ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+    struct pl_route uplink = {.family = PLAIT_IPV4,
+                              .table = back.table,
+                              .dst = ends.host4,
+                              .prefix_len = RUN_PREFIX4,
+                              .index = run->inner.host_index};
+    uplink.dst.bytes[3] &= 0xfc;
+    run_route_add(run, &uplink);
+    run_route_last(run, out.table);
+    int result = pl_netconf_rule_add(run->conf, &back);
+    if (result == 0) {
+        result = pl_netconf_rule_add(run->conf, &out);
+    }
+    back.family = out.family = uplink.family = PLAIT_IPV6;
+    back.dst = uplink.dst = ends.host6;
+    back.dst_len = RUN_BLOCK6;
+    back.dst.bytes[7] = back.dst.bytes[15] = 0;
+    uplink.dst.bytes[15] = 0;
+    uplink.prefix_len = RUN_PREFIX6;
+    if (pl_netconf_rule_add(run->conf, &back) == 0 && pl_netconf_rule_add(run->conf, &out) == 0) {
+        run_route_add(run, &uplink);
+    }
+    return result;
+}
