@@ -90,7 +90,7 @@ static uint32_t write_options(uint8_t *out, const struct pl_mptcp_options *o) {
             len += pl_mptcp_write(out + len, (enum pl_mptcp_subtype)s, o);
         }
     }
-    need(len <= PL_TCP_OPTIONS_MAX - 4, "options fit");
+    need(len <= PL_TCP_OPTIONS_MAX, "options fit");
     return len;
 }
 
@@ -106,7 +106,7 @@ void peer_send(struct peer *p, const struct peer_seg *s) {
         .flags = (uint8_t)(s->flags | (s->no_ack ? 0 : PL_TCP_ACK)),
         .window_raw = s->window != 0 ? s->window : (uint16_t)p->window,
     };
-    uint8_t options[PL_TCP_OPTIONS_MAX];
+    uint8_t options[PL_TCP_OPTIONS_MAX + 4];
     uint32_t mss_len = syn ? pl_tcp_put_mss(options, 1460) : 0;
     uint32_t options_len = mss_len + write_options(options + mss_len, s->o);
     struct pl_ip ip = {.src = f->local.addr, .dst = f->remote.addr, .protocol = PL_IP_TCP};
