@@ -39,7 +39,9 @@ class Case:
     kernel_error: str = ''
     ours_counters: dict = field(default_factory=dict)
     kernel_counters: dict = field(default_factory=dict)
+    shares: dict = field(default_factory=dict)    # our n-th subflow: (least, most) of bytes_ours
     capture: bool = True
+    canary: bool = False         # must be judged a failure
     twin: bool = True            # holds for kernel against kernel, too
 
     def family_of(self, path):
@@ -79,7 +81,8 @@ def long():
         yield Case(f'{role}-long', role, subflows=2, bytes_ours=50 * MB, bytes_kernel=50 * MB,
                    capture=False, **{opener: [(2, 'subflow')]})
         yield Case(f'{role}-shared-rate', role, subflows=4, rate=20, bytes_ours=4 * MB,
-                   bytes_kernel=4 * MB, **{opener: endpoints(2, 4, 'subflow')})
+                   bytes_kernel=4 * MB, shares={n: (0.05, 0.9) for n in range(1, 5)},
+                   **{opener: endpoints(2, 4, 'subflow')})
 
 
 def narrow():
@@ -157,11 +160,11 @@ def backup():
         other = FLIP[opener]
         for side in ('ours', 'kernel'):
             flags = 'subflow' if side == opener else 'signal'
-            yield Case(f'{role}-{side}-prio', role, **common,
+            yield Case(f'{role}-{side}-prio', role, **common, shares={2: (0.05, 0.7)},
                        **{side: [(2, flags)], f'{side}_at': [(500 * KB, 'backup', 2)],
                           f'{side}_counters': {'MPPrioTx': '>=1'},
                           f'{FLIP[side]}_counters': {'MPPrioRx': '>=1'}})
-        yield Case(f'{role}-backup-join', role, **common,
+        yield Case(f'{role}-backup-join', role, **common, shares={2: (0, 0)},
                    **{opener: [(2, 'subflow backup')],
                       f'{other}_counters': {'MPJoinSynBackupRx': 1}})
 
@@ -182,6 +185,7 @@ def loss():
                    **{**common, 'rate': 40, 'bytes_ours': 6 * MB})
         yield Case(f'{role}-first-path-cut', role, cut=(500 * KB, 1), **ends, **common)
         yield Case(f'{role}-backup-takes-over', role, cut=(500 * KB, 1), **common,
+                   shares={2: (0.3, 1.1)},
                    **{opener: [(2, 'subflow backup')]})
         yield Case(f'{role}-kernel-link-down', role, **ends, **common,
                    kernel_at=[(500 * KB, 'down', 2)])
@@ -269,9 +273,16 @@ def fallback():
                    ours_counters={'MPRstTx': '>=0', 'MPRstRx': '>=0'})
 
 
+def canaries():
+    """Cases that must fail, because a judge that never objects proves nothing."""
+    yield Case('canary-bytes', 'client', canary=True, kernel_args=['--peer-seed', 'another'])
+    yield Case('canary-counters', 'client', subflows=2, ours=[(2, 'subflow')], joins=2, canary=True)
+
+
 def all_cases():
     """Every case, the long ones first so that two workers finish together."""
     cases = []
-    for group in (long, loss, backup, remove, basic, announce, server_opens, narrow, close, negotiation, fallback):
+    for group in (long, loss, backup, remove, basic, announce, server_opens, narrow, close,
+                  negotiation, fallback, canaries):
         cases += group()
     return cases

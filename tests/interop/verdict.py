@@ -71,6 +71,16 @@ def judge_result(case, side, result):
             yield f'{side} checksum is {result["checksum"]}'
 
 
+def judge_shares(case, result):
+    """How much our scheduler gave to a subflow; only our peer reports that."""
+    subflows = result.get('subflows', [])
+    for number, (least, most) in case.shares.items():
+        if number > len(subflows):
+            yield f'ours has no subflow {number}'
+        elif not least <= subflows[number - 1]['sent'] / case.bytes_ours <= most:
+            yield f'ours sent {subflows[number - 1]["sent"]} bytes on subflow {number}'
+
+
 def judge(case, results, counters):
     """All complaints about a case; results and counters have keys 'ours' and 'kernel'."""
     for side in ('ours', 'kernel'):
@@ -79,3 +89,5 @@ def judge(case, results, counters):
         yield from judge_counters(side, counters[side], getattr(case, side + '_counters'))
     if case.mptcp:
         yield from judge_joins(case, counters)
+    if 'subflows' in results['ours']:
+        yield from judge_shares(case, results['ours'])
