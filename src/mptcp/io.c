@@ -17,6 +17,15 @@ static int write_allowed(const struct pl_conn *conn) {
     return conn->send.fin_wanted || conn->state == PL_CONN_CLOSED ? PLAIT_E_CLOSED : 0;
 }
 
+/* How much a new chunk for written bytes may hold. They get half of the memory: two ends that fill
+ * theirs with what they want to send could not receive, and would wait for each other. */
+static uint32_t write_capacity(const struct pl_conn *conn) {
+    const struct pl_memory *m = &conn->ctx->memory;
+    uint64_t used = m->used_bytes + PL_CHUNK_OVERHEAD;
+    uint64_t left = used < m->max_bytes / 2 ? m->max_bytes / 2 - used : 0;
+    return left < CHUNK_MAX ? (uint32_t)left : CHUNK_MAX;
+}
+
 /* Adds bytes to the tail chunk or a new one; 0 when memory is out. */
 static uint32_t append_some(struct pl_conn *conn, const uint8_t *data, uint32_t len) {
     struct pl_send *s = &conn->send;
@@ -28,8 +37,12 @@ static uint32_t append_some(struct pl_conn *conn, const uint8_t *data, uint32_t 
             return n;
         }
     }
+    uint32_t capacity = write_capacity(conn);
+    if (capacity < CHUNK_MIN) {
+        return 0;
+    }
     uint32_t cap = len < CHUNK_MIN ? CHUNK_MIN : len;
-    struct pl_chunk *chunk = pl_chunk_alloc(&conn->ctx->memory, cap > CHUNK_MAX ? CHUNK_MAX : cap);
+    struct pl_chunk *chunk = pl_chunk_alloc(&conn->ctx->memory, cap > capacity ? capacity : cap);
     if (chunk == NULL) {
         return 0;
     }
