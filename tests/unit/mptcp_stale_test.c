@@ -2,7 +2,7 @@
  * return. */
 #include "mptcp_paths.h"
 
-enum { BUFFER = 65536, BYTES = 1500000 };
+enum { BUFFER = 65536, BYTES = 900000 };
 
 /* How many subflows a side would use for new data. */
 static unsigned fresh_subflows(struct link *l, unsigned side) {
