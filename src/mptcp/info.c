@@ -1,6 +1,7 @@
 /* mptcp/info.c - what a connection tells about itself, and conversions between its links. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
+#include "mptcp/pm/pm.h"
 #include "mptcp/subflow.h"
 
 struct pl_tcp *pl_subflow_tcp(struct pl_subflow *sf) {

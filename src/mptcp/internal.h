@@ -47,6 +47,7 @@ struct pl_map_in {
 enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *in, plait_time now);
 void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk, plait_time now);
 void pl_map_clear(struct pl_subflow *sf);
+void pl_map_check(const struct pl_subflow *sf);
 /* The subflow is plain TCP now: what it has acknowledged and held back is the stream's next. */
 void pl_map_flush(struct pl_subflow *sf, plait_time now);
 
@@ -62,6 +63,7 @@ void pl_send_append(struct pl_conn *conn, struct pl_chunk *chunk);
 bool pl_send_all_sent(const struct pl_conn *conn);
 bool pl_send_outstanding(const struct pl_conn *conn);
 void pl_send_wake_writer(struct pl_conn *conn);
+void pl_send_check(const struct pl_conn *conn);
 uint16_t pl_send_checksum(const struct pl_chunk *chunk, uint32_t offset, uint32_t len,
                           uint64_t *sum);
 
@@ -72,6 +74,7 @@ void pl_reinject_subflow(struct pl_subflow *sf, plait_time now);
 bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
                       plait_time now);
 void pl_reinject_clear(struct pl_conn *conn);
+void pl_reinject_check(const struct pl_conn *conn);
 void pl_reinject_run(struct pl_conn *conn, plait_time now);
 plait_time pl_reinject_deadline(const struct pl_conn *conn);
 bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
@@ -82,6 +85,7 @@ void pl_recv_init(struct pl_conn *conn, uint32_t limit_bytes);
 void pl_recv_fini(struct pl_conn *conn);
 void pl_recv_start(struct pl_conn *conn, pl_seq64 first);
 void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk, plait_time now);
+void pl_recv_check(const struct pl_conn *conn);
 void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now);
 /* The window to advertise; and: it was advertised, so its right edge stays. */
 uint32_t pl_recv_window(const struct pl_conn *conn);

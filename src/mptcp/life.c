@@ -182,21 +182,39 @@ bool pl_conn_settle(struct pl_conn *conn, plait_time now) {
     return false;
 }
 
+static void check_subflow(const struct pl_subflow *sf) {
+    const struct pl_conn *conn = sf->conn;
+    PL_ASSERT(sf->serial != 0 && sf->serial < conn->serial_next);
+    PL_ASSERT(sf->flow_added);
+    PL_ASSERT(sf->join || sf->initiator == conn->initiator);
+    PL_ASSERT(sf->phase <= PL_SF_DEAD);
+    PL_ASSERT(sf->phase != PL_SF_PRE || (sf->join && sf->initiator));
+    PL_ASSERT(sf->phase != PL_SF_DEAD || pl_tcp_state(&sf->tcp) == PL_TCP_ST_CLOSED);
+    PL_ASSERT(sf->phase != PL_SF_OPENING || !sf->stale);
+    PL_ASSERT(!sf->join || sf->phase == PL_SF_DEAD || conn->mode == PL_MODE_MPTCP);
+    pl_map_check(sf);
+    pl_tcp_check(&sf->tcp);
+}
+
 void pl_conn_check(const struct pl_conn *conn) {
-    uint32_t count = 0, ready = 0;
+    uint32_t count = 0, first = 0;
     PL_SUBFLOW_FOREACH(sf, conn) {
         PL_ASSERT(sf->conn == conn);
-        pl_tcp_check(&sf->tcp);
+        check_subflow(sf);
+        first += sf->join ? 0 : 1;
         count++;
     }
     PL_ASSERT(count == conn->subflow_count);
-    PL_ASSERT(pl_seq64_le(conn->send.una, conn->send.nxt));
-    PL_ASSERT(pl_seq64_le(conn->send.nxt, conn->send.end));
-    for (const struct pl_chunk *c = conn->recv.head; c != NULL; c = c->next) {
-        ready += c->len;
-    }
-    PL_ASSERT(ready == conn->recv.ready_bytes + conn->recv.head_offset);
+    PL_ASSERT(first <= 1);
+    PL_ASSERT(conn->error <= 0);
+    PL_ASSERT(conn->state == PL_CONN_CLOSED || conn->error == 0);
+    PL_ASSERT(conn->mode == PL_MODE_MPTCP || !pl_conn_fully_established(conn));
     PL_ASSERT(conn->mode == PL_MODE_MPTCP || conn->subflow_count <= 1 ||
               conn->state == PL_CONN_CLOSED || conn->fallen_back);
-    PL_ASSERT(pl_list_empty(&conn->recv.ooo) == (conn->recv.ooo_bytes == 0));
+    PL_ASSERT(!conn->token_added || conn->mode == PL_MODE_MPTCP || conn->fallen_back);
+    pl_send_check(conn);
+    pl_recv_check(conn);
+    if (conn->pm != NULL) {
+        pl_pm_check(conn);
+    }
 }

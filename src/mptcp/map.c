@@ -316,3 +316,31 @@ void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk,
         map_find(sf, seq); /* frees what ended here */
     }
 }
+
+static uint64_t run_bytes(const struct pl_chunk *run) {
+    uint64_t bytes = 0;
+    for (; run != NULL; run = run->next) {
+        PL_ASSERT(run->len > 0);
+        bytes += run->len;
+    }
+    return bytes;
+}
+
+void pl_map_check(const struct pl_subflow *sf) {
+    const struct pl_map *prev = NULL;
+    uint32_t count = 0;
+    PL_LIST_FOREACH(link, &sf->maps) {
+        const struct pl_map *map = PL_CONTAINER(link, struct pl_map, link);
+        PL_ASSERT(map->len > 0);
+        PL_ASSERT(prev == NULL || pl_seq32_le(map_end(prev), map->seq));
+        PL_ASSERT(map->arrived <= map->len);
+        PL_ASSERT(map->held == NULL || run_bytes(map->held) == map->arrived);
+        prev = map;
+        count++;
+    }
+    PL_ASSERT(count == sf->map_count);
+    PL_ASSERT(count <= MAPS_MAX);
+    PL_ASSERT(count == 0 || sf->conn->mode == PL_MODE_MPTCP || sf->phase == PL_SF_DEAD);
+    PL_ASSERT(run_bytes(sf->unmapped) == sf->unmapped_bytes);
+    PL_ASSERT(sf->map_spare == NULL || sf->map_spare->held == NULL);
+}

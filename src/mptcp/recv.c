@@ -40,6 +40,14 @@ static struct pl_chunk *ooo_remove(struct pl_conn *conn, struct pl_ooo *o) {
     return chunk;
 }
 
+static void ooo_clear(struct pl_conn *conn) {
+    PL_LIST_FOREACH_SAFE(link, &conn->recv.ooo) {
+        pl_chunk_unref(ooo_remove(conn, ooo_of(link)));
+    }
+    conn->recv.hole_since = PLAIT_TIME_NEVER;
+    PL_ASSERT(conn->recv.ooo_bytes == 0);
+}
+
 void pl_recv_fini(struct pl_conn *conn) {
     struct pl_recv *r = &conn->recv;
     if (r->head != NULL) {
@@ -49,9 +57,7 @@ void pl_recv_fini(struct pl_conn *conn) {
     r->tail = NULL;
     r->ready_bytes = 0;
     r->head_offset = 0;
-    PL_LIST_FOREACH_SAFE(link, &r->ooo) {
-        pl_chunk_unref(ooo_remove(conn, ooo_of(link)));
-    }
+    ooo_clear(conn);
 }
 
 void pl_recv_start(struct pl_conn *conn, pl_seq64 first) {
@@ -83,6 +89,7 @@ static void check_fin(struct pl_conn *conn) {
         return;
     }
     r->fin_reached = true;
+    ooo_clear(conn); /* what lies behind the end is nobody's */
     if (conn->mode == PL_MODE_MPTCP) {
         r->nxt = pl_seq64_add(r->nxt, 1); /* DATA_FIN takes one number (section 3.3.3) */
     }
@@ -210,10 +217,11 @@ void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk
     }
     pl_recv_arrived(conn, chunk->len, now);
     if (behind < 0) {
-        if (pl_list_empty(&r->ooo)) {
+        bool first = pl_list_empty(&r->ooo);
+        ooo_insert(sf, dsn, chunk);
+        if (first && !pl_list_empty(&r->ooo)) {
             r->hole_since = now;
         }
-        ooo_insert(sf, dsn, chunk);
         pl_conn_touch(conn);
         return;
     }
@@ -300,4 +308,32 @@ struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes) {
     }
     r->ready_bytes -= head->len;
     return head;
+}
+
+void pl_recv_check(const struct pl_conn *conn) {
+    const struct pl_recv *r = &conn->recv;
+    uint64_t ready = 0, waiting = 0;
+    pl_seq64 last = r->nxt;
+    PL_ASSERT((r->head == NULL) == (r->tail == NULL));
+    PL_ASSERT(r->head == NULL || r->head_offset < r->head->len);
+    for (const struct pl_chunk *c = r->head; c != NULL; c = c->next) {
+        PL_ASSERT(c->len > 0);
+        PL_ASSERT((c->next == NULL) == (c == r->tail));
+        ready += c->len;
+    }
+    PL_ASSERT(ready == (uint64_t)r->ready_bytes + r->head_offset);
+    PL_LIST_FOREACH(link, &r->ooo) {
+        const struct pl_ooo *o = PL_CONTAINER(link, struct pl_ooo, link);
+        PL_ASSERT(o->chunk->len > 0 && o->chunk->next == NULL);
+        PL_ASSERT(waiting == 0 ? pl_seq64_lt(last, o->dsn) : pl_seq64_le(last, o->dsn));
+        last = pl_seq64_add(o->dsn, o->chunk->len);
+        waiting += o->chunk->len;
+    }
+    PL_ASSERT(waiting == r->ooo_bytes);
+    PL_ASSERT((waiting == 0) == (r->hole_since == PLAIT_TIME_NEVER));
+    PL_ASSERT(waiting == 0 || conn->mode == PL_MODE_MPTCP);
+    PL_ASSERT(!r->fin_reached || r->fin_known);
+    PL_ASSERT(!r->fin_reached || waiting == 0);
+    PL_ASSERT(r->fin_reached || !r->fin_known || pl_seq64_lt(r->nxt, r->fin_dsn));
+    PL_ASSERT(r->tuned_bytes <= r->limit_bytes);
 }

@@ -258,3 +258,13 @@ void pl_reinject_run(struct pl_conn *conn, plait_time now) {
     }
     pl_conn_kick(conn);
 }
+
+void pl_reinject_check(const struct pl_conn *conn) {
+    PL_LIST_FOREACH(link, &conn->send.reinject) {
+        const struct pl_reinject *e = PL_CONTAINER(link, struct pl_reinject, link);
+        PL_ASSERT(e->chunk != NULL);
+        PL_ASSERT(e->offset <= e->chunk->len);
+        PL_ASSERT(e->from < conn->serial_next);
+        PL_ASSERT(pl_seq64_le(pl_seq64_add(e->dsn, e->len), conn->send.nxt));
+    }
+}

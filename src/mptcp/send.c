@@ -300,3 +300,28 @@ void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait
         pl_conn_kick(conn);
     }
 }
+
+void pl_send_check(const struct pl_conn *conn) {
+    const struct pl_send *s = &conn->send;
+    uint64_t held = 0, before_cursor = 0;
+    bool passed = false;
+    PL_ASSERT(pl_seq64_le(s->una, s->nxt));
+    PL_ASSERT(pl_seq64_le(s->nxt, s->end));
+    PL_ASSERT((s->head == NULL) == (s->tail == NULL));
+    PL_ASSERT((s->head == NULL) == pl_seq64_eq(s->una, s->end));
+    PL_ASSERT(s->head != NULL || s->cursor == NULL);
+    for (const struct pl_chunk *c = s->head; c != NULL; c = c->next) {
+        passed = passed || c == s->cursor;
+        before_cursor += passed ? 0 : c->len;
+        held += c->len;
+        PL_ASSERT((c->next == NULL) == (c == s->tail));
+    }
+    PL_ASSERT(s->head == NULL || passed);
+    PL_ASSERT(held == (uint64_t)pl_seq64_diff(s->end, s->una) + s->head_offset);
+    PL_ASSERT(s->head == NULL || before_cursor + s->cursor_offset ==
+                                     (uint64_t)pl_seq64_diff(s->nxt, s->una) + s->head_offset);
+    PL_ASSERT(s->limit_bytes <= s->limit_bytes_max);
+    PL_ASSERT(!s->fin_sent || s->fin_wanted);
+    PL_ASSERT(s->memory_retry == PLAIT_TIME_NEVER || s->blocked);
+    pl_reinject_check(conn);
+}

@@ -9,6 +9,7 @@
 #ifndef PL_MPTCP_PM_PM_H
 #define PL_MPTCP_PM_PM_H
 
+#include "mptcp/pm/table.h"
 #include "mptcp/state.h"
 
 PLAIT_MUST_CHECK int pl_pm_init(struct pl_conn *conn);
@@ -17,6 +18,7 @@ void pl_pm_fini(struct pl_conn *conn);
 void pl_pm_first(struct pl_conn *conn, struct pl_subflow *sf);
 void pl_pm_run(struct pl_conn *conn, plait_time now);
 plait_time pl_pm_deadline(const struct pl_conn *conn);
+void pl_pm_check(const struct pl_conn *conn);
 
 /* paths.c */
 void pl_pm_subflow_made(struct pl_subflow *sf,

@@ -93,3 +93,29 @@ bool pl_pm_may_keep(const struct pl_conn *conn) {
     }
     return working < conn->ctx->config.subflows_max;
 }
+
+void pl_pm_check(const struct pl_conn *conn) {
+    const struct pl_pm *pm = conn->pm;
+    PL_ASSERT(pm->remote_count >= 1 && pm->remote_count <= PL_REMOTES_MAX);
+    PL_ASSERT(pm->path_count >= 1 && pm->path_count <= PL_PATHS_MAX);
+    PL_ASSERT(pm->removal_count <= PL_REMOVALS_MAX);
+    PL_ASSERT(pm->announcement_count <= sizeof pm->announcements / sizeof pm->announcements[0]);
+    PL_ASSERT(pm->remotes[0].id == 0);
+    PL_ASSERT(pm->id_next != 0);
+    for (unsigned i = 1; i < pm->remote_count; i++) {
+        PL_ASSERT(pm->remotes[i].id != 0);
+        PL_ASSERT(pm->remotes[i].addr.family != PLAIT_FAMILY_NONE);
+        for (unsigned k = 1; k < i; k++) {
+            PL_ASSERT(pm->remotes[k].id != pm->remotes[i].id);
+        }
+    }
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        const struct pl_path *p = &pm->paths[i];
+        PL_ASSERT(p->remote_index < pm->remote_count);
+        PL_ASSERT(p->subflow < conn->serial_next);
+        PL_ASSERT(p->local.family == pm->remotes[p->remote_index].addr.family);
+        for (unsigned k = 0; k < i; k++) {
+            PL_ASSERT(p->subflow == 0 || p->subflow != pm->paths[k].subflow);
+        }
+    }
+}
