@@ -69,6 +69,7 @@ int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_
     uint64_t want = room <= 0 ? 0 : len < (uint64_t)room ? len : (uint64_t)room;
     uint64_t done = 0;
     conn->send.blocked = want < len;
+    conn->send.memory_retry = PLAIT_TIME_NEVER;
     while (done < want) {
         uint64_t left = want - done;
         uint32_t n = append_some(conn, bytes + done, left > CHUNK_MAX ? CHUNK_MAX : (uint32_t)left);
@@ -148,6 +149,7 @@ int64_t pl_conn_splice(struct pl_conn *from, struct pl_conn *to, size_t max, pla
     uint64_t want = room <= 0 ? 0 : max < (uint64_t)room ? max : (uint64_t)room;
     uint64_t done = 0;
     to->send.blocked = from->recv.ready_bytes > want;
+    to->send.memory_retry = PLAIT_TIME_NEVER;
     while (done < want && from->recv.ready_bytes > 0) {
         uint64_t left = want - done;
         struct pl_chunk *chunk = pl_recv_take(from, left > CHUNK_MAX ? CHUNK_MAX : (uint32_t)left);
