@@ -160,7 +160,7 @@ def backup():
         other = FLIP[opener]
         for side in ('ours', 'kernel'):
             flags = 'subflow' if side == opener else 'signal'
-            yield Case(f'{role}-{side}-prio', role, **common, shares={2: (0.05, 0.7)},
+            yield Case(f'{role}-{side}-prio', role, **common, shares={2: (0.05, 0.8)},
                        **{side: [(2, flags)], f'{side}_at': [(500 * KB, 'backup', 2)],
                           f'{side}_counters': {'MPPrioTx': '>=1'},
                           f'{FLIP[side]}_counters': {'MPPrioRx': '>=1'}})
@@ -185,7 +185,7 @@ def loss():
                    **{**common, 'rate': 40, 'bytes_ours': 6 * MB})
         yield Case(f'{role}-first-path-cut', role, cut=(500 * KB, 1), **ends, **common)
         yield Case(f'{role}-backup-takes-over', role, cut=(500 * KB, 1), **common,
-                   shares={2: (0.3, 1.1)},
+                   shares={2: (0.3, 1.5)},
                    **{opener: [(2, 'subflow backup')]})
         yield Case(f'{role}-kernel-link-down', role, **ends, **common,
                    kernel_at=[(500 * KB, 'down', 2)])

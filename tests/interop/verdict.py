@@ -72,8 +72,11 @@ def judge_result(case, side, result):
 
 
 def judge_shares(case, result):
-    """How much our scheduler gave to a subflow; only our peer reports that."""
-    subflows = result.get('subflows', [])
+    """How much our scheduler gave to a subflow; only our peer reports that. A subflow whose
+    retransmission timer ran out counts as dead for a while, and then backups work, too."""
+    subflows = result['subflows']
+    if result['counters'].get('Timeouts'):
+        return
     for number, (least, most) in case.shares.items():
         if number > len(subflows):
             yield f'ours has no subflow {number}'
