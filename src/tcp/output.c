@@ -62,7 +62,7 @@ static void account(struct pl_tcp *tcp, struct pl_tcp_record *rec, bool again, p
     if (!armed || head_again || (idle && !again)) {
         pl_tcp_rexmit_restart(tcp, now);
     }
-    PL_ASSERT(flight > 0 && !rec->lost && !rec->unsent);
+    PL_ASSERT(!rec->lost && !rec->unsent);
     pl_tcp_pace_sent(tcp, payload, now);
     pl_tcp_recovery_sent(tcp, rec->len, again, now);
 }
@@ -156,6 +156,23 @@ static uint32_t fit_window(struct pl_tcp *tcp, uint32_t allowed, plait_time now)
     return len > mss ? len / mss * mss : len;
 }
 
+/* With large segments it pays to wait until ACKs have made room for one, instead of following each
+ * with two packets: while the next ACK is near (the oldest packet has been out for half an RTT),
+ * and room is less than a burst and than an eighth of the window, which is what this may cost. */
+static bool defer(const struct pl_tcp *tcp, plait_time now) {
+    const struct pl_tcp_record *head = pl_tcp_record_first(tcp);
+    if (!tcp->snd.tso || head == NULL || tcp->rec.phase != PL_TCP_PHASE_OPEN) {
+        return false;
+    }
+    uint32_t flight = pl_tcp_flight(tcp), usable = pl_tcp_window_usable(tcp);
+    PL_ASSERT(flight < tcp->cc.cwnd);
+    uint32_t room = tcp->cc.cwnd - flight, goal = pl_tcp_pace_quantum(tcp);
+    room = room < usable ? room : usable;
+    goal = goal < tcp->cc.cwnd / 8 ? goal : tcp->cc.cwnd / 8;
+    PL_ASSERT(now >= head->sent_at);
+    return goal >= 4 * tcp->cc.mss && room < goal && now - head->sent_at >= tcp->rtt.srtt_ns / 2;
+}
+
 static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_tcp_payload *p) {
     PL_ASSERT(p->chunk != NULL);
     PL_ASSERT(p->len > 0);
@@ -211,6 +228,10 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
         return false;
     }
     uint32_t len = fit_window(tcp, allowed, now);
+    if (len > 0 && !probe && defer(tcp, now)) {
+        tcp->snd.limited = true;
+        return false;
+    }
     if (len == 0 || (!probe && pl_tcp_pace_wait(tcp, now))) {
         return false;
     }

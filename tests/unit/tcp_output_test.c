@@ -171,6 +171,31 @@ static void test_tso(void **state) {
     tcp_pair_free(p);
 }
 
+/* ACKs for two packets each do not lead to segments of two packets each. */
+static void test_large_segments_are_waited_for(void **state) {
+    (void)state;
+    struct tcp_pair_setup s = test_setup();
+    s.tso[PAIR_A] = true;
+    s.pipe.rate = 125000000;
+    s.pipe.queue_bytes = 2500000;
+    s.receive_buffer = 16 << 20;
+    open_with(s);
+    p->check = false;
+    p->filter = NULL;
+    tcp_pair_send(p, PAIR_A, UINT64_C(1) << 40);
+    tcp_pair_run_for(p, S);
+    uint64_t made = p->end[PAIR_A].asked[PL_SEG_DATA], sent = a->stats.segments_sent;
+    uint64_t acks = p->pipe[PAIR_B].packets, got = p->end[PAIR_B].received;
+    tcp_pair_run_for(p, S / 2);
+    made = p->end[PAIR_A].asked[PL_SEG_DATA] - made;
+    sent = a->stats.segments_sent - sent;
+    acks = p->pipe[PAIR_B].packets - acks;
+    assert_true(acks > sent / 3);
+    assert_true(made * 8 < sent);
+    assert_true(p->end[PAIR_B].received - got > 59000000);
+    tcp_pair_free(p);
+}
+
 /* With tiny chunks a segment cannot be described in 20 slices: it is cut, and nothing is lost. */
 static void test_fragmented_chunks(void **state) {
     (void)state;
@@ -263,6 +288,7 @@ int main(void) {
         T(test_application_limited),
         T(test_can_send),
         cmocka_unit_test(test_tso),
+        cmocka_unit_test(test_large_segments_are_waited_for),
         cmocka_unit_test(test_fragmented_chunks),
         cmocka_unit_test(test_mtu_reduction),
         T(test_mtu_growth),

@@ -182,6 +182,103 @@ static void test_runs_repeat(void **state) {
     assert_int_not_equal(traced_run(7), traced_run(8));
 }
 
+/* ---- a peer that sends anything ---- */
+
+static struct pl_rng chaos;
+
+static uint32_t around(uint32_t base) {
+    switch (pl_rng_below(&chaos, 6)) {
+        case 0:
+            return base;
+        case 1:
+            return base + (uint32_t)pl_rng_below(&chaos, 5);
+        case 2:
+            return base - (uint32_t)pl_rng_below(&chaos, 5);
+        case 3:
+            return base + (uint32_t)pl_rng_below(&chaos, 200000);
+        case 4:
+            return base - (uint32_t)pl_rng_below(&chaos, 200000);
+        default:
+            return (uint32_t)pl_rng_next(&chaos);
+    }
+}
+
+static uint8_t any_flags(void) {
+    static const uint8_t usual[] = {PL_TCP_ACK,
+                                    PL_TCP_ACK | PL_TCP_PSH,
+                                    PL_TCP_ACK | PL_TCP_FIN,
+                                    PL_TCP_SYN,
+                                    PL_TCP_SYN | PL_TCP_ACK,
+                                    PL_TCP_RST,
+                                    PL_TCP_RST | PL_TCP_ACK,
+                                    0};
+    if (pl_rng_chance(&chaos, 20000)) {
+        return (uint8_t)pl_rng_next(&chaos);
+    }
+    return usual[pl_rng_chance(&chaos, 900000) ? 0 : pl_rng_below(&chaos, 8)];
+}
+
+static void any_sack(const struct pl_tcp *tcp, struct pl_tcp_options *o) {
+    uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una) + 1;
+    o->sack_count = (uint8_t)pl_rng_below(&chaos, 4);
+    for (unsigned i = 0; i < o->sack_count; i++) {
+        bool good = pl_rng_chance(&chaos, 800000);
+        uint32_t into = (uint32_t)pl_rng_below(&chaos, span);
+        o->sack[i].start.v = good ? tcp->snd.una.v + into : around(tcp->snd.una.v);
+        o->sack[i].end.v = o->sack[i].start.v + (uint32_t)pl_rng_below(&chaos, 9000);
+    }
+}
+
+static void attack(struct tcp_pair *p) {
+    struct pl_tcp *tcp = tcp_of(p, PAIR_A);
+    struct pl_segment seg = next_segment(p, PAIR_A, any_flags());
+    seg.seq.v = pl_rng_chance(&chaos, 500000) ? tcp->rcv.nxt.v : around(tcp->rcv.nxt.v);
+    seg.ack.v = around(pl_rng_chance(&chaos, 500000) ? tcp->snd.una.v : tcp->snd.nxt.v);
+    seg.window_raw = pl_rng_chance(&chaos, 200000) ? 0 : (uint16_t)pl_rng_below(&chaos, 3000);
+    seg.payload_len = pl_rng_chance(&chaos, 600000) ? 0 : (uint32_t)pl_rng_below(&chaos, 1500);
+    seg.gso_size = seg.payload_len > 700 && pl_rng_chance(&chaos, 200000) ? 536 : 0;
+    seg.options.ts_val += (uint32_t)pl_rng_below(&chaos, 3);
+    seg.options.ts_ecr -= (uint32_t)pl_rng_below(&chaos, 300);
+    any_sack(tcp, &seg.options);
+    int32_t ahead = pl_seq32_diff(seg.seq, tcp->rcv.nxt);
+    uint64_t at = p->end[PAIR_A].received + (uint64_t)(int64_t)ahead;
+    tcp_pair_inject(p, PAIR_A, &seg, at);
+    pl_tcp_check(tcp);
+}
+
+static void test_a_hostile_peer(void **state) {
+    (void)state;
+    static struct tap tap;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        struct tcp_pair_setup s = test_setup();
+        pl_rng_init(&chaos, seed);
+        s.seed = seed;
+        s.tso[PAIR_A] = seed % 2;
+        s.iss[PAIR_A] = (uint32_t)pl_rng_next(&chaos);
+        struct tcp_pair *p = tcp_pair_new(&s);
+        memset(&tap, 0, sizeof(tap));
+        p->filter = tap_filter;
+        p->filter_arg = &tap;
+        tap.no_sack = seed % 7 == 0;
+        tap.no_timestamps = seed % 11 == 0;
+        p->end[PAIR_A].chunk_bytes = 1 + (uint32_t)pl_rng_below(&chaos, 5000);
+        tcp_pair_connect(p, PAIR_A);
+        tcp_pair_run_for(p, pl_rng_below(&chaos, 60) * MS);
+        tcp_pair_send(p, PAIR_A, pl_rng_below(&chaos, 300000));
+        for (unsigned i = 0; i < 150; i++) {
+            attack(p);
+            if (pl_rng_chance(&chaos, 500000)) {
+                tcp_pair_run_for(p, pl_rng_below(&chaos, 5) * MS);
+            }
+            if (pl_rng_chance(&chaos, 5000)) {
+                tcp_pair_close(p, PAIR_A);
+            }
+        }
+        tcp_pair_run_for(p, 2000 * S);
+        tcp_pair_free(p);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loss),
@@ -194,6 +291,7 @@ int main(void) {
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_short_outages),
         cmocka_unit_test(test_runs_repeat),
+        cmocka_unit_test(test_a_hostile_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
