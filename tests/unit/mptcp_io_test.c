@@ -216,7 +216,7 @@ static void test_memory_is_bounded(void **state) {
     assert_int_equal(n, PLAIT_E_AGAIN);
     struct plait_stack_stats stats = {.size = sizeof(stats)};
     plait_stack_stats(peer.stack, &stats);
-    assert_in_range(stats.memory_bytes, 80000, 100000);
+    assert_in_range(stats.memory_bytes, 30000, 100000); /* half is for what comes */
     assert_int_equal(plait_poll(peer.stack, peer.sock) & PLAIT_POLL_WRITE, 0);
     assert_true(pl_recv_window(peer_conn(&peer)) <= 65535); /* what was promised */
     peer_fini(&peer);
