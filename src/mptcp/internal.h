@@ -76,6 +76,8 @@ bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
 void pl_reinject_clear(struct pl_conn *conn);
 void pl_reinject_check(const struct pl_conn *conn);
 void pl_reinject_run(struct pl_conn *conn, plait_time now);
+/* There is a subflow again: what stale ones hold has somewhere to go. */
+void pl_reinject_stale(struct pl_conn *conn, plait_time now);
 plait_time pl_reinject_deadline(const struct pl_conn *conn);
 bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
                       plait_time now);

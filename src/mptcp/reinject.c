@@ -107,6 +107,18 @@ void pl_reinject_subflow(struct pl_subflow *sf, plait_time now) {
     pl_conn_kick(conn);
 }
 
+/* Whatever was reinjected before may have gone to subflows that are stale now, too. */
+void pl_reinject_stale(struct pl_conn *conn, plait_time now) {
+    conn->send.stall_backoff = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->stale && sf->phase != PL_SF_DEAD) {
+            sf->reinjected = false;
+            pl_reinject_subflow(sf, now);
+        }
+    }
+    pl_conn_touch(conn);
+}
+
 static void fill(struct pl_conn *conn, struct pl_tcp_payload *out, struct pl_chunk *chunk,
                  uint32_t offset, uint32_t len, pl_seq64 dsn) {
     uint64_t sum = 0;

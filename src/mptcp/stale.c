@@ -76,11 +76,7 @@ void pl_stale_recovered(struct pl_subflow *sf, plait_time now) {
     sf->give_up = false;
     PL_COUNT(sf->conn->ctx, SubflowRecover);
     PL_CONN_TRACE(sf->conn, sf->serial, now, subflow_stale, 0, 0, 0, 0);
-    PL_SUBFLOW_FOREACH(other, sf->conn) { /* what stale ones hold has somewhere to go now */
-        if (other != sf && other->stale) {
-            pl_reinject_subflow(other, now);
-        }
-    }
+    pl_reinject_stale(sf->conn, now);
     pl_conn_kick(sf->conn);
     pl_conn_touch(sf->conn); /* and they may be given up */
 }

@@ -333,11 +333,7 @@ void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
         p->failures = 0;
         p->refusals = 0;
     }
-    PL_SUBFLOW_FOREACH(other, conn) { /* what a stale one holds has somewhere to go now */
-        if (other != sf && other->stale) {
-            pl_reinject_subflow(other, now);
-        }
-    }
+    pl_reinject_stale(conn, now);
 }
 
 void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient) {
