@@ -53,6 +53,44 @@ static bool hmac_right(const struct pl_conn *conn, const struct pl_mptcp_options
     return pl_secret_equal((const uint8_t *)&own, (const uint8_t *)&theirs, sizeof own);
 }
 
+/* Where a new address goes: `old` (its id's last entry) or another one that is of no use any more,
+ * else a new one; NULL when the limit is reached. Paths to the old address are forgotten. */
+static struct pl_remote *remote_place(struct pl_conn *conn, struct pl_remote *old) {
+    struct pl_pm *pm = conn->pm;
+    uint32_t usable = 0;
+    for (unsigned i = 1; i < pm->remote_count; i++) {
+        usable += pm->remotes[i].usable ? 1 : 0;
+        old = old == NULL && !pm->remotes[i].usable ? &pm->remotes[i] : old;
+    }
+    if (usable >= conn->ctx->config.add_addr_accepted_max) {
+        return NULL;
+    }
+    if (old == NULL) {
+        return pm->remote_count < PL_REMOTES_MAX ? &pm->remotes[pm->remote_count++] : NULL;
+    }
+    PL_ASSERT(!old->usable);
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        if (pm->paths[i].remote_index == old - pm->remotes) {
+            pm->paths[i] = (struct pl_path){.wanted = false};
+        }
+    }
+    return old;
+}
+
+/* An id stands for another address now: what is known about paths to it concerns the old one. */
+static void address_changed(struct pl_pm *pm, const struct pl_remote *r) {
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        struct pl_path *p = &pm->paths[i];
+        if (&pm->remotes[p->remote_index] == r) {
+            p->wanted = false; /* until the next rescan says otherwise */
+            p->worked = false;
+            p->given_up = false;
+            p->failures = 0;
+            p->refusals = 0;
+        }
+    }
+}
+
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct pl_pm *pm = conn->pm;
@@ -74,15 +112,17 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
         PL_COUNT(conn->ctx, AddAddrDrop); /* an id names one address until it is removed */
         return;
     }
-    if (r == NULL) {
-        if (pm->remote_count == PL_REMOTES_MAX ||
-            pm->remote_count > conn->ctx->config.add_addr_accepted_max) {
+    if (!known) {
+        r = remote_place(conn, r);
+        if (r == NULL) {
             PL_COUNT(conn->ctx, AddAddrDrop);
             return;
         }
-        r = &pm->remotes[pm->remote_count++];
     }
     PL_CONN_TRACE(conn, sf->serial, now, add_addr, o->add_addr.address_id, 0, 0, 0);
+    if (!pl_addr_equal(&r->addr, &o->add_addr.addr)) {
+        address_changed(pm, r);
+    }
     r->addr = o->add_addr.addr;
     r->id = o->add_addr.address_id;
     r->has_port = o->add_addr.has_port;

@@ -113,7 +113,7 @@ void pl_pm_check(const struct pl_conn *conn) {
         const struct pl_path *p = &pm->paths[i];
         PL_ASSERT(p->remote_index < pm->remote_count);
         PL_ASSERT(p->subflow < conn->serial_next);
-        PL_ASSERT(p->local.family == pm->remotes[p->remote_index].addr.family);
+        PL_ASSERT(p->port == 0 || p->local.family == pm->remotes[p->remote_index].addr.family);
         for (unsigned k = 0; k < i; k++) {
             PL_ASSERT(p->subflow == 0 || p->subflow != pm->paths[k].subflow);
         }
