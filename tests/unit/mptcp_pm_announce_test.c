@@ -281,6 +281,26 @@ static void test_id_reused(void **state) {
     peer_fini(&peer);
 }
 
+/* Addresses that come and go do not fill the table; one of another family may follow. */
+static void test_many_addresses(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 4});
+    for (unsigned i = 0; i < 60; i++) {
+        uint8_t id = (uint8_t)(1 + i);
+        struct pl_mptcp_options o =
+            add_addr(id, i % 4, i % 3 == 0 ? PLAIT_IPV6 : PLAIT_IPV4, (uint16_t)(1000 + i));
+        unsigned from = peer.log_count;
+        send_options(0, &o);
+        expect_echo(from, &o);
+        peer_run(&peer, 100 * MS);
+        o = remove_addr(1, &id);
+        send_options(0, &o);
+        plait_stack_check(peer.stack);
+    }
+    expect_counter(PLAIT_COUNTER_AddAddrDrop, 0);
+    peer_fini(&peer);
+}
+
 /* More removals than the table holds: the newest is always said. */
 static void test_many_removals(void **state) {
     (void)state;
@@ -307,7 +327,8 @@ int main(void) {
         cmocka_unit_test(test_never_echoed),   cmocka_unit_test(test_announces_port),
         cmocka_unit_test(test_removes),        cmocka_unit_test(test_removal_cancelled),
         cmocka_unit_test(test_removed),        cmocka_unit_test(test_removed_zero_and_last),
-        cmocka_unit_test(test_id_reused),      cmocka_unit_test(test_many_removals),
+        cmocka_unit_test(test_id_reused),      cmocka_unit_test(test_many_addresses),
+        cmocka_unit_test(test_many_removals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
