@@ -122,6 +122,9 @@ static void cursor_normalise(struct pl_send *s) {
     }
 }
 
+/* The next bytes of the stream. DATA_FIN rides on the last of them only while there is one subflow:
+ * a Linux receiver that has got the bytes over another one before notes the DATA_FIN of the late
+ * mapping, does not act on it, and ignores every repetition. Alone it is always acted on. */
 static void take(struct pl_subflow *sf, uint32_t len, struct pl_tcp_payload *out, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct pl_send *s = &conn->send;
@@ -145,10 +148,12 @@ static void take(struct pl_subflow *sf, uint32_t len, struct pl_tcp_payload *out
     out->push = pl_seq64_eq(s->nxt, s->end);
     bool first = conn->initiator && conn->capable == PL_CAPABLE_KEYS &&
                  out->tag == conn->keys.idsn_local.v + 1;
-    if (out->push && s->fin_wanted && conn->mode == PL_MODE_MPTCP && !first) {
-        out->flags = 1; /* DATA_FIN rides on the last mapping */
-        s->fin_sent = true;
-        pl_conn_touch(conn);
+    if (out->push && s->fin_wanted && conn->mode == PL_MODE_MPTCP) {
+        pl_conn_touch(conn); /* what comes next is the DATA_FIN, or its repetition */
+        if (!first && conn->subflow_count == 1) { /* it rides on the last mapping */
+            out->flags = 1;
+            s->fin_sent = true;
+        }
     }
     PL_CONN_TRACE(conn, sf->serial, now, data_out, out->tag, len, 0, 0);
 }

@@ -66,6 +66,27 @@ static void test_data_fin_lost_with_data(void **state) {
     peer_fini(&peer);
 }
 
+/* With several subflows DATA_FIN goes alone: Linux overlooks one on bytes it has already. */
+static void test_data_fin_alone_with_two_subflows(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    (void)peer_join(&peer, 1, false);
+    unsigned from = peer.log_count;
+    peer_write(&peer, 0, 1000);
+    shut();
+    peer_run(&peer, 10 * MS);
+    unsigned alone = 0;
+    for (unsigned i = from; i < peer.log_count; i++) {
+        const struct pl_mptcp_options *o = &peer.log[i].seg.options.mptcp;
+        bool fin = pl_mptcp_has(o, PL_MP_DSS) && o->dss.data_fin;
+        assert_false(fin && peer.log[i].seg.payload_len > 0);
+        alone += fin;
+    }
+    assert_int_equal(alone, 1);
+    assert_int_equal(peer.fin_at, 1000);
+    peer_fini(&peer);
+}
+
 /* The stack ends first; the peer still sends, then ends. */
 static void test_half_close_out(void **state) {
     (void)state;
@@ -303,6 +324,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_data_fin_repeated),
         cmocka_unit_test(test_data_fin_lost_with_data),
+        cmocka_unit_test(test_data_fin_alone_with_two_subflows),
         cmocka_unit_test(test_half_close_out),
         cmocka_unit_test(test_half_close_in),
         cmocka_unit_test(test_all_subflows_end),
