@@ -383,5 +383,5 @@ bool pl_tcp_can_send(const struct pl_tcp *tcp, plait_time now) {
     uint32_t usable = pl_tcp_window_usable(tcp);
     bool window = usable >= tcp->cc.mss || (usable > 0 && usable >= tcp->snd.wnd_max / 2);
     return window && pl_list_empty(&tcp->rack.lost) && pl_tcp_flight(tcp) < tcp->cc.cwnd &&
-           pl_tcp_pace_open(tcp, now);
+           !defer(tcp, now) && pl_tcp_pace_open(tcp, now);
 }

@@ -93,6 +93,23 @@ static void test_a_reason_that_went_away(void **state) {
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_TIMED_OUT);
 }
 
+/* The upper learned that the path answers: no waiting for a timer that was doubled six times. */
+static void test_retry(void **state) {
+    (void)state;
+    pl_tcp_retry(a, p->now); /* nothing waits */
+    tap.drop_all[PAIR_A] = true;
+    tcp_pair_send(p, PAIR_A, 5000);
+    tcp_pair_run_for(p, 15 * S);
+    unsigned rtos = p->end[PAIR_A].rtos;
+    assert_true(rtos >= 5);
+    tap.drop_all[PAIR_A] = false;
+    plait_time begin = p->now;
+    pl_tcp_retry(a, p->now);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
+    assert_true(p->now - begin < 100 * MS);
+    assert_int_equal(p->end[PAIR_A].progresses, 1);
+}
+
 /* ---- probes of a closed window ---- */
 
 static void close_window(void) {
@@ -207,6 +224,7 @@ int main(void) {
         T(test_giving_up),
         T(test_the_reason_is_remembered),
         T(test_a_reason_that_went_away),
+        T(test_retry),
         T(test_window_probes),
         T(test_a_lost_window_update),
         T(test_unanswered_window_probes),
