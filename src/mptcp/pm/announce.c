@@ -77,20 +77,6 @@ static struct pl_remote *remote_place(struct pl_conn *conn, struct pl_remote *ol
     return old;
 }
 
-/* An id stands for another address now: what is known about paths to it concerns the old one. */
-static void address_changed(struct pl_pm *pm, const struct pl_remote *r) {
-    for (unsigned i = 0; i < pm->path_count; i++) {
-        struct pl_path *p = &pm->paths[i];
-        if (&pm->remotes[p->remote_index] == r) {
-            p->wanted = false; /* until the next rescan says otherwise */
-            p->worked = false;
-            p->given_up = false;
-            p->failures = 0;
-            p->refusals = 0;
-        }
-    }
-}
-
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct pl_pm *pm = conn->pm;
@@ -120,9 +106,6 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
         }
     }
     PL_CONN_TRACE(conn, sf->serial, now, add_addr, o->add_addr.address_id, 0, 0, 0);
-    if (!pl_addr_equal(&r->addr, &o->add_addr.addr)) {
-        address_changed(pm, r);
-    }
     r->addr = o->add_addr.addr;
     r->id = o->add_addr.address_id;
     r->has_port = o->add_addr.has_port;
