@@ -3,6 +3,22 @@
 
 #include "sim/world.h"
 
+static void act_unplug(struct pl_host *host, unsigned port, bool remove) {
+    if (host->unplugged[port] == remove) {
+        return;
+    }
+    if (!remove) {
+        pl_host_plug(host, port);
+        return;
+    }
+    int result = plait_port_remove(host->stack, host->port_id[port], host->world->now);
+    if (result != 0) {
+        pl_sim_fail(&host->world->verdict, "port_remove failed: %s", plait_error_name(result));
+    }
+    host->unplugged[port] = true;
+    host->check.dark = true;
+}
+
 static void act_link(struct pl_host *host, unsigned port, bool down) {
     if (host->up[port] == !down) {
         return;
@@ -70,7 +86,14 @@ static void act_crash(struct pl_host *host) {
 static void act_on_host(struct pl_world *world, const struct pl_plan_action *action) {
     struct pl_host *host = &world->host[action->host];
     bool on = action->value != 0;
+    bool about_port = action->kind != PL_ACTION_UNPLUG && action->kind != PL_ACTION_CRASH;
+    if (about_port && host->unplugged[action->port]) {
+        return;
+    }
     switch (action->kind) {
+        case PL_ACTION_UNPLUG:
+            act_unplug(host, action->port, on);
+            break;
         case PL_ACTION_LINK:
             act_link(host, action->port, on);
             break;
@@ -121,6 +144,7 @@ void pl_world_heal(struct pl_world *world) {
         struct pl_host *host = &world->host[h];
         host->env.fail_ppm = 0;
         for (unsigned p = 0; p < host->plan->port_count; p++) {
+            act_unplug(host, p, false);
             act_link(host, p, false);
             for (unsigned i = 0; i < host->plan->port[p].address_count; i++) {
                 act_address(host, p, i, false);

@@ -13,7 +13,7 @@ static void fail(struct pl_host *host, const char *what, int error) {
                 plait_error_name(error));
 }
 
-static void add_port(struct pl_host *host, unsigned index) {
+static void plug(struct pl_host *host, unsigned index) {
     const struct pl_plan_port *plan = &host->plan->port[index];
     struct plait_port_config config = {
         .size = sizeof(config), .mtu = plan->mtu, .flags = plan->flags};
@@ -23,6 +23,7 @@ static void add_port(struct pl_host *host, unsigned index) {
         fail(host, "port_add", result);
         return;
     }
+    host->unplugged[index] = false;
     host->mtu[index] = plan->mtu;
     host->up[index] = true;
     for (unsigned i = 0; i < plan->address_count; i++) {
@@ -33,6 +34,13 @@ static void add_port(struct pl_host *host, unsigned index) {
             fail(host, "address_add", result);
         }
     }
+}
+
+void pl_host_plug(struct pl_host *host, unsigned index) {
+    uint32_t fail_ppm = host->env.fail_ppm;
+    host->env.fail_ppm = 0; /* that is for what happens by itself */
+    plug(host, index);
+    host->env.fail_ppm = fail_ppm;
 }
 
 static void add_listener(struct pl_host *host, unsigned conn) {
@@ -66,6 +74,12 @@ static void host_fire(struct pl_timer *timer, plait_time now) {
     pl_host_touch(host);
 }
 
+static void ring_fire(struct pl_timer *timer, plait_time now) {
+    struct pl_host *host = PL_CONTAINER(timer, struct pl_host, ring_timer);
+    (void)now;
+    pl_host_touch(host);
+}
+
 void pl_host_start(struct pl_host *host, struct pl_world *world, unsigned index) {
     unsigned serial = host->serial + 1;
     *host = (struct pl_host){
@@ -75,6 +89,7 @@ void pl_host_start(struct pl_host *host, struct pl_world *world, unsigned index)
                     &world->verdict);
     host->env.fill = world->fill;
     pl_timer_init(&host->timer, host_fire);
+    pl_timer_init(&host->ring_timer, ring_fire);
     pl_check_init(&host->check, world->hashes, host->plan, index, &world->verdict);
     host->check.lenient = world->plan->fault[PL_SIM_ALLOC] || world->plan->fault[PL_SIM_MEMORY];
     int result = plait_stack_create(&host->stack, &host->env.env, &host->plan->config);
@@ -84,7 +99,7 @@ void pl_host_start(struct pl_host *host, struct pl_world *world, unsigned index)
         return;
     }
     for (unsigned p = 0; p < host->plan->port_count; p++) {
-        add_port(host, p);
+        pl_host_plug(host, p);
     }
     for (unsigned c = 0; c < world->plan->conn_count; c++) {
         add_listener(host, c);
@@ -100,6 +115,7 @@ void pl_host_stop(struct pl_host *host) {
     plait_stack_destroy(host->stack);
     host->stack = NULL;
     pl_timer_cancel(&host->world->timers, &host->timer);
+    pl_timer_cancel(&host->world->timers, &host->ring_timer);
     pl_check_fini(&host->check);
     if (host->env.live_blocks != 0) {
         pl_sim_fail(&host->world->verdict, "host %c: destroy leaves %llu bytes in %llu blocks",
@@ -137,7 +153,7 @@ void pl_host_touch(struct pl_host *host) {
 void pl_host_input(struct pl_host *host, unsigned port, struct plait_buf *packet,
                    const struct plait_rx_meta *meta) {
     struct plait_rx_meta mine = *meta;
-    if (host->stack == NULL) {
+    if (host->stack == NULL || host->unplugged[port]) {
         return;
     }
     pl_check_arrived(&host->check, packet->data, packet->len);
@@ -169,7 +185,28 @@ static void emit(void *arg, struct plait_buf *packet, const struct plait_rx_meta
     }
 }
 
+/* How many packets the device takes now. A full one looks again when about one has left. */
+static unsigned device_room(struct pl_host *host, unsigned port) {
+    uint32_t ring = host->plan->port[port].ring;
+    if (ring == 0) {
+        return OUTPUT_BATCH;
+    }
+    plait_time ready = PLAIT_TIME_NEVER;
+    uint32_t waiting = pl_network_backlog(&host->world->network, host->index, port, &ready);
+    if (waiting < ring) {
+        return ring - waiting < OUTPUT_BATCH ? ring - waiting : OUTPUT_BATCH;
+    }
+    if (!pl_timer_armed(&host->ring_timer) || ready < host->ring_timer.deadline) {
+        pl_timer_arm(&host->world->timers, &host->ring_timer, ready);
+    }
+    return 0;
+}
+
 static bool pull(struct pl_host *host, unsigned port) {
+    unsigned room = device_room(host, port);
+    if (room == 0) {
+        return false;
+    }
     struct plait_tx tx[OUTPUT_BATCH];
     struct outlet outlet = {.host = host, .port = port};
     struct pl_device device = {
@@ -180,8 +217,8 @@ static bool pull(struct pl_host *host, unsigned port) {
         .emit = emit,
         .arg = &outlet,
     };
-    unsigned n = plait_output(host->stack, host->port_id[port], tx, OUTPUT_BATCH, host->world->now);
-    if (n > OUTPUT_BATCH) {
+    unsigned n = plait_output(host->stack, host->port_id[port], tx, room, host->world->now);
+    if (n > room) {
         fail(host, "output returned more packets than asked for", 0);
         return false;
     }
@@ -227,7 +264,7 @@ void pl_host_serve(struct pl_host *host) {
             continue;
         }
         for (unsigned p = 0; p < host->plan->port_count; p++) {
-            if (plait_output_pending(host->stack, host->port_id[p])) {
+            if (!host->unplugged[p] && plait_output_pending(host->stack, host->port_id[p])) {
                 more = pull(host, p) || more;
             }
         }

@@ -14,8 +14,9 @@ static bool any(const struct pl_plan *plan, const enum pl_sim_fault *faults, uns
 
 /* Something took a path away in a way that one end notices: fatal for plain TCP. */
 static bool paths_break(const struct pl_plan *plan) {
-    static const enum pl_sim_fault faults[] = {PL_SIM_LINK, PL_SIM_ADDRESS, PL_SIM_REBIND};
-    return any(plan, faults, 3);
+    static const enum pl_sim_fault faults[] = {PL_SIM_LINK, PL_SIM_ADDRESS, PL_SIM_REBIND,
+                                               PL_SIM_UNPLUG};
+    return any(plan, faults, 4);
 }
 
 /* New subflows may be impossible, so that a broken path may be the last one. */

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "sim/device.h"
+#include "sim/too_big.h"
 #include "wire/ip.h"
 
 static void arm(struct pl_attachment *at) {
@@ -32,6 +33,24 @@ static struct pl_attachment *route(struct pl_network *network, const struct plai
         }
     }
     return NULL;
+}
+
+/* Sends over a link; the sender of a packet that is too long for it is told. */
+static void send_over(struct pl_network *network, struct pl_link *link, struct plait_buf *packet,
+                      const struct pl_link_meta *meta) {
+    struct pl_ip ip;
+    enum pl_link_drop drop = pl_link_send(link, packet, meta, *network->clock);
+    if (drop != PL_LINK_DROP_MTU || pl_ip_parse(packet->data, packet->len, &ip) != PL_IP_OK) {
+        return;
+    }
+    struct pl_attachment *sender = route(network, &ip.src);
+    struct plait_buf *message =
+        sender != NULL ? pl_too_big_message(network->env, packet, link->config.mtu) : NULL;
+    if (message != NULL) {
+        (void)pl_link_send(&sender->down, message, NULL, *network->clock);
+        plait_buf_unref(message);
+        arm(sender);
+    }
 }
 
 /* Boxes change packets, and a packet may be shared (duplicates, the sender's capture). */
@@ -78,7 +97,7 @@ void pl_network_send(struct pl_network *network, unsigned host, unsigned port,
         plait_buf_ref(mine);
     }
     if (boxes_pass(at, PL_BOX_OUT, mine)) {
-        (void)pl_link_send(&at->up, mine, &link_meta, *network->clock);
+        send_over(network, &at->up, mine, &link_meta);
     }
     plait_buf_unref(mine);
     arm(at);
@@ -104,7 +123,7 @@ static void up_fire(struct pl_timer *timer, plait_time now) {
             to = route(from->network, &ip.dst);
         }
         if (to != NULL && !would_corrupt_twice(from, to, packet)) {
-            (void)pl_link_send(&to->down, packet, &meta, now);
+            send_over(from->network, &to->down, packet, &meta);
             arm(to);
         } else {
             from->network->unrouted++;
@@ -185,6 +204,16 @@ void pl_network_fini(struct pl_network *network) {
             }
         }
     }
+}
+
+uint32_t pl_network_backlog(struct pl_network *network, unsigned host, unsigned port,
+                            plait_time *ready) {
+    enum { TYPICAL_BITS = 12000 };
+    struct pl_link *link = &network->at[host][port].up;
+    struct pl_link_stats stats;
+    pl_link_stats(link, *network->clock, &stats);
+    *ready = *network->clock + TYPICAL_BITS * PLAIT_NS_PER_S / link->config.rate_bps + 1;
+    return stats.queue_packets;
 }
 
 static void set_link(struct pl_network *network, struct pl_link *link,

@@ -48,6 +48,9 @@ void pl_network_fini(struct pl_network *network);
 /* A packet leaves a host's device. The network takes a reference of its own. */
 void pl_network_send(struct pl_network *network, unsigned host, unsigned port,
                      struct plait_buf *packet, const struct plait_rx_meta *meta);
+/* Packets that wait in a port's up link, and about when the next one will have left. */
+uint32_t pl_network_backlog(struct pl_network *network, unsigned host, unsigned port,
+                            plait_time *ready);
 void pl_network_blackhole(struct pl_network *network, unsigned host, unsigned port, bool on);
 void pl_network_rebind(struct pl_network *network, unsigned host, unsigned port);
 void pl_network_strip(struct pl_network *network, unsigned host, unsigned port, uint32_t segments);

@@ -34,8 +34,9 @@ int pl_sim_fault_find(const char *name, size_t len) {
 }
 
 const char *pl_plan_action_name(enum pl_plan_action_kind kind) {
-    static const char *const names[] = {"blackhole", "link_down", "address_removed", "backup",
-                                        "mtu",       "rebind",    "strip",           "crash"};
+    static const char *const names[] = {"blackhole", "link_down", "address_removed",
+                                        "backup",    "mtu",       "rebind",
+                                        "strip",     "crash",     "unplug"};
     PL_ASSERT((unsigned)kind < sizeof(names) / sizeof(names[0]));
     return names[kind];
 }

@@ -46,6 +46,7 @@ struct pl_plan_port {
     bool nat;
     struct plait_addr nat_outside[2]; /* by family: 0 IPv4, 1 IPv6; family NONE if there is none */
     uint16_t nat_port_first;
+    uint32_t ring;  /* the device takes no more while so many packets wait in its link; 0: any */
     uint32_t strip; /* PL_STRIP_… from the start */
     uint64_t reseq; /* 0: none */
 };
@@ -101,6 +102,7 @@ enum pl_plan_action_kind {
     PL_ACTION_REBIND,
     PL_ACTION_STRIP, /* value: PL_STRIP_… */
     PL_ACTION_CRASH,
+    PL_ACTION_UNPLUG, /* value: removed (1) or there (0) */
 };
 const char *pl_plan_action_name(enum pl_plan_action_kind kind);
 

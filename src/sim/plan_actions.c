@@ -83,9 +83,8 @@ void pl_plan_draw_actions(struct pl_plan *plan) {
         enum pl_plan_action_kind kind;
         unsigned pairs_max;
     } pairs[] = {
-        {PL_SIM_BLACKHOLE, PL_ACTION_BLACKHOLE, 4},
-        {PL_SIM_LINK, PL_ACTION_LINK, 6},
-        {PL_SIM_ADDRESS, PL_ACTION_ADDRESS, 6},
+        {PL_SIM_BLACKHOLE, PL_ACTION_BLACKHOLE, 4}, {PL_SIM_LINK, PL_ACTION_LINK, 6},
+        {PL_SIM_ADDRESS, PL_ACTION_ADDRESS, 6},     {PL_SIM_UNPLUG, PL_ACTION_UNPLUG, 4},
         {PL_SIM_PRIORITY, PL_ACTION_PRIORITY, 6},
     };
     for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {

@@ -122,6 +122,17 @@ static void draw_offloads(struct pl_plan *plan) {
     }
 }
 
+static void draw_rings(struct pl_plan *plan) {
+    struct pl_rng rng = pl_plan_rng(plan, PL_SIM_RING);
+    for (unsigned h = 0; h < 2; h++) {
+        for (unsigned p = 0; p < plan->host[h].port_count; p++) {
+            bool here = pl_rng_chance(&rng, 600000);
+            uint32_t ring = (uint32_t)pl_rng_range(&rng, 1, 16);
+            plan->host[h].port[p].ring = here ? ring : 0;
+        }
+    }
+}
+
 /* ---- links ---- */
 
 static void draw_link(struct pl_link_config *link, struct pl_rng *rng, bool fast) {
@@ -162,6 +173,24 @@ static void harm_link(const struct pl_plan *plan, struct pl_link_config *link,
     }
     if (plan->fault[PL_SIM_QUEUE]) {
         link->limit_packets = (uint32_t)pl_rng_range(&rng[PL_SIM_QUEUE], 4, 20);
+    }
+}
+
+/* Boxes that change packets do not change what ICMP quotes here, so there is none together with it.
+ */
+static void draw_path_mtus(struct pl_plan *plan) {
+    bool boxes = plan->fault[PL_SIM_NAT] || plan->fault[PL_SIM_RESEQ];
+    struct pl_rng rng = pl_plan_rng(plan, PL_SIM_PMTU);
+    for (unsigned h = 0; h < 2; h++) {
+        for (unsigned p = 0; p < plan->host[h].port_count; p++) {
+            struct pl_plan_port *port = &plan->host[h].port[p];
+            bool here = pl_rng_chance(&rng, 500000);
+            uint32_t mtu = (uint32_t)pl_rng_range(&rng, 1280, 1500);
+            if (here && !boxes && port->mtu > mtu) {
+                port->up.mtu = mtu;
+                port->down.mtu = mtu;
+            }
+        }
     }
 }
 
@@ -274,5 +303,11 @@ void pl_plan_draw_hosts(struct pl_plan *plan) {
         draw_offloads(plan);
     }
     draw_links(plan);
+    if (plan->fault[PL_SIM_RING]) {
+        draw_rings(plan);
+    }
+    if (plan->fault[PL_SIM_PMTU]) {
+        draw_path_mtus(plan);
+    }
     draw_boxes(plan);
 }

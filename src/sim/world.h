@@ -53,9 +53,11 @@ struct pl_host {
     plait_port_id port_id[PL_PLAN_PORTS_MAX];
     uint32_t mtu[PL_PLAN_PORTS_MAX];
     bool up[PL_PLAN_PORTS_MAX];
+    bool unplugged[PL_PLAN_PORTS_MAX];
     bool address_gone[PL_PLAN_PORTS_MAX][PL_PLAN_ADDRESSES_MAX];
     plait_sock listener[PL_PLAN_CONNS_MAX];
-    struct pl_timer timer; /* the stack's deadline */
+    struct pl_timer timer;      /* the stack's deadline */
+    struct pl_timer ring_timer; /* a full device looks again */
     struct pl_check check;
     unsigned serial; /* how often it was started */
     bool touched;
@@ -104,6 +106,8 @@ void pl_world_heal(struct pl_world *world);
 
 /* Starts the host's stack afresh: ports, addresses, listeners. Failures go to the verdict. */
 void pl_host_start(struct pl_host *host, struct pl_world *world, unsigned index);
+/* Adds a port with its addresses. */
+void pl_host_plug(struct pl_host *host, unsigned port);
 /* Destroys it, and checks that it gave all memory back. */
 void pl_host_stop(struct pl_host *host);
 void pl_host_input(struct pl_host *host, unsigned port, struct plait_buf *packet,
