@@ -115,11 +115,22 @@ void pl_judge_results(struct pl_world *world) {
     }
 }
 
+/* A side that never got a connection is done when the other one is and had a reason. */
+bool pl_judge_conn_done(const struct pl_world *world, unsigned conn) {
+    const struct pl_app *initiator = &world->app[conn][world->plan->conn[conn].initiator];
+    const struct pl_app *acceptor = pl_app_peer(initiator);
+    if (initiator->state != PL_APP_DONE) {
+        return false;
+    }
+    bool never = initiator->error != 0 || pl_judge_excused(world, conn);
+    return acceptor->state == PL_APP_DONE || (acceptor->state == PL_APP_IDLE && never);
+}
+
 void pl_judge_stuck(struct pl_world *world) {
     for (unsigned c = 0; c < world->plan->conn_count; c++) {
         for (unsigned h = 0; h < 2; h++) {
             const struct pl_app *app = &world->app[c][h];
-            if (app->state == PL_APP_DONE) {
+            if (app->state == PL_APP_DONE || pl_judge_conn_done(world, c)) {
                 continue;
             }
             static const char *const states[] = {"idle", "connecting", "open", "done"};

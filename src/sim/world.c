@@ -145,20 +145,9 @@ static bool advance(struct pl_world *world, plait_time limit) {
     return world->verdict.failures == 0;
 }
 
-/* A side that never got a connection is done when the other one is and had a reason. */
-static bool conn_done(struct pl_world *world, unsigned conn) {
-    struct pl_app *initiator = &world->app[conn][world->plan->conn[conn].initiator];
-    struct pl_app *acceptor = pl_app_peer(initiator);
-    if (initiator->state != PL_APP_DONE) {
-        return false;
-    }
-    bool never = initiator->error != 0 || pl_judge_excused(world, conn);
-    return acceptor->state == PL_APP_DONE || (acceptor->state == PL_APP_IDLE && never);
-}
-
 static bool all_done(struct pl_world *world) {
     for (unsigned c = 0; c < world->plan->conn_count; c++) {
-        if (!conn_done(world, c)) {
+        if (!pl_judge_conn_done(world, c)) {
             return false;
         }
     }

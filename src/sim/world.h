@@ -142,6 +142,8 @@ bool pl_judge_excused(const struct pl_world *world, unsigned conn);
 /* Whether one end waits, with nothing to send, on a subflow that the other end or the path has
  * forgotten: as plain TCP it cannot know without keep-alives. Noted in world->half_open. */
 bool pl_judge_half_open(struct pl_world *world, unsigned conn);
+/* Whether both ends of a connection have ended. */
+bool pl_judge_conn_done(const struct pl_world *world, unsigned conn);
 /* All applications have ended: are the results right? */
 void pl_judge_results(struct pl_world *world);
 /* The time for ending is over: says who did not. */
