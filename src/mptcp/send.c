@@ -15,7 +15,8 @@ enum {
     LIMIT_START = 256 * 1024, /* send buffer before the congestion windows grow */
     LEN_MAX = 65534, /* a mapping's length has 16 bits, and DATA_FIN takes one (section 3.3) */
     SMALL = 1400,    /* below this a window remainder is not worth a segment */
-    WINDOW_RESERVE_SHARE = 8,
+    RESERVE_SHARE = 8,
+    RESERVE_SHARE_OVERDUE = 2,
 };
 
 void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes) {
@@ -166,15 +167,26 @@ static int64_t window_room(const struct pl_conn *conn) {
     return pl_seq64_diff(conn->send.window_edge, conn->send.nxt);
 }
 
+/* Whether the oldest byte is overdue: longer out than the slowest subflow needs. */
+static bool head_overdue(const struct pl_conn *conn, plait_time now) {
+    uint64_t rtt_max_ns = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        uint64_t rtt_ns = sf->tcp.rtt.srtt_ns + sf->tcp.rtt.rttvar_ns;
+        rtt_max_ns = rtt_ns > rtt_max_ns ? rtt_ns : rtt_max_ns;
+    }
+    return now > conn->send.progress + rtt_max_ns + rtt_max_ns / 2;
+}
+
 /* What of the window is left free while several subflows are in use. A Linux receiver takes
  * in-order data only while its memory is below its limit, and counts what waits behind a hole by
- * the size of its buffers: a window that is filled to the last byte can end a little above the
- * limit, and then the bytes that would close the hole are never taken. */
-static int64_t window_reserve(const struct pl_conn *conn) {
+ * the size of its buffers, which may be a third more than the window allowed for: when the window
+ * is filled behind a hole, the bytes that would close it may never be taken. */
+static int64_t window_reserve(const struct pl_conn *conn, plait_time now) {
     if (conn->subflow_count < 2 || conn->mode == PL_MODE_PLAIN || !pl_send_outstanding(conn)) {
         return 0;
     }
-    return pl_seq64_diff(conn->send.window_edge, conn->send.una) / WINDOW_RESERVE_SHARE;
+    int64_t window = pl_seq64_diff(conn->send.window_edge, conn->send.una);
+    return window / (head_overdue(conn, now) ? RESERVE_SHARE_OVERDUE : RESERVE_SHARE);
 }
 
 static bool refused_by_scheduler(struct pl_subflow *sf, plait_time now) {
@@ -214,7 +226,7 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, struct 
     if (room <= 0) {
         return pl_reinject_head(sf, max, out, now) ? PL_TCP_NEXT_DATA : PL_TCP_NEXT_WINDOW;
     }
-    room -= window_reserve(conn);
+    room -= window_reserve(conn, now);
     if (room <= 0) { /* a DATA_ACK will come */
         return pl_reinject_head(sf, max, out, now) ? PL_TCP_NEXT_DATA : PL_TCP_NEXT_NOTHING;
     }

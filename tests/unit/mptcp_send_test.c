@@ -69,6 +69,31 @@ static void test_window_is_not_filled(void **state) {
     peer_fini(&peer);
 }
 
+/* When the oldest byte is overdue, half of the window stays free. */
+static void test_window_behind_a_hole(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    unsigned second = peer_join(&peer, 1, false);
+    peer.auto_ack = true;
+    assert_int_equal(write_all(0, 65000), 65000); /* the congestion windows grow */
+    peer_run(&peer, SECOND);
+    assert_int_equal(peer.got_to, 65000);
+    peer.auto_ack = false;
+    peer.window = 65535;
+    assert_int_equal(write_all(65000, 5000), 5000);
+    peer_run(&peer, 10 * MS);
+    for (unsigned i = 0; i < 16; i++) { /* all arrives, but is never DATA_ACKed */
+        peer_run(&peer, 100 * MS);
+        if (i == 8) {
+            assert_int_equal(write_all(70000, 100000), 100000);
+        }
+        ack_window(0, 65000, 65535);
+        ack_window(second, 65000, 65535);
+    }
+    assert_in_range(peer.got_to - 65000, 65535 / 2 - 1460, 65535 / 2);
+    peer_fini(&peer);
+}
+
 /* A closed window is probed, and an update on any subflow opens it again. */
 static void test_closed_window(void **state) {
     (void)state;
@@ -219,6 +244,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window_is_obeyed),
         cmocka_unit_test(test_window_is_not_filled),
+        cmocka_unit_test(test_window_behind_a_hole),
         cmocka_unit_test(test_closed_window),
         cmocka_unit_test(test_buffer_limit),
         cmocka_unit_test(test_auto_tuning),
