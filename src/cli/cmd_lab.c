@@ -71,7 +71,7 @@ static bool take_option(struct lab_options *options, int option) {
             options->help = true;
             return true;
         default:
-            return false; /* getopt has said why */
+            return false;
     }
 }
 
@@ -103,8 +103,14 @@ static bool is_writable(const char *directory) {
 static int cmd_demo(int argc, char **argv) {
     struct lab_options options = {.client = LAB_PLAIT, .bytes = LAB_BYTES_DEFAULT};
     int option;
+    opterr = 0;
     optind = 1;
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+        if (option == ':' || option == '?') {
+            cli_say("lab demo: %s%s; see `plait lab --help`",
+                    option == ':' ? "this needs a value: " : "unknown option ", argv[optind - 1]);
+            return EXIT_USAGE;
+        }
         if (!take_option(&options, option)) {
             return EXIT_USAGE;
         }

@@ -96,7 +96,7 @@ static bool parse_faults(const char *text, uint64_t *bits) {
 }
 
 static bool bad_value(const char *option, const char *value) {
-    cli_say("sim: bad value '%s' of %s", value, option);
+    cli_say("sim: bad value '%s' of %s; see `plait sim run --help`", value, option);
     return false;
 }
 
@@ -179,7 +179,7 @@ static bool parse(struct sim_command *command, int argc, char **argv) {
             cli_say("sim: unknown option '%s'; see `plait sim run --help`", argv[i]);
             return false;
         } else if (i + 1 == argc) {
-            cli_say("sim: %s needs a value", argv[i]);
+            cli_say("sim: %s needs a value; see `plait sim run --help`", argv[i]);
             return false;
         } else if (!take_option(command, argv[i], argv[i + 1])) {
             return false;

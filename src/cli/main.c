@@ -32,26 +32,6 @@ void cli_say(const char *format, ...) {
     fprintf(stderr, "plait: %s\n", line);
 }
 
-static int cmd_help(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-    printf("usage: plait COMMAND [ARGUMENT]...\n\nMultipath TCP (RFC 8684) in user space.\n\n");
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (commands[i].run != NULL) {
-            printf("  %-9s %s\n", commands[i].name, commands[i].summary);
-        }
-    }
-    printf("\n`plait COMMAND --help` tells more.\n");
-    return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
-}
-
-static int cmd_version(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-    printf("plait %s\n", PLAIT_VERSION);
-    return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
-}
-
 static const struct command *find(const char *name) {
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         name = "help";
@@ -65,6 +45,44 @@ static const struct command *find(const char *name) {
         }
     }
     return NULL;
+}
+
+static int print_help(void) {
+    printf("usage: plait COMMAND [ARGUMENT]...\n\nMultipath TCP (RFC 8684) in user space.\n\n");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (commands[i].run != NULL) {
+            printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+        }
+    }
+    printf("\n`plait COMMAND --help` tells more.\n");
+    return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
+}
+
+/* Of a command, or of all. */
+static int cmd_help(int argc, char **argv) {
+    if (argc < 2) {
+        return print_help();
+    }
+    const struct command *command = find(argv[1]);
+    if (command == NULL || argc > 2) {
+        cli_say("help: there is no '%s'; `plait help` lists the commands", argv[argc - 1]);
+        return EXIT_USAGE;
+    }
+    if (command->run == cmd_help || command->run == cmd_version) {
+        return print_help();
+    }
+    char option[] = "--help";
+    char *arguments[] = {argv[1], option, NULL};
+    return command->run(2, arguments);
+}
+
+static int cmd_version(int argc, char **argv) {
+    if (argc > 1) {
+        cli_say("version: '%s' is too much; `plait help` tells more", argv[1]);
+        return EXIT_USAGE;
+    }
+    printf("plait %s\n", PLAIT_VERSION);
+    return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
 }
 
 int main(int argc, char **argv) {
