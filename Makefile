@@ -1,6 +1,7 @@
 # The front door. Meson builds (docs/hacking.md); this only spares the typing.
 BUILD ?= build
 SEEDS ?= 100000
+FUZZ_SECONDS ?= 60
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -18,8 +19,11 @@ check:
 	@scripts/deps check
 	@scripts/check -C $(BUILD)
 
+# Other seeds every time; the summary names them.
+soak: FIRST ?= $(shell date +%s)000000
 soak: all
-	@SEEDS=$(SEEDS) CHECK_ONLY=seeds tests/sim/run $(BUILD)
+	@SEEDS=$(SEEDS) FIRST=$(FIRST) CHECK_ONLY=seeds tests/sim/run $(BUILD)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FIRST) tests/fuzz/run $(BUILD)
 
 bench:
 	@scripts/deps bench
