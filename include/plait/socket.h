@@ -6,7 +6,7 @@
  *   HELD         an incoming SYN on a deferring listener: plait_confirm or plait_abort
  *   OPEN         read, write, shutdown, splice
  *   LISTENING    accept
- *   DEAD         an error was reported: only plait_close is of use
+ *   DEAD         an error was reported: what had arrived before can be read, then plait_close
  * plait_close ends the id in every state. All calls return 0 or a count, or a negative
  * plait_error; a stale or foreign id gives BAD_SOCKET.
  *
@@ -82,6 +82,10 @@ int plait_close(struct plait_stack *stack, plait_sock sock, plait_time now);
 /* RST / MP_FASTCLOSE (RFC 8684 section 3.5), then as close. On a HELD socket `error` chooses the
  * answer: REFUSED sends RST, everything else says nothing more. */
 int plait_abort(struct plait_stack *stack, plait_sock sock, int error, plait_time now);
+
+/* As plait_abort, but what was written is delivered before; what arrives meanwhile is thrown away.
+ */
+int plait_abort_delivered(struct plait_stack *stack, plait_sock sock, int error, plait_time now);
 
 enum plait_poll_bit {
     PLAIT_POLL_READ = 1 << 0,  /* plait_read would not say AGAIN */

@@ -39,6 +39,9 @@ int pl_conn_shutdown(struct pl_conn *conn, plait_time now) {
 }
 
 void pl_conn_orphan(struct pl_conn *conn, plait_time now) {
+    if (conn->abort_error != 0) {
+        return; /* pl_conn_abort_delivered has made it one */
+    }
     conn->orphan = true;
     conn->orphan_since = now;
     if (conn->state == PL_CONN_NEW) {
@@ -67,6 +70,18 @@ void pl_conn_abort(struct pl_conn *conn, int error, plait_time now) {
             pl_subflow_reset(sf, PL_RESET_UNSPECIFIED, false, error, now);
         }
     }
+    pl_conn_touch(conn);
+}
+
+void pl_conn_abort_delivered(struct pl_conn *conn, int error, plait_time now) {
+    PL_ASSERT(error < 0);
+    if (conn->state != PL_CONN_OPEN || pl_seq64_eq(conn->send.una, conn->send.end)) {
+        pl_conn_abort(conn, error, now);
+        return;
+    }
+    conn->abort_error = error;
+    conn->orphan = true;
+    conn->orphan_since = now;
     pl_conn_touch(conn);
 }
 
@@ -193,10 +208,24 @@ static plait_time linger_deadline(const struct pl_conn *conn) {
     return PLAIT_TIME_NEVER;
 }
 
-static void patience_run(struct pl_conn *conn, plait_time now) {
-    if (now >= orphan_deadline(conn) || (conn->orphan && conn->recv.ready_bytes > 0)) {
+static void orphan_run(struct pl_conn *conn, plait_time now) {
+    bool delivered = pl_seq64_eq(conn->send.una, conn->send.end);
+    if (!conn->orphan || conn->state == PL_CONN_CLOSED) {
+        return;
+    }
+    if (conn->abort_error != 0) {
+        pl_recv_discard(conn, now);
+    }
+    if (conn->abort_error != 0 && delivered) {
+        pl_conn_abort(conn, conn->abort_error, now);
+    } else if (now >= orphan_deadline(conn) ||
+               (conn->recv.ready_bytes > 0 && conn->abort_error == 0)) {
         pl_conn_abort(conn, PLAIT_E_TIMED_OUT, now);
     }
+}
+
+static void patience_run(struct pl_conn *conn, plait_time now) {
+    orphan_run(conn, now);
     if (now >= lonely_deadline(conn)) {
         pl_conn_closed(conn, PLAIT_E_TIMED_OUT, now);
     }

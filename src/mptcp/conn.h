@@ -72,6 +72,8 @@ int pl_conn_shutdown(struct pl_conn *conn, plait_time now);
 /* The application is gone: finishes by itself (config.orphan_ns bounds it). */
 void pl_conn_orphan(struct pl_conn *conn, plait_time now);
 void pl_conn_abort(struct pl_conn *conn, int error, plait_time now);
+/* As orphan, but what arrives is thrown away, and the end is an abort, not a FIN. */
+void pl_conn_abort_delivered(struct pl_conn *conn, int error, plait_time now);
 int pl_conn_poll(const struct pl_conn *conn); /* PLAIT_POLL_… */
 enum pl_conn_state pl_conn_state(const struct pl_conn *conn);
 int pl_conn_error(const struct pl_conn *conn);

@@ -95,6 +95,8 @@ void pl_recv_promise(struct pl_conn *conn);
 void pl_recv_set_limit(struct pl_conn *conn, uint32_t bytes);
 /* New payload: the window follows the rate. */
 void pl_recv_arrived(struct pl_conn *conn, uint32_t bytes, plait_time now);
+/* Throws away what could be read. */
+void pl_recv_discard(struct pl_conn *conn, plait_time now);
 void pl_recv_make_room(struct pl_conn *conn, pl_seq64 dsn, uint32_t bytes);
 void pl_recv_read_done(struct pl_conn *conn, plait_time now);
 /* Takes up to max bytes off the ready queue as a chunk of its own (next NULL), or NULL. */

@@ -240,6 +240,9 @@ void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk
     }
     check_fin(conn);
     pl_conn_say(conn, PLAIT_EVENT_READABLE, NULL, 0, 0);
+    if (conn->orphan) {
+        pl_conn_touch(conn); /* nobody will read it */
+    }
 }
 
 void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now) {
@@ -336,4 +339,13 @@ void pl_recv_check(const struct pl_conn *conn) {
     PL_ASSERT(!r->fin_reached || waiting == 0);
     PL_ASSERT(r->fin_reached || !r->fin_known || pl_seq64_lt(r->nxt, r->fin_dsn));
     PL_ASSERT(r->tuned_bytes <= r->limit_bytes);
+}
+
+void pl_recv_discard(struct pl_conn *conn, plait_time now) {
+    struct pl_chunk *chunk = pl_recv_take(conn, UINT32_MAX);
+    while (chunk != NULL) {
+        pl_chunk_unref(chunk);
+        chunk = pl_recv_take(conn, UINT32_MAX);
+    }
+    pl_recv_read_done(conn, now);
 }

@@ -307,7 +307,7 @@ void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait
         release(s, to);
         pl_send_wake_writer(conn);
         opened = opened || conn->subflow_count > 1; /* window_reserve has become less */
-        if (s->fin_wanted && pl_seq64_eq(s->una, s->end)) {
+        if ((s->fin_wanted || conn->abort_error != 0) && pl_seq64_eq(s->una, s->end)) {
             pl_conn_touch(conn);
         }
     }

@@ -165,6 +165,7 @@ struct pl_conn {
     enum pl_mode mode;
     enum pl_capable_state capable;
     int error;
+    int abort_error; /* abort with it when everything written is acknowledged; 0: do not */
     bool initiator, token_added, checksum, no_join_remote, held, orphan, fallen_back;
     bool infinite_pending; /* the next data segment announces the infinite mapping */
     bool fastclose;        /* RSTs carry MP_FASTCLOSE */

@@ -4,7 +4,9 @@
  * means either "nothing to read" or "no room to write"; the matching edge (READABLE of the one,
  * WRITABLE of the other) brings us back here in both cases, so no readiness is kept. An end of
  * stream becomes a shutdown of the other side; when both have ended, the sockets are kept until
- * they say CLOSED, so that a failure to deliver the last bytes is still seen. */
+ * they say CLOSED, so that a failure to deliver the last bytes is still seen. An error becomes a
+ * reset of the other side behind what arrived before it: servers answer and reset when they do not
+ * want to read the rest of a request. */
 #include "proxy/splice.h"
 
 #include <string.h>
@@ -63,26 +65,45 @@ static int pump(struct plait_stack *stack, struct pl_splice *splice, unsigned fr
     return 0;
 }
 
-/* The reason a socket died of, when an error of a call only says that it is dead. */
-static int reason(struct plait_stack *stack, const struct pl_splice *splice, int error) {
+/* Which of the two are dead, and of what; `result` when neither is. */
+static void note_error(struct plait_stack *stack, struct pl_splice *splice, int result) {
     for (unsigned i = 0; i < 2; i++) {
         int64_t value = 0;
         if (plait_get(stack, splice->sock[i], PLAIT_OPT_ERROR, &value) == 0 && value != 0) {
-            return (int)value;
+            splice->dead[i] = true;
+            splice->error = splice->error != 0 ? splice->error : (int)value;
         }
     }
-    return error;
+    splice->error = splice->error != 0 ? splice->error : result;
 }
 
-static void flow(struct plait_stack *stack, struct pl_splice *splice, plait_time now) {
-    for (unsigned from = 0; from < 2; from++) {
-        int result = pump(stack, splice, from, now);
-        if (result < 0) {
-            pl_splice_abort(stack, splice, reason(stack, splice, result), now);
-            return;
+/* The end after an error: whoever is alive gets what is on its way to it, then a reset. */
+static void fail(struct plait_stack *stack, struct pl_splice *splice, plait_time now) {
+    PL_ASSERT(splice->state == PL_SPLICE_FLOWING && splice->error < 0);
+    for (unsigned i = 0; i < 2; i++) {
+        if (splice->dead[i]) {
+            plait_abort(stack, splice->sock[i], splice->error, now);
+        } else {
+            plait_abort_delivered(stack, splice->sock[i], splice->error, now);
         }
     }
-    if (splice->closed[0] && splice->closed[1]) {
+    splice->state = PL_SPLICE_DONE;
+}
+
+/* What a dead socket had received is still passed on, as far as the other has room. */
+static void flow(struct plait_stack *stack, struct pl_splice *splice, plait_time now) {
+    bool over = false;
+    for (unsigned from = 0; from < 2; from++) {
+        int result = splice->dead[1 - from] ? 0 : pump(stack, splice, from, now);
+        if (result < 0) {
+            note_error(stack, splice, result);
+            over = over || !splice->dead[1 - from];
+        }
+        over = over || (splice->dead[from] && splice->ended[from]);
+    }
+    if (over || (splice->dead[0] && splice->dead[1])) {
+        fail(stack, splice, now);
+    } else if (splice->closed[0] && splice->closed[1]) {
         finish(stack, splice, now);
     }
 }
@@ -117,8 +138,12 @@ void pl_splice_event(struct plait_stack *stack, struct pl_splice *splice,
         return;
     }
     if (event->type == PLAIT_EVENT_ERROR) {
-        pl_splice_abort(stack, splice, event->error, now);
-        return;
+        if (splice->state == PL_SPLICE_HELD) {
+            pl_splice_abort(stack, splice, event->error, now);
+            return;
+        }
+        splice->dead[side] = true;
+        splice->error = splice->error != 0 ? splice->error : event->error;
     }
     if (event->type == PLAIT_EVENT_CLOSED) {
         splice->closed[side] = true;

@@ -5,6 +5,7 @@
  *            connected, and answered with the error when that fails
  *   FLOWING  bytes move both ways; an end of stream is passed on as one (half-close)
  *   DONE     both sockets are closed and their ids dead
+ * After an error what had arrived is passed on before the other side is reset.
  * The caller sends both sockets' events here and forgets the pair when it is DONE. Back-pressure
  * is the stack's: what one side cannot send stays in the receive queue of the other and closes
  * its window. */
@@ -21,6 +22,7 @@ struct pl_splice {
     uint64_t bytes[2]; /* bytes[i]: read from sock[i] and written to the other */
     bool ended[2];     /* the end of stream of sock[i] was passed on */
     bool closed[2];    /* sock[i] has said CLOSED */
+    bool dead[2];      /* sock[i] has said ERROR */
     int error;         /* why it ended, 0 after two ends of stream */
 };
 

@@ -26,6 +26,13 @@ static int ready_for_bytes(const struct pl_socket *sock) {
     return PLAIT_E_BAD_STATE;
 }
 
+/* What had arrived before the error can still be read. */
+static int ready_to_read(const struct pl_socket *sock) {
+    bool rest = sock != NULL && sock->state == PLAIT_SOCKET_DEAD && sock->sc != NULL &&
+                pl_conn_receive_queue(sock->sc->conn) > 0;
+    return rest ? 0 : ready_for_bytes(sock);
+}
+
 int64_t plait_write(struct plait_stack *stack, plait_sock id, const void *data, size_t len,
                     plait_time now) {
     pl_stack_enter(stack, now);
@@ -47,7 +54,7 @@ int64_t plait_read(struct plait_stack *stack, plait_sock id, void *data, size_t 
                    plait_time now) {
     pl_stack_enter(stack, now);
     struct pl_socket *sock = pl_table_find(stack, id);
-    int error = ready_for_bytes(sock);
+    int error = ready_to_read(sock);
     if (error != 0) {
         return error;
     }
@@ -65,7 +72,7 @@ int64_t plait_splice(struct plait_stack *stack, plait_sock from_id, plait_sock t
     pl_stack_enter(stack, now);
     struct pl_socket *from = pl_table_find(stack, from_id);
     struct pl_socket *to = pl_table_find(stack, to_id);
-    int error = ready_for_bytes(from);
+    int error = ready_to_read(from);
     if (error == 0) {
         error = ready_for_bytes(to);
     }
@@ -103,7 +110,7 @@ int plait_poll(struct plait_stack *stack, plait_sock id) {
             PL_ASSERT(sock->listener != NULL);
             return pl_list_empty(&sock->listener->ready) ? 0 : PLAIT_POLL_READ;
         case PLAIT_SOCKET_DEAD:
-            return PLAIT_POLL_DEAD;
+            return PLAIT_POLL_DEAD | (ready_to_read(sock) == 0 ? PLAIT_POLL_READ : 0);
         case PLAIT_SOCKET_NEW:
         case PLAIT_SOCKET_CONNECTING:
         case PLAIT_SOCKET_HELD:

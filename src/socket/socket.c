@@ -261,6 +261,22 @@ int plait_abort(struct plait_stack *stack, plait_sock id, int error, plait_time 
     return 0;
 }
 
+int plait_abort_delivered(struct plait_stack *stack, plait_sock id, int error, plait_time now) {
+    pl_stack_enter(stack, now);
+    struct pl_socket *sock = pl_table_find(stack, id);
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    if (sock->state != PLAIT_SOCKET_OPEN) {
+        return plait_abort(stack, id, error, now);
+    }
+    PL_ASSERT(sock->sc != NULL);
+    bool known = plait_error_class(error) != PLAIT_CLASS_NONE;
+    pl_conn_abort_delivered(sock->sc->conn, known ? error : PLAIT_E_ABORTED, stack->now);
+    end(stack, sock);
+    return 0;
+}
+
 bool plait_event_next(struct plait_stack *stack, struct plait_event *event) {
     if (event == NULL) {
         return false;

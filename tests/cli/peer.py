@@ -6,13 +6,15 @@ peer.py get ADDRESS PORT N     reads N bytes and checks every one; prints N
 peer.py put ADDRESS PORT N     writes N bytes and is gone at once, without waiting for anything
 peer.py many ADDRESS PORT N    N connections, 50 at a time, with 5,000 bytes each
 peer.py who ADDRESS PORT       prints the address that the server sees
+peer.py ends ADDRESS PORT      all ways in which a connection can end; prints those that look right
 peer.py udp ADDRESS [PORT]     the same over UDP
 peer.py udploop ADDRESS END    again and again, prints what is new, until END
 peer.py ping ADDRESS           one ICMP echo; prints "pong"
 peer.py past ADDRESS PORT      tries to connect past Plait, by the other interface
 Servers: "get N" sends N bytes of a pattern, "who" the client's address, "put" takes bytes until the
 end of the stream and appends their number, or what went wrong, to the file named `received` in the
-working directory.
+working directory, "half" the same but answers with the number, "early" answers and closes without
+reading on, "reset" resets.
 """
 
 import os
@@ -62,6 +64,16 @@ def serve_one(conn, client):
                 conn.sendall(client[0].encode())
             elif words[0] == b"put":
                 serve_put(conn)
+            elif words[0] == b"half":
+                count = 0
+                while data := conn.recv(1 << 16):
+                    count += len(data)
+                conn.sendall(str(count).encode())
+            elif words[0] == b"early":
+                time.sleep(0.02)
+                conn.sendall(b"answer")  # and a reset, for the rest of the question is not read
+            elif words[0] == b"reset":
+                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except OSError:
             pass
 
@@ -140,6 +152,38 @@ def who(address, port):
     print(connect(address, port, "who").recv(100).decode())
 
 
+def read_all(sock):
+    """What comes, and how it ends."""
+    data = b""
+    try:
+        while more := sock.recv(1 << 16):
+            data += more
+    except OSError as error:
+        return data, type(error)
+    return data, None
+
+
+def ends(address, port):
+    seen = []
+    sock = connect(address, port, "half")
+    sock.sendall(bytes(100000))
+    sock.shutdown(socket.SHUT_WR)
+    if read_all(sock) == (b"100000", None):
+        seen.append("half")
+    answers = []
+    for _ in range(20):
+        answers.append(read_all(connect(address, port, "early\n" + 2000 * "x")))
+    if answers == 20 * [(b"answer", ConnectionResetError)]:
+        seen.append("early")
+    if read_all(connect(address, port, "reset")) == (b"", ConnectionResetError):
+        seen.append("reset")
+    try:
+        socket.create_connection((address, 81))
+    except ConnectionRefusedError:
+        seen.append("refused")
+    print(*seen)
+
+
 def udp_who(address, port="5353"):
     sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
     sock.settimeout(3)
@@ -191,5 +235,5 @@ def past(address, port):
 
 if __name__ == "__main__":
     ACTIONS = {"serve": serve, "get": get, "many": many, "put": put, "who": who, "udp": udp_who,
-               "udploop": udp_loop,               "ping": ping, "past": past}
+               "udploop": udp_loop, "ping": ping, "past": past, "ends": ends}
     ACTIONS[sys.argv[1]](*sys.argv[2:])

@@ -33,11 +33,12 @@ int64_t plait_splice(struct plait_stack *stack, plait_sock from, plait_sock to, 
                      plait_time now) {
     (void)stack;
     (void)now;
-    if (sock[from].error != 0 || sock[to].error != 0) {
+    if (sock[to].error != 0) {
         return PLAIT_E_BAD_STATE;
     }
     if (sock[from].readable == 0) {
-        return sock[from].at_end ? 0 : PLAIT_E_AGAIN;
+        int64_t rest = sock[from].error != 0 ? PLAIT_E_BAD_STATE : PLAIT_E_AGAIN;
+        return sock[from].at_end ? 0 : rest;
     }
     int64_t n = sock[from].readable < sock[to].room ? sock[from].readable : sock[to].room;
     n = n < (int64_t)max ? n : (int64_t)max;
@@ -64,6 +65,14 @@ int plait_abort(struct plait_stack *stack, plait_sock which, int error, plait_ti
     (void)stack;
     (void)now;
     note(plait_error_name(error), which);
+    return 0;
+}
+
+int plait_abort_delivered(struct plait_stack *stack, plait_sock which, int error, plait_time now) {
+    (void)stack;
+    (void)now;
+    (void)error;
+    note("later", which);
     return 0;
 }
 
@@ -192,12 +201,68 @@ static void test_half_close_both_ways(void **state) {
     assert_int_equal(pl_splice_undelivered(NULL, &splice, 0), 0);
 }
 
+static void dies(plait_sock which, int error) {
+    sock[which].error = error;
+    event(PLAIT_EVENT_ERROR, which, error);
+}
+
 static void test_reset_is_passed_on(void **state) {
     (void)state;
     connected();
-    event(PLAIT_EVENT_ERROR, SERVER, PLAIT_E_RESET);
-    assert_string_equal(calls, "RESET1 RESET2 ");
+    dies(SERVER, PLAIT_E_RESET);
+    assert_string_equal(calls, "later1 RESET2 ");
     assert_int_equal(splice.error, PLAIT_E_RESET);
+    assert_int_equal(splice.state, PL_SPLICE_DONE);
+}
+
+/* What came before the reset goes before it, whenever there is room. */
+static void test_bytes_before_a_reset(void **state) {
+    (void)state;
+    connected();
+    sock[SERVER].readable = 3000;
+    sock[PROGRAM].room = 1000;
+    sock[PROGRAM].readable = 50;
+    dies(SERVER, PLAIT_E_RESET);
+    assert_int_equal(splice.bytes[1], 1000);
+    assert_int_equal(splice.state, PL_SPLICE_FLOWING);
+    event(PLAIT_EVENT_READABLE, PROGRAM, 0);
+    assert_int_equal(splice.bytes[0], 0);
+    assert_string_equal(calls, "");
+    sock[PROGRAM].room = 5000;
+    event(PLAIT_EVENT_WRITABLE, PROGRAM, 0);
+    assert_int_equal(splice.bytes[1], 3000);
+    assert_string_equal(calls, "later1 RESET2 ");
+}
+
+/* The order in which the two directions are looked at makes no difference. */
+static void test_bytes_before_the_programs_reset(void **state) {
+    (void)state;
+    connected();
+    sock[PROGRAM].readable = 70;
+    dies(PROGRAM, PLAIT_E_RESET);
+    assert_int_equal(splice.bytes[0], 70);
+    assert_string_equal(calls, "RESET1 later2 ");
+}
+
+static void test_both_die(void **state) {
+    (void)state;
+    connected();
+    sock[SERVER].readable = 10;
+    sock[PROGRAM].room = 0;
+    dies(SERVER, PLAIT_E_TIMED_OUT);
+    assert_string_equal(calls, "");
+    dies(PROGRAM, PLAIT_E_RESET);
+    assert_string_equal(calls, "TIMED_OUT1 TIMED_OUT2 ");
+}
+
+static void test_error_behind_the_end(void **state) {
+    (void)state;
+    connected();
+    sock[SERVER].at_end = true;
+    event(PLAIT_EVENT_READABLE, SERVER, 0);
+    assert_string_equal(calls, "shutdown1 ");
+    dies(SERVER, PLAIT_E_RESET);
+    assert_string_equal(calls, "shutdown1 later1 RESET2 ");
 }
 
 /* A call that fails because a socket is dead tells the reason of which it died. */
@@ -207,7 +272,7 @@ static void test_error_found_by_a_call(void **state) {
     sock[PROGRAM].error = PLAIT_E_TIMED_OUT;
     event(PLAIT_EVENT_READABLE, SERVER, 0);
     assert_int_equal(splice.error, PLAIT_E_TIMED_OUT);
-    assert_string_equal(calls, "TIMED_OUT1 TIMED_OUT2 ");
+    assert_string_equal(calls, "TIMED_OUT1 later2 ");
 }
 
 static void test_open_sockets(void **state) {
@@ -229,6 +294,10 @@ int main(void) {
         cmocka_unit_test_setup(test_back_pressure, setup),
         cmocka_unit_test_setup(test_half_close_both_ways, setup),
         cmocka_unit_test_setup(test_reset_is_passed_on, setup),
+        cmocka_unit_test_setup(test_bytes_before_a_reset, setup),
+        cmocka_unit_test_setup(test_bytes_before_the_programs_reset, setup),
+        cmocka_unit_test_setup(test_both_die, setup),
+        cmocka_unit_test_setup(test_error_behind_the_end, setup),
         cmocka_unit_test_setup(test_error_found_by_a_call, setup),
         cmocka_unit_test_setup(test_open_sockets, setup),
     };

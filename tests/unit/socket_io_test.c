@@ -76,6 +76,54 @@ static void expect_error(unsigned side, plait_sock sock, int first, int second) 
     assert_int_equal(plait_shutdown(pair.stack[side], sock, pair.now), event.error);
 }
 
+/* A reset does not take away what had arrived. */
+static void test_read_before_the_error(void **state) {
+    (void)state;
+    assert_int_equal(plait_write(A, client, "rest", 4, pair.now), 4);
+    pair_run(&pair, SECOND);
+    assert_int_equal(plait_abort(A, client, PLAIT_E_ABORTED, pair.now), 0);
+    pair_run(&pair, SECOND);
+    assert_int_equal(pair_get(&pair, PAIR_B, server, PLAIT_OPT_STATE), PLAIT_SOCKET_DEAD);
+    assert_int_equal(plait_poll(B, server), PLAIT_POLL_DEAD | PLAIT_POLL_READ);
+    assert_int_equal(read_some(B, server), 4);
+    assert_int_equal(plait_poll(B, server), PLAIT_POLL_DEAD);
+    assert_int_equal(read_some(B, server), PLAIT_E_RESET);
+    assert_int_equal(plait_close(B, server, pair.now), 0);
+}
+
+/* The reset waits for what was written, while the peer goes on writing. */
+static void test_abort_delivered(void **state) {
+    (void)state;
+    uint8_t block[60000] = {1, 2, 3};
+    assert_int_equal(plait_write(A, client, block, sizeof(block), pair.now), sizeof(block));
+    assert_int_equal(plait_write(B, server, block, sizeof(block), pair.now), sizeof(block));
+    assert_int_equal(plait_abort_delivered(A, client, PLAIT_E_RESET, pair.now), 0);
+    assert_int_equal(plait_abort_delivered(A, client, PLAIT_E_RESET, pair.now), PLAIT_E_BAD_SOCKET);
+    pair_run(&pair, 2 * SECOND);
+    uint64_t total = 0;
+    int64_t n = read_some(B, server);
+    for (; n > 0; n = read_some(B, server)) {
+        total += (uint64_t)n;
+    }
+    assert_int_equal(total, sizeof(block));
+    assert_int_equal(n, PLAIT_E_RESET);
+    assert_int_equal(plait_close(B, server, pair.now), 0);
+    pair_run(&pair, 5 * SECOND);
+    assert_int_equal(connections(PAIR_A), 0);
+    assert_int_equal(connections(PAIR_B), 0);
+}
+
+static void test_abort_delivered_when_nothing_waits(void **state) {
+    (void)state;
+    pair_run(&pair, SECOND);
+    assert_int_equal(plait_abort_delivered(A, client, PLAIT_E_RESET, pair.now), 0);
+    expect_error(PAIR_B, server, PLAIT_E_RESET, PLAIT_E_RESET);
+    plait_sock fresh = open_on(A);
+    assert_int_equal(plait_abort_delivered(A, fresh, PLAIT_E_RESET, pair.now), 0);
+    assert_int_equal(plait_abort_delivered(A, fresh, PLAIT_E_RESET, pair.now), PLAIT_E_BAD_SOCKET);
+    assert_int_equal(plait_close(B, server, pair.now), 0);
+}
+
 static void test_close_with_unread_data_resets(void **state) {
     (void)state;
     assert_int_equal(plait_write(A, client, "unread", 6, pair.now), 6);
@@ -227,6 +275,9 @@ int main(void) {
         PAIR_TEST(test_read_says_again_then_readable),
         PAIR_TEST(test_half_close),
         PAIR_TEST(test_close_delivers_what_was_written),
+        PAIR_TEST(test_read_before_the_error),
+        PAIR_TEST(test_abort_delivered),
+        PAIR_TEST(test_abort_delivered_when_nothing_waits),
         PAIR_TEST(test_close_with_unread_data_resets),
         PAIR_TEST(test_abort),
         PAIR_TEST(test_a_full_buffer_says_again_then_writable),
