@@ -15,6 +15,8 @@
 enum { SYNS_WITH_CAPABLE = 3, KEY_TRIES = 8 };
 
 int pl_capable_start(struct pl_conn *conn) {
+    PL_ASSERT(!conn->token_added);
+    PL_ASSERT(conn->mode == PL_MODE_MPTCP);
     const struct plait_env *env = conn->ctx->env;
     for (unsigned i = 0; i < KEY_TRIES; i++) {
         struct pl_mp_keys *k = &conn->keys;
@@ -33,6 +35,7 @@ int pl_capable_start(struct pl_conn *conn) {
 /* Whether an MP_CAPABLE of the peer is one we can speak with: version 1, HMAC-SHA-256, no
  * extension. */
 static bool acceptable(const struct pl_mptcp_options *o, uint8_t len) {
+    PL_ASSERT(len == 4 || len == 12);
     return pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len == len && o->capable.version == 1 &&
            (o->capable.flags & PL_CAPABLE_HMAC_SHA256) != 0 &&
            (o->capable.flags & PL_CAPABLE_EXTENSION) == 0;
@@ -44,6 +47,8 @@ static void take_flags(struct pl_conn *conn, uint8_t flags) {
 }
 
 static void take_remote_key(struct pl_conn *conn, uint64_t key) {
+    PL_ASSERT(conn->capable < PL_CAPABLE_KEYS);
+    PL_ASSERT(conn->token_added);
     struct pl_mp_keys *k = &conn->keys;
     k->remote_key = key;
     pl_key_hash(conn->ctx->env, key, &k->token_remote, &k->idsn_remote);
@@ -70,6 +75,8 @@ void pl_capable_syn_in(struct pl_conn *conn, const struct pl_segment *syn) {
 }
 
 static uint8_t own_flags(const struct pl_conn *conn) {
+    PL_ASSERT(conn->mode == PL_MODE_MPTCP);
+    PL_ASSERT(conn->token_added);
     uint8_t flags = PL_CAPABLE_HMAC_SHA256;
     if (conn->checksum || conn->ctx->config.checksum) {
         flags |= PL_CAPABLE_CHECKSUM;
@@ -82,6 +89,8 @@ static uint8_t own_flags(const struct pl_conn *conn) {
 
 /* Which form a segment of this kind carries now; 0: none. */
 static uint8_t form(struct pl_subflow *sf, const struct pl_seg_out *seg) {
+    PL_ASSERT(!sf->join);
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     const struct pl_conn *conn = sf->conn;
     if (seg->kind == PL_SEG_SYN) {
         if (conn->capable != PL_CAPABLE_ASKED) {
@@ -144,6 +153,8 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
 
 static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                   plait_time now) {
+    PL_ASSERT(!sf->join);
+    PL_ASSERT(sf->conn->capable != PL_CAPABLE_ASKED || sf->conn->initiator);
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (conn->capable != PL_CAPABLE_ASKED) {
@@ -164,6 +175,8 @@ static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_segment
 /* The mapping that stands in an MP_CAPABLE with data: the first byte of both spaces. */
 static enum pl_verdict data_in(struct pl_subflow *sf, const struct pl_mptcp_options *o,
                                plait_time now) {
+    PL_ASSERT(o->capable.len == 22 || o->capable.len == 24);
+    PL_ASSERT(!sf->conn->initiator);
     struct pl_conn *conn = sf->conn;
     struct pl_map_in in = {
         .seq = pl_seq32_add(pl_tcp_irs(&sf->tcp), 1),
@@ -186,6 +199,8 @@ static enum pl_verdict data_in(struct pl_subflow *sf, const struct pl_mptcp_opti
 /* The responder waits for the peer's key. */
 static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                     plait_time now) {
+    PL_ASSERT(sf->conn->capable == PL_CAPABLE_ANSWERED);
+    PL_ASSERT(!sf->conn->initiator);
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len >= 20) {
@@ -240,6 +255,7 @@ static enum pl_verdict unanswered_in(struct pl_subflow *sf, const struct pl_segm
 /* Both keys known, nothing confirmed: does the peer's MPTCP reach us? */
 static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                       plait_time now) {
+    PL_ASSERT(sf->conn->capable == PL_CAPABLE_KEYS);
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (pl_mptcp_has(o, PL_MP_DSS) || pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
@@ -257,6 +273,8 @@ static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_seg
 
 enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *seg,
                               enum pl_seg_kind kind, plait_time now) {
+    PL_ASSERT(!sf->join);
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     enum pl_verdict verdict = PL_VERDICT_OK;

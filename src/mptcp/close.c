@@ -87,6 +87,8 @@ void pl_conn_abort_delivered(struct pl_conn *conn, int error, plait_time now) {
 
 enum pl_verdict pl_fastclose_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                 enum pl_seg_kind kind, plait_time now) {
+    PL_ASSERT(pl_mptcp_has(&seg->options.mptcp, PL_MP_FASTCLOSE));
+    PL_ASSERT(sf->phase != PL_SF_DEAD);
     struct pl_conn *conn = sf->conn;
     if (seg->options.mptcp.fastclose.key_receiver != conn->keys.local_key ||
         conn->capable < PL_CAPABLE_KEYS) {
@@ -112,6 +114,8 @@ static bool data_fin_due(const struct pl_conn *conn) {
 }
 
 static uint64_t fin_interval(const struct pl_conn *conn, const struct pl_subflow *sf) {
+    PL_ASSERT(sf->conn == conn);
+    PL_ASSERT(sf->phase == PL_SF_UP || sf->phase == PL_SF_CLOSING);
     uint64_t by_rtt = sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
     uint64_t base = by_rtt < 200 * PLAIT_NS_PER_MS ? 200 * PLAIT_NS_PER_MS : by_rtt;
     return base << (conn->send.fin_backoff > 6 ? 6 : conn->send.fin_backoff);
@@ -134,6 +138,7 @@ static struct pl_subflow *fin_subflow(const struct pl_conn *conn) {
 }
 
 static void data_fin_run(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->state != PL_CONN_NEW || !conn->send.fin_wanted);
     struct pl_send *s = &conn->send;
     struct pl_subflow *sf = pl_conn_signal_subflow(conn);
     if (!data_fin_due(conn) || sf == NULL) {
@@ -181,6 +186,7 @@ static void finish(struct pl_conn *conn, plait_time now) {
 }
 
 static plait_time orphan_deadline(const struct pl_conn *conn) {
+    PL_ASSERT(conn->orphan == (conn->orphan_since != PLAIT_TIME_NEVER));
     if (!conn->orphan || conn->state == PL_CONN_CLOSED) {
         return PLAIT_TIME_NEVER;
     }
@@ -197,6 +203,7 @@ static plait_time lonely_deadline(const struct pl_conn *conn) {
 
 /* Subflows of a closed connection that cannot finish by themselves. */
 static plait_time linger_deadline(const struct pl_conn *conn) {
+    PL_ASSERT(conn->state != PL_CONN_CLOSED || conn->closed_said || !conn->connected_said);
     if (conn->state != PL_CONN_CLOSED) {
         return PLAIT_TIME_NEVER;
     }

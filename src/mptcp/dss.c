@@ -18,6 +18,8 @@ uint16_t pl_dss_checksum(pl_seq64 dsn, uint32_t ssn, uint16_t len, uint64_t payl
 }
 
 static void add_ack(const struct pl_conn *conn, struct pl_mptcp_options *o) {
+    PL_ASSERT(conn->capable >= PL_CAPABLE_KEYS);
+    PL_ASSERT(conn->mode == PL_MODE_MPTCP);
     o->dss.has_ack = true;
     o->dss.ack_is_64 = true;
     o->dss.ack = conn->recv.nxt.v;
@@ -25,6 +27,8 @@ static void add_ack(const struct pl_conn *conn, struct pl_mptcp_options *o) {
 
 uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
                            uint32_t room) {
+    PL_ASSERT(seg->origin->len <= UINT16_MAX);
+    PL_ASSERT(seg->kind == PL_SEG_DATA);
     struct pl_conn *conn = sf->conn;
     const struct pl_tcp_origin *origin = seg->origin;
     struct pl_mptcp_options o = {0};
@@ -50,6 +54,7 @@ uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, 
 }
 
 uint32_t pl_dss_write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now) {
+    PL_ASSERT(!sf->conn->fin_on_ack || sf->conn->send.fin_wanted);
     struct pl_conn *conn = sf->conn;
     struct pl_mptcp_options o = {0};
     (void)now;
@@ -77,6 +82,8 @@ uint32_t pl_dss_write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, pl
 }
 
 static void ack_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(seg->options.mptcp.dss.has_ack);
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     pl_seq64 ack = o->dss.ack_is_64 ? pl_seq64_of(o->dss.ack)
@@ -86,6 +93,7 @@ static void ack_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_ti
 }
 
 static enum pl_verdict infinite_in(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     struct pl_conn *conn = sf->conn;
     PL_COUNT(conn->ctx, InfiniteMapRx);
     if (!pl_fallback_possible(conn, sf)) {
@@ -97,6 +105,8 @@ static enum pl_verdict infinite_in(struct pl_subflow *sf, plait_time now) {
 }
 
 static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(seg->options.mptcp.dss.has_map);
+    PL_ASSERT(sf->conn->capable >= PL_CAPABLE_KEYS);
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     pl_seq64 dsn = o->dss.dsn_is_64 ? pl_seq64_of(o->dss.dsn)
@@ -128,6 +138,7 @@ static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *se
 }
 
 enum pl_verdict pl_dss_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(pl_mptcp_has(&seg->options.mptcp, PL_MP_DSS));
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (sf->conn->capable < PL_CAPABLE_KEYS) {
         return PL_VERDICT_DROP;

@@ -7,6 +7,7 @@
 #include "wire/ip.h"
 
 static bool others_usable(const struct pl_conn *conn, const struct pl_subflow *sf) {
+    PL_ASSERT(sf->conn == conn);
     PL_SUBFLOW_FOREACH(other, conn) {
         if (other != sf && other->phase == PL_SF_UP && !other->stale) {
             return true;
@@ -17,6 +18,8 @@ static bool others_usable(const struct pl_conn *conn, const struct pl_subflow *s
 
 void pl_conn_endpoint_added(struct pl_conn *conn, const struct pl_local_endpoint *ep,
                             plait_time now) {
+    PL_ASSERT(ep->id != 0);
+    PL_ASSERT(ep->port != 0);
     if (conn->pm != NULL) {
         pl_pm_removal_cancel(conn, ep->id);
         if (ep->port == conn->port && pl_addr_equal(&ep->addr, &conn->tuple.local)) {
@@ -28,6 +31,8 @@ void pl_conn_endpoint_added(struct pl_conn *conn, const struct pl_local_endpoint
 
 void pl_conn_endpoint_removed(struct pl_conn *conn, const struct pl_local_endpoint *ep,
                               plait_time now) {
+    PL_ASSERT(ep->id != 0);
+    PL_ASSERT(ep->port != 0);
     bool used = false;
     if (conn->pm == NULL || conn->state == PL_CONN_CLOSED) {
         return; /* plain TCP on an address that is gone: its own timers decide */
@@ -52,6 +57,8 @@ void pl_conn_endpoint_removed(struct pl_conn *conn, const struct pl_local_endpoi
 
 void pl_conn_endpoint_backup(struct pl_conn *conn, const struct pl_local_endpoint *ep,
                              plait_time now) {
+    PL_ASSERT(ep->id != 0);
+    PL_ASSERT(ep->port != 0);
     (void)now;
     if (conn->mode != PL_MODE_MPTCP) {
         return;
@@ -71,6 +78,7 @@ void pl_conn_endpoint_backup(struct pl_conn *conn, const struct pl_local_endpoin
 
 /* A port without carrier: others take over at once. The only subflow waits, as plain TCP would. */
 void pl_conn_port_down(struct pl_conn *conn, plait_port_id port, plait_time now) {
+    PL_ASSERT(port != 0);
     PL_LIST_FOREACH_SAFE(link, &conn->subflows) {
         struct pl_subflow *sf = pl_subflow_of_link(link);
         if (sf->port != port || sf->phase != PL_SF_UP || conn->mode != PL_MODE_MPTCP) {
@@ -86,6 +94,7 @@ void pl_conn_port_down(struct pl_conn *conn, plait_port_id port, plait_time now)
 }
 
 void pl_conn_port_up(struct pl_conn *conn, plait_port_id port, plait_time now) {
+    PL_ASSERT(port != 0);
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->port == port && sf->stale && sf->phase == PL_SF_UP) {
             pl_stale_recovered(sf, now);

@@ -10,6 +10,7 @@
 #include "mptcp/subflow.h"
 
 bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *sf) {
+    PL_ASSERT(sf->conn == conn);
     uint32_t alive = 0;
     PL_SUBFLOW_FOREACH(other, conn) {
         alive += other->phase != PL_SF_DEAD ? 1 : 0;
@@ -69,6 +70,9 @@ void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_r
 }
 
 void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, plait_time now) {
+    PL_ASSERT(sf->conn->checksum);
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
+    PL_ASSERT(sf->phase != PL_SF_DEAD);
     struct pl_conn *conn = sf->conn;
     PL_COUNT(conn->ctx, DataCsumErr);
     sf->fail_pending = true;
@@ -86,6 +90,8 @@ void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, plait_time now) {
 }
 
 enum pl_verdict pl_fail_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(pl_mptcp_has(&seg->options.mptcp, PL_MP_FAIL));
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     struct pl_conn *conn = sf->conn;
     (void)seg;
     PL_COUNT(conn->ctx, MPFailRx);

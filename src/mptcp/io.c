@@ -28,6 +28,7 @@ static uint32_t write_capacity(const struct pl_conn *conn) {
 
 /* Adds bytes to the tail chunk or a new one; 0 when memory is out. */
 static uint32_t append_some(struct pl_conn *conn, const uint8_t *data, uint32_t len) {
+    PL_ASSERT(len > 0 && len <= CHUNK_MAX);
     struct pl_send *s = &conn->send;
     if (s->tail != NULL && s->tail_own) {
         uint32_t n = pl_chunk_append(s->tail, data, len);
@@ -54,6 +55,7 @@ static uint32_t append_some(struct pl_conn *conn, const uint8_t *data, uint32_t 
 
 /* Memory is out: nobody will say when there is some again, so the writer is woken by the clock. */
 static void blocked_by_memory(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->state != PL_CONN_NEW);
     conn->send.blocked = true;
     conn->send.memory_retry = now + MEMORY_RETRY_MS * PLAIT_NS_PER_MS;
     pl_conn_touch(conn);

@@ -15,12 +15,14 @@
 enum { RESENDS_MAX = 6 };
 
 static void hmac_local(const struct pl_subflow *sf, uint8_t out[32]) {
+    PL_ASSERT(sf->join);
     const struct pl_mp_keys *k = &sf->conn->keys;
     pl_join_hmac(sf->conn->ctx->env, k->local_key, k->remote_key, sf->nonce_local, sf->nonce_remote,
                  out);
 }
 
 static void hmac_remote(const struct pl_subflow *sf, uint8_t out[32]) {
+    PL_ASSERT(sf->join);
     const struct pl_mp_keys *k = &sf->conn->keys;
     pl_join_hmac(sf->conn->ctx->env, k->remote_key, k->local_key, sf->nonce_remote, sf->nonce_local,
                  out);
@@ -28,6 +30,8 @@ static void hmac_remote(const struct pl_subflow *sf, uint8_t out[32]) {
 
 uint32_t pl_join_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
                        uint32_t room, plait_time now) {
+    PL_ASSERT(sf->join);
+    PL_ASSERT(sf->phase == PL_SF_OPENING || sf->phase == PL_SF_PRE);
     struct pl_mptcp_options o = {0};
     uint8_t digest[32];
     o.join.backup = sf->backup;
@@ -64,6 +68,8 @@ static enum pl_verdict refuse(struct pl_subflow *sf) {
 }
 
 static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
+    PL_ASSERT(sf->join);
+    PL_ASSERT(sf->initiator || sf->phase != PL_SF_OPENING);
     uint8_t digest[32];
     if (sf->phase != PL_SF_OPENING) {
         return PL_VERDICT_OK; /* a repeated SYN/ACK: TCP answers with the third ACK */
@@ -87,6 +93,8 @@ static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_mptcp_o
 }
 
 static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
+    PL_ASSERT(!sf->initiator);
+    PL_ASSERT(sf->phase == PL_SF_OPENING);
     uint8_t digest[32];
     if (!pl_mptcp_has(o, PL_MP_JOIN) || o->join.len != 24) {
         return refuse(sf);
@@ -107,6 +115,8 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_mptcp
 
 enum pl_verdict pl_join_in(struct pl_subflow *sf, const struct pl_segment *seg,
                            enum pl_seg_kind kind, plait_time now) {
+    PL_ASSERT(sf->join);
+    PL_ASSERT(sf->phase != PL_SF_DEAD);
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (kind == PL_SEG_SYN) { /* checked by pl_conn_join; on an initiator: a simultaneous open */
         return sf->initiator ? refuse(sf) : PL_VERDICT_OK;

@@ -39,6 +39,7 @@ uint64_t pl_add_addr_hmac(const struct plait_env *env, uint64_t key_first, uint6
 }
 
 bool pl_secret_equal(const uint8_t *a, const uint8_t *b, uint32_t len) {
+    PL_ASSERT(a != NULL && b != NULL);
     uint8_t diff = 0;
     for (uint32_t i = 0; i < len; i++) {
         diff = (uint8_t)(diff | (a[i] ^ b[i]));

@@ -48,6 +48,7 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
 }
 
 void pl_conn_destroy(struct pl_conn *conn) {
+    PL_ASSERT(conn->ctx != NULL && conn->host != NULL);
     struct pl_ctx *ctx = conn->ctx;
     PL_LIST_FOREACH_SAFE(link, &conn->subflows) {
         pl_subflow_destroy(pl_subflow_of_link(link));
@@ -77,6 +78,8 @@ void pl_conn_touch(struct pl_conn *conn) {
 
 void pl_conn_say(struct pl_conn *conn, enum plait_event_type type, const struct pl_subflow *sf,
                  int error, uint8_t id) {
+    PL_ASSERT(type != PLAIT_EVENT_NONE);
+    PL_ASSERT(error <= 0);
     struct plait_event event = {.type = type, .error = error, .id = id};
     if (sf != NULL) {
         event.port = sf->port;
@@ -90,6 +93,7 @@ bool pl_conn_fully_established(const struct pl_conn *conn) {
 }
 
 void pl_conn_opened(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->error == 0);
     if (conn->state != PL_CONN_OPENING) {
         return;
     }
@@ -111,6 +115,7 @@ static bool only_goodbye_missing(const struct pl_conn *conn) {
 }
 
 void pl_conn_closed(struct pl_conn *conn, int error, plait_time now) {
+    PL_ASSERT(error <= 0);
     if (conn->state == PL_CONN_CLOSED) {
         return;
     }

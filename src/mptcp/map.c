@@ -17,6 +17,7 @@ static struct pl_map *map_of(struct pl_list *link) {
 }
 
 static pl_seq32 map_end(const struct pl_map *map) {
+    PL_ASSERT(map->len > 0);
     return pl_seq32_add(map->seq, map->len);
 }
 
@@ -31,6 +32,7 @@ static struct pl_map *map_alloc(struct pl_subflow *sf) {
 }
 
 static void map_free(struct pl_subflow *sf, struct pl_map *map) {
+    PL_ASSERT(map->link.next != NULL);
     PL_ASSERT(sf->map_count > 0);
     pl_list_remove(&map->link);
     sf->map_count--;
@@ -80,6 +82,7 @@ static void run_append(struct pl_chunk **head, struct pl_chunk **tail, struct pl
 
 /* Takes the first chunk off a run; the caller gets its reference. */
 static struct pl_chunk *run_pop(struct pl_chunk **head) {
+    PL_ASSERT(*head != NULL);
     struct pl_chunk *chunk = *head;
     *head = chunk->next; /* the reference that `chunk` held on it is now the run's */
     chunk->next = NULL;
@@ -106,6 +109,7 @@ void pl_map_flush(struct pl_subflow *sf, plait_time now) {
 }
 
 static bool same_mapping(const struct pl_map *map, const struct pl_map_in *in) {
+    PL_ASSERT(in->len > 0);
     return (uint64_t)(in->dsn.v - map->dsn.v) ==
            (uint64_t)(int64_t)pl_seq32_diff(in->seq, map->seq);
 }
@@ -222,6 +226,8 @@ static struct pl_map *map_find(struct pl_subflow *sf, pl_seq32 seq) {
 /* Holds a piece of a mapping until all of it is there; then verifies and delivers. */
 static void verify(struct pl_subflow *sf, struct pl_map *map, struct pl_chunk *chunk,
                    plait_time now) {
+    PL_ASSERT(sf->conn->checksum);
+    PL_ASSERT(map->arrived < map->len);
     uint32_t ssn = map->seq.v - pl_tcp_irs(&sf->tcp).v;
     map->sum = map->arrived % 2 ? pl_sum_add_odd(map->sum, chunk->data, chunk->len)
                                 : pl_sum_add(map->sum, chunk->data, chunk->len);
@@ -247,6 +253,7 @@ static void verify(struct pl_subflow *sf, struct pl_map *map, struct pl_chunk *c
 
 static void hold_unmapped(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk,
                           plait_time now) {
+    PL_ASSERT(chunk->len > 0);
     bool follows = sf->unmapped != NULL &&
                    pl_seq32_eq(seq, pl_seq32_add(sf->unmapped_seq, sf->unmapped_bytes));
     if (!follows) {
@@ -264,6 +271,7 @@ static void hold_unmapped(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *
 /* Delivers the part of `chunk` that `map` covers; returns the rest, or NULL. */
 static struct pl_chunk *deliver_part(struct pl_subflow *sf, struct pl_map *map, pl_seq32 seq,
                                      struct pl_chunk *chunk, plait_time now) {
+    PL_ASSERT(pl_seq32_le(map->seq, seq) && pl_seq32_lt(seq, map_end(map)));
     uint32_t into = (uint32_t)pl_seq32_diff(seq, map->seq);
     uint32_t part = map->len - into;
     struct pl_chunk *rest = NULL;
@@ -293,6 +301,7 @@ static struct pl_chunk *deliver_part(struct pl_subflow *sf, struct pl_map *map, 
 }
 
 void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {
+    PL_ASSERT(chunk == NULL || chunk->next == NULL);
     while (chunk != NULL) {
         if (sf->conn->mode == PL_MODE_PLAIN) { /* fell back on an earlier part */
             pl_recv_deliver(sf, sf->conn->recv.nxt, chunk, now);

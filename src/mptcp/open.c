@@ -9,6 +9,8 @@
 
 static int first_subflow(struct pl_conn *conn, plait_port_id port, const struct pl_tcp_tuple *tuple,
                          struct pl_subflow **sf, plait_time now) {
+    PL_ASSERT(conn->state == PL_CONN_NEW);
+    PL_ASSERT(conn->subflow_count == 0);
     struct pl_subflow_setup setup = {
         .port = port,
         .tuple = *tuple,
@@ -36,6 +38,7 @@ static int first_subflow(struct pl_conn *conn, plait_port_id port, const struct 
 
 /* Sequence spaces of a plain stream: any numbers do, they never leave the host. */
 static void start_plain(struct pl_conn *conn) {
+    PL_ASSERT(conn->state == PL_CONN_NEW);
     pl_send_start(conn, pl_seq64_of(1));
     pl_recv_start(conn, pl_seq64_of(1));
 }
@@ -93,6 +96,7 @@ void pl_conn_confirm(struct pl_conn *conn, plait_time now) {
 
 int pl_conn_join(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple tuple,
                  const struct pl_segment *syn, uint8_t *reason, plait_time now) {
+    PL_ASSERT(reason != NULL);
     const struct pl_mptcp_options *o = &syn->options.mptcp;
     struct pl_subflow *sf = NULL;
     PL_COUNT(conn->ctx, MPJoinSynRx);

@@ -34,6 +34,7 @@ void pl_subflow_input(struct pl_subflow *sf, const struct pl_segment *seg, struc
 }
 
 static void wake_others(struct pl_subflow *sf) {
+    PL_ASSERT(sf->phase == PL_SF_UP);
     struct pl_conn *conn = sf->conn;
     if (pl_send_all_sent(conn) && pl_list_empty(&conn->send.reinject)) {
         return;

@@ -13,6 +13,9 @@ enum { JOIN_SECONDS = 3 };
 
 int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup,
                       struct pl_subflow **out, plait_time now) {
+    PL_ASSERT(conn->state != PL_CONN_CLOSED);
+    PL_ASSERT(setup->port != 0);
+    PL_ASSERT(!setup->join || conn->mode == PL_MODE_MPTCP);
     struct pl_flow_port port = {0};
     struct pl_tcp_tuple tuple = setup->tuple;
     int rc = conn->host->flow_prepare(conn->host->arg, setup->port, &tuple, &port, now);
@@ -64,6 +67,7 @@ int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup
 }
 
 void pl_subflow_destroy(struct pl_subflow *sf) {
+    PL_ASSERT(sf->serial != 0);
     struct pl_conn *conn = sf->conn;
     PL_ASSERT(conn->subflow_count > 0);
     if (sf->flow_added) {
@@ -78,6 +82,7 @@ void pl_subflow_destroy(struct pl_subflow *sf) {
 
 void pl_subflow_reset(struct pl_subflow *sf, uint8_t reason, bool transient, int error,
                       plait_time now) {
+    PL_ASSERT(error < 0);
     if (sf->phase == PL_SF_DEAD) {
         return;
     }
@@ -106,6 +111,7 @@ bool pl_subflow_usable(const struct pl_subflow *sf) {
 }
 
 struct pl_subflow *pl_conn_subflow(const struct pl_conn *conn, uint32_t serial) {
+    PL_ASSERT(serial != 0);
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->serial == serial) {
             return sf;
@@ -148,6 +154,7 @@ static void end_half_closed(struct pl_conn *conn, const struct pl_subflow *fresh
 }
 
 void pl_subflow_up(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->join || sf->phase != PL_SF_PRE);
     struct pl_conn *conn = sf->conn;
     if (sf->phase != PL_SF_OPENING && sf->phase != PL_SF_PRE) {
         return;
@@ -166,6 +173,7 @@ void pl_subflow_up(struct pl_subflow *sf, plait_time now) {
 }
 
 static void established(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->phase == PL_SF_OPENING);
     struct pl_conn *conn = sf->conn;
     if (!sf->join) {
         pl_subflow_up(sf, now);
@@ -184,6 +192,8 @@ static void established(struct pl_subflow *sf, plait_time now) {
 /* The first subflow ended: what that means for a connection in plain mode, or one that never
  * opened. */
 static void only_subflow_closed(struct pl_subflow *sf, int error, plait_time now) {
+    PL_ASSERT(!sf->join);
+    PL_ASSERT(error <= 0);
     struct pl_conn *conn = sf->conn;
     if (conn->state != PL_CONN_OPEN && conn->state != PL_CONN_OPENING) {
         return;
@@ -195,6 +205,8 @@ static void only_subflow_closed(struct pl_subflow *sf, int error, plait_time now
 }
 
 static void closed(struct pl_subflow *sf, int error, plait_time now) {
+    PL_ASSERT(error <= 0);
+    PL_ASSERT(sf->phase != PL_SF_DEAD);
     struct pl_conn *conn = sf->conn;
     bool was_opening = sf->phase == PL_SF_OPENING;
     PL_CONN_TRACE(conn, sf->serial, now, subflow_close, sf->reset_reason, (uint64_t)(int64_t)error,
@@ -239,6 +251,7 @@ static bool spare(const struct pl_subflow *sf) {
 /* The peer's FIN: in plain mode the end of the stream, else the end of this subflow only
  * (RFC 8684 section 3.3.3). */
 static void fin_in(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->phase != PL_SF_DEAD);
     struct pl_conn *conn = sf->conn;
     if (conn->mode == PL_MODE_PLAIN) {
         pl_recv_fin(conn, conn->recv.nxt, now);

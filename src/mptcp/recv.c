@@ -10,6 +10,7 @@
 #include "mptcp/subflow.h"
 
 void pl_recv_init(struct pl_conn *conn, uint32_t limit_bytes) {
+    PL_ASSERT(limit_bytes > 0);
     struct pl_recv *r = &conn->recv;
     pl_list_init(&r->ooo);
     pl_recv_set_limit(conn, limit_bytes);
@@ -27,6 +28,7 @@ static pl_seq64 ooo_end(const struct pl_ooo *o) {
 
 /* Removes a node; its chunk is the caller's. */
 static struct pl_chunk *ooo_remove(struct pl_conn *conn, struct pl_ooo *o) {
+    PL_ASSERT(o->chunk != NULL);
     struct pl_chunk *chunk = o->chunk;
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->ooo_hint == o) {
@@ -68,6 +70,8 @@ void pl_recv_start(struct pl_conn *conn, pl_seq64 first) {
 }
 
 static void ready_append(struct pl_conn *conn, struct pl_chunk *chunk) {
+    PL_ASSERT(chunk->len > 0);
+    PL_ASSERT(!conn->recv.fin_reached);
     struct pl_recv *r = &conn->recv;
     PL_ASSERT(chunk->next == NULL);
     r->ready_bytes += chunk->len;
@@ -100,6 +104,7 @@ static void check_fin(struct pl_conn *conn) {
 /* Cuts `n` bytes off the front of a chunk; NULL when memory is out (the chunk is gone then, too).
  */
 static struct pl_chunk *cut_front(struct pl_chunk *chunk, uint32_t n) {
+    PL_ASSERT(n > 0 && n < chunk->len);
     struct pl_chunk *rest = pl_chunk_slice(chunk, n, chunk->len - n);
     pl_chunk_unref(chunk);
     return rest;
@@ -146,6 +151,7 @@ static struct pl_list *ooo_place(struct pl_subflow *sf, pl_seq64 dsn) {
 
 /* Inserts what the list does not have yet. Pieces behind existing nodes are inserted one by one. */
 static void ooo_insert(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk) {
+    PL_ASSERT(pl_seq64_lt(sf->conn->recv.nxt, dsn));
     struct pl_conn *conn = sf->conn;
     struct pl_list *head = &conn->recv.ooo;
     while (chunk != NULL) {
@@ -245,6 +251,19 @@ void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk
     }
 }
 
+/* What waits and reaches beyond the end is not the stream's; the part before comes again. */
+static void drop_behind(struct pl_conn *conn, pl_seq64 end) {
+    PL_LIST_FOREACH_SAFE(link, &conn->recv.ooo) {
+        if (pl_seq64_lt(end, ooo_end(ooo_of(link)))) {
+            PL_COUNT(conn->ctx, NoDSSInWindow);
+            pl_chunk_unref(ooo_remove(conn, ooo_of(link)));
+        }
+    }
+    if (pl_list_empty(&conn->recv.ooo)) {
+        conn->recv.hole_since = PLAIT_TIME_NEVER;
+    }
+}
+
 void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now) {
     struct pl_recv *r = &conn->recv;
     (void)now;
@@ -256,6 +275,7 @@ void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now) {
     }
     r->fin_known = true;
     r->fin_dsn = fin_dsn;
+    drop_behind(conn, fin_dsn);
     check_fin(conn);
 }
 

@@ -18,6 +18,7 @@ static struct pl_reinject *entry_of(struct pl_list *link) {
 }
 
 static void entry_free(struct pl_conn *conn, struct pl_reinject *e) {
+    PL_ASSERT(e->chunk != NULL);
     pl_list_remove(&e->link);
     pl_chunk_unref(e->chunk);
     pl_ctx_free(conn->ctx, e, sizeof *e);
@@ -43,6 +44,8 @@ static void advance(struct pl_reinject *e, uint32_t n) {
 
 void pl_reinject_add(struct pl_conn *conn, pl_seq64 dsn, struct pl_chunk *chunk, uint32_t offset,
                      uint32_t len, uint32_t from) {
+    PL_ASSERT(len > 0);
+    PL_ASSERT(chunk != NULL && offset <= chunk->len);
     struct pl_list *list = &conn->send.reinject;
     if (!pl_list_empty(list)) {
         struct pl_reinject *last = entry_of(list->prev);
@@ -74,6 +77,7 @@ struct holder {
 
 static void add_record(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
                        uint32_t len, const struct pl_tcp_origin *origin) {
+    PL_ASSERT(len > 0 && len <= origin->len);
     struct holder *h = arg;
     (void)origin;
     if (pl_seq64_le(pl_seq64_of(tag + len), h->conn->send.una)) {
@@ -83,6 +87,7 @@ static void add_record(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t
 }
 
 static bool others_usable(const struct pl_subflow *sf) {
+    PL_ASSERT(sf->conn != NULL);
     PL_SUBFLOW_FOREACH(other, sf->conn) {
         if (other != sf && other->phase == PL_SF_UP && !other->stale) {
             return true;
@@ -121,6 +126,8 @@ void pl_reinject_stale(struct pl_conn *conn, plait_time now) {
 
 static void fill(struct pl_conn *conn, struct pl_tcp_payload *out, struct pl_chunk *chunk,
                  uint32_t offset, uint32_t len, pl_seq64 dsn) {
+    PL_ASSERT(len > 0);
+    PL_ASSERT(chunk != NULL && conn->mode == PL_MODE_MPTCP);
     uint64_t sum = 0;
     out->chunk = chunk;
     out->offset = offset;
@@ -135,6 +142,8 @@ static void fill(struct pl_conn *conn, struct pl_tcp_payload *out, struct pl_chu
 
 bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
                       plait_time now) {
+    PL_ASSERT(max_bytes > 0);
+    PL_ASSERT(pl_subflow_usable(sf));
     struct pl_conn *conn = sf->conn;
     PL_LIST_FOREACH_SAFE(link, &conn->send.reinject) {
         struct pl_reinject *e = entry_of(link);
@@ -201,6 +210,8 @@ static bool stuck(const struct pl_subflow *sf, pl_seq64 dsn) {
 /* Goes on behind what was repeated already when that makes a difference. */
 bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
                       plait_time now) {
+    PL_ASSERT(max_bytes > 0);
+    PL_ASSERT(pl_subflow_usable(sf));
     struct pl_conn *conn = sf->conn;
     struct pl_send *s = &conn->send;
     pl_seq64 at = pl_seq64_max(s->una, s->opportunistic);

@@ -20,6 +20,7 @@ enum {
 };
 
 void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes) {
+    PL_ASSERT(limit_bytes > 0);
     struct pl_send *s = &conn->send;
     pl_list_init(&s->reinject);
     s->limit_bytes_max = limit_bytes;
@@ -77,6 +78,8 @@ int64_t pl_send_room(struct pl_conn *conn) {
 }
 
 void pl_send_append(struct pl_conn *conn, struct pl_chunk *chunk) {
+    PL_ASSERT(chunk->len > 0);
+    PL_ASSERT(!conn->send.fin_wanted);
     struct pl_send *s = &conn->send;
     PL_ASSERT(chunk->next == NULL);
     s->end = pl_seq64_add(s->end, chunk->len);
@@ -99,6 +102,7 @@ void pl_send_append(struct pl_conn *conn, struct pl_chunk *chunk) {
 /* The sum over bytes that may cross chunks, not folded. Returns it folded. */
 uint16_t pl_send_checksum(const struct pl_chunk *chunk, uint32_t offset, uint32_t len,
                           uint64_t *sum) {
+    PL_ASSERT(len > 0 && offset <= chunk->len);
     uint32_t done = 0;
     uint64_t total = 0;
     while (done < len) {
@@ -117,6 +121,8 @@ uint16_t pl_send_checksum(const struct pl_chunk *chunk, uint32_t offset, uint32_
 
 /* Moves the cursor off the end of a chunk that has a successor. */
 static void cursor_normalise(struct pl_send *s) {
+    PL_ASSERT(s->cursor != NULL);
+    PL_ASSERT(s->cursor_offset <= s->cursor->len);
     while (s->cursor_offset == s->cursor->len && s->cursor->next != NULL) {
         s->cursor = s->cursor->next;
         s->cursor_offset = 0;
@@ -127,6 +133,8 @@ static void cursor_normalise(struct pl_send *s) {
  * a Linux receiver that has got the bytes over another one before notes the DATA_FIN of the late
  * mapping, does not act on it, and ignores every repetition. Alone it is always acted on. */
 static void take(struct pl_subflow *sf, uint32_t len, struct pl_tcp_payload *out, plait_time now) {
+    PL_ASSERT(len > 0);
+    PL_ASSERT((int64_t)len <= pl_seq64_diff(sf->conn->send.end, sf->conn->send.nxt));
     struct pl_conn *conn = sf->conn;
     struct pl_send *s = &conn->send;
     uint64_t sum = 0;
@@ -190,6 +198,7 @@ static int64_t window_reserve(const struct pl_conn *conn, plait_time now) {
 }
 
 static bool refused_by_scheduler(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(pl_subflow_usable(sf));
     struct pl_conn *conn = sf->conn;
     if (conn->mode == PL_MODE_PLAIN || conn->subflow_count < 2) {
         return false;
@@ -243,6 +252,7 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, struct 
 
 /* Frees the chain up to `to`. */
 static void release(struct pl_send *s, pl_seq64 to) {
+    PL_ASSERT(pl_seq64_lt(s->una, to) && pl_seq64_le(to, s->nxt));
     uint64_t n = (uint64_t)pl_seq64_diff(to, s->una);
     s->una = to;
     while (n > 0 || (s->head != NULL && s->head_offset == s->head->len)) {

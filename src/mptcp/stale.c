@@ -33,11 +33,13 @@ static bool others_usable(const struct pl_subflow *sf) {
 
 /* The longest pause between two segments, forgotten over some hundred of them. */
 static void note_gap(struct pl_subflow *sf, uint64_t gap) {
+    PL_ASSERT(sf->phase != PL_SF_DEAD);
     sf->gap_ns -= sf->gap_ns / 256;
     sf->gap_ns = gap > sf->gap_ns ? gap : sf->gap_ns;
 }
 
 void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
+    PL_ASSERT(now >= sf->last_in);
     uint64_t silence = now - sf->last_in;
     note_gap(sf, silence);
     sf->last_in = now;
@@ -51,6 +53,7 @@ void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
 }
 
 void pl_stale_rto(struct pl_subflow *sf, int64_t count, plait_time now) {
+    PL_ASSERT(count > 0);
     struct pl_conn *conn = sf->conn;
     if (conn->mode != PL_MODE_MPTCP || sf->phase != PL_SF_UP || conn->state != PL_CONN_OPEN) {
         return;
@@ -88,6 +91,7 @@ static bool lifeless(const struct pl_subflow *sf) {
 }
 
 static plait_time next_sign(const struct pl_subflow *sf) {
+    PL_ASSERT(sf->stale);
     uint64_t min = LIFE_MS_MIN * PLAIT_NS_PER_MS, max = LIFE_MS_MAX * PLAIT_NS_PER_MS;
     plait_time asked = sf->probed_at > sf->last_in ? sf->probed_at : sf->last_in;
     uint64_t pause = (asked - sf->last_in) / LIFE_PART;
@@ -96,6 +100,7 @@ static plait_time next_sign(const struct pl_subflow *sf) {
 }
 
 static void ask_for_life(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->stale && sf->phase == PL_SF_UP);
     if (now >= next_sign(sf)) {
         sf->probed_at = now;
         pl_tcp_probe(&sf->tcp);
@@ -161,6 +166,8 @@ static plait_time next_look(struct pl_subflow *sf) {
 }
 
 static void look(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->phase == PL_SF_UP);
+    PL_ASSERT(sf->probes <= PROBES_MAX);
     struct pl_conn *conn = sf->conn;
     if (now < next_look(sf)) {
         return;

@@ -19,6 +19,7 @@ static uint32_t mp_data_options_len(void *up) {
 
 /* RST: MP_FASTCLOSE for the whole connection, or why this subflow ends (sections 3.5, 3.6). */
 static uint32_t write_rst(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
+    PL_ASSERT(out != NULL && room <= PL_TCP_OPTIONS_MAX);
     struct pl_conn *conn = sf->conn;
     struct pl_mptcp_options o = {0};
     uint32_t used = 0;
@@ -66,6 +67,8 @@ static uint32_t write_fail(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
 /* A segment without payload: signals of the path manager that need much room go alone, everything
  * else after the DATA_ACK. */
 static uint32_t write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now) {
+    PL_ASSERT(room <= PL_TCP_OPTIONS_MAX);
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     struct pl_conn *conn = sf->conn;
     uint32_t used = 0;
     if (pl_pm_room_wanted(conn, now) + 12 > room) {
@@ -106,6 +109,7 @@ static uint32_t mp_write_options(void *up, const struct pl_seg_out *seg, uint8_t
 }
 
 static void prio_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
+    PL_ASSERT(pl_mptcp_has(o, PL_MP_PRIO));
     PL_COUNT(sf->conn->ctx, MPPrioRx);
     if (sf->backup_peer != o->prio.backup) {
         sf->backup_peer = o->prio.backup;
@@ -115,6 +119,7 @@ static void prio_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
 }
 
 static enum pl_verdict rst_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT((seg->flags & PL_TCP_RST) != 0);
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (pl_mptcp_has(o, PL_MP_TCPRST)) {
         PL_COUNT(sf->conn->ctx, MPRstRx);
@@ -139,6 +144,8 @@ static void note_bare(struct pl_subflow *sf, const struct pl_segment *seg) {
 /* Options that come on any segment of an established subflow. */
 static enum pl_verdict signals_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                   enum pl_seg_kind kind, plait_time now) {
+    PL_ASSERT(seg->options.mptcp.present != 0);
+    PL_ASSERT(kind != PL_SEG_SYN && kind != PL_SEG_SYN_ACK);
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     enum pl_verdict verdict = PL_VERDICT_OK;
     if (pl_mptcp_has(o, PL_MP_FASTCLOSE)) {

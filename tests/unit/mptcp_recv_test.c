@@ -152,6 +152,21 @@ static void test_fin_before_waiting_bytes(void **state) {
     peer_fini(&peer);
 }
 
+/* A DATA_FIN in the middle of bytes that wait: they are not the stream's, the end is reached. */
+static void test_fin_inside_waiting_bytes(void **state) {
+    (void)state;
+    begin();
+    struct pl_mptcp_options fin = peer_map(&peer, 1000, 0, 0, true);
+    peer_data(&peer, 0, 500, 1000);
+    send_options(0, &fin);
+    peer_data(&peer, 0, 0, 500);
+    expect_read(500);
+    peer_data(&peer, 0, 500, 500);
+    expect_end(1000);
+    plait_stack_check(peer.stack);
+    peer_fini(&peer);
+}
+
 static void test_fin_far_away(void **state) {
     (void)state;
     begin();
@@ -225,6 +240,7 @@ int main(void) {
         cmocka_unit_test(test_duplicates_count),
         cmocka_unit_test(test_data_after_fin),
         cmocka_unit_test(test_fin_before_waiting_bytes),
+        cmocka_unit_test(test_fin_inside_waiting_bytes),
         cmocka_unit_test(test_fin_far_away),
         cmocka_unit_test(test_readable_event),
         cmocka_unit_test(test_subflow_dies_with_waiting_bytes),

@@ -20,6 +20,7 @@ enum {
 /* ---- incoming ---- */
 
 static struct pl_remote *remote_by_id(struct pl_pm *pm, uint8_t id) {
+    PL_ASSERT(pm->remote_count <= PL_REMOTES_MAX);
     for (unsigned i = 1; i < pm->remote_count; i++) {
         if (pm->remotes[i].id == id) {
             return &pm->remotes[i];
@@ -29,6 +30,7 @@ static struct pl_remote *remote_by_id(struct pl_pm *pm, uint8_t id) {
 }
 
 static void echo_in(struct pl_conn *conn, const struct pl_mptcp_options *o) {
+    PL_ASSERT(o->add_addr.echo);
     struct pl_pm *pm = conn->pm;
     PL_COUNT(conn->ctx, EchoAdd);
     for (unsigned i = 0; i < pm->announcement_count; i++) {
@@ -42,6 +44,7 @@ static void echo_in(struct pl_conn *conn, const struct pl_mptcp_options *o) {
 }
 
 static bool hmac_right(const struct pl_conn *conn, const struct pl_mptcp_options *o) {
+    PL_ASSERT(!o->add_addr.echo);
     struct pl_remote_addr_msg msg = {
         .id = o->add_addr.address_id,
         .addr = o->add_addr.addr,
@@ -78,6 +81,8 @@ static struct pl_remote *remote_place(struct pl_conn *conn, struct pl_remote *ol
 }
 
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
+    PL_ASSERT(pl_mptcp_has(o, PL_MP_ADD_ADDR));
+    PL_ASSERT(sf->conn->pm != NULL);
     struct pl_conn *conn = sf->conn;
     struct pl_pm *pm = conn->pm;
     if (o->add_addr.echo) {
@@ -144,6 +149,8 @@ static void close_by_remote_id(struct pl_conn *conn, uint8_t id, plait_time now)
 }
 
 void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
+    PL_ASSERT(pl_mptcp_has(o, PL_MP_REMOVE_ADDR));
+    PL_ASSERT(o->remove_addr.count > 0 && sf->conn->pm != NULL);
     struct pl_conn *conn = sf->conn;
     struct pl_pm *pm = conn->pm;
     PL_COUNT(conn->ctx, RmAddr);
@@ -164,6 +171,8 @@ void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *
 /* ---- outgoing ---- */
 
 void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now) {
+    PL_ASSERT(conn->pm != NULL);
+    PL_ASSERT(conn->pm->removal_count <= PL_REMOVALS_MAX);
     struct pl_pm *pm = conn->pm;
     unsigned at = pm->removal_count;
     for (unsigned i = 0; i < pm->removal_count; i++) {
@@ -188,6 +197,7 @@ void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now) {
 }
 
 void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id) {
+    PL_ASSERT(conn->pm != NULL);
     for (unsigned i = 0; i < conn->pm->removal_count; i++) {
         if (conn->pm->removals[i].id == id) {
             conn->pm->removals[i].left = 0;
@@ -197,6 +207,7 @@ void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id) {
 
 static void add_addr_of(const struct pl_conn *conn, const struct pl_local_endpoint *ep,
                         struct pl_mptcp_options *o) {
+    PL_ASSERT(ep->id != 0);
     struct pl_remote_addr_msg msg = {ep->id, ep->addr, ep->announce_port};
     o->add_addr.address_id = ep->id;
     o->add_addr.addr = ep->addr;
@@ -343,6 +354,7 @@ static struct pl_announcement *current(const struct pl_conn *conn) {
 }
 
 static void announce(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->pm->announcement_count <= ANNOUNCEMENTS_MAX);
     struct pl_announcement *a = current(conn);
     struct pl_subflow *sf = pl_conn_signal_subflow(conn);
     if (a == NULL || sf == NULL || now < a->resend_at) {
@@ -390,6 +402,7 @@ static void send_removals(struct pl_conn *conn, plait_time now) {
 
 /* A removal counts as sent when its turn comes round again. */
 static void age_removals(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->pm->removal_count <= PL_REMOVALS_MAX);
     struct pl_pm *pm = conn->pm;
     for (unsigned i = 0; i < pm->removal_count; i++) {
         struct pl_removal *r = &pm->removals[i];

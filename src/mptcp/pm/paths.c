@@ -40,6 +40,7 @@ struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf)
 
 static struct pl_path *path_find(struct pl_pm *pm, plait_port_id port,
                                  const struct plait_addr *local, uint8_t remote_index) {
+    PL_ASSERT(remote_index < pm->remote_count);
     for (unsigned i = 0; i < pm->path_count; i++) {
         struct pl_path *p = &pm->paths[i];
         if (p->port == port && p->remote_index == remote_index && pl_addr_equal(&p->local, local)) {
@@ -51,6 +52,7 @@ static struct pl_path *path_find(struct pl_pm *pm, plait_port_id port,
 
 static void want(struct pl_conn *conn, plait_port_id port, const struct plait_addr *local,
                  uint8_t remote_index, uint8_t local_id) {
+    PL_ASSERT(local->family != PLAIT_FAMILY_NONE && port != 0);
     struct pl_pm *pm = conn->pm;
     struct pl_path *p = path_find(pm, port, local, remote_index);
     if (p != NULL) {
@@ -82,6 +84,7 @@ static bool port_allowed(const struct pl_conn *conn, plait_port_id port) {
 }
 
 static bool remote_allowed(const struct pl_conn *conn, uint8_t index) {
+    PL_ASSERT(index < conn->pm->remote_count);
     const struct pl_remote *r = &conn->pm->remotes[index];
     return r->usable && !(index == 0 && conn->no_join_remote);
 }
@@ -92,6 +95,7 @@ static bool is_first(const struct pl_conn *conn, const struct pl_local_endpoint 
 }
 
 static void want_for_endpoint(struct pl_conn *conn, const struct pl_local_endpoint *ep) {
+    PL_ASSERT(ep->id != 0);
     struct pl_pm *pm = conn->pm;
     bool fullmesh = (ep->flags & PLAIT_ADDRESS_FULLMESH) != 0;
     if ((ep->flags & (PLAIT_ADDRESS_SUBFLOW | PLAIT_ADDRESS_FULLMESH)) == 0 ||
@@ -109,6 +113,7 @@ static void want_for_endpoint(struct pl_conn *conn, const struct pl_local_endpoi
 
 /* An announced address that no fullmesh endpoint covers gets one path. */
 static void want_for_announced(struct pl_conn *conn, uint8_t index) {
+    PL_ASSERT(index > 0 && index < conn->pm->remote_count);
     const struct pl_endpoints *table = conn->host->endpoints;
     const struct pl_remote *r = &conn->pm->remotes[index];
     for (unsigned i = 0; i < conn->pm->path_count; i++) {
@@ -211,6 +216,8 @@ static const struct pl_local_endpoint *endpoint_of(const struct pl_conn *conn,
 }
 
 static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
+    PL_ASSERT(p->wanted && p->subflow == 0);
+    PL_ASSERT(p->remote_index < conn->pm->remote_count);
     const struct pl_remote *r = &conn->pm->remotes[p->remote_index];
     const struct pl_local_endpoint *ep = endpoint_of(conn, p);
     struct pl_subflow *sf = NULL;
@@ -285,6 +292,7 @@ static void second_chance(struct pl_pm *pm, plait_time now) {
 }
 
 void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->pm->path_count <= PL_PATHS_MAX);
     struct pl_pm *pm = conn->pm;
     rescan(conn);
     if (alive_count(conn) == 0 && !pm->alone) {
@@ -323,6 +331,8 @@ void pl_pm_subflow_made(struct pl_subflow *sf, plait_time now) {
 }
 
 void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->phase == PL_SF_UP);
+    PL_ASSERT(sf->conn->pm != NULL);
     struct pl_conn *conn = sf->conn;
     struct pl_path *p = pl_pm_path_of(conn, sf);
     conn->pm->alone = false;
@@ -357,6 +367,8 @@ void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient) {
 }
 
 void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now) {
+    PL_ASSERT(sf->phase == PL_SF_DEAD);
+    PL_ASSERT(error <= 0);
     struct pl_path *p = pl_pm_path_of(sf->conn, sf);
     if (p == NULL) {
         return;
@@ -379,6 +391,7 @@ void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now) {
 }
 
 void pl_pm_path_dead(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->phase != PL_SF_DEAD);
     struct pl_conn *conn = sf->conn;
     struct pl_path *p = pl_pm_path_of(conn, sf);
     uint8_t old_id = sf->local_id;

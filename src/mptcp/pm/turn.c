@@ -27,6 +27,7 @@ void pl_pm_fini(struct pl_conn *conn) {
 }
 
 void pl_pm_first(struct pl_conn *conn, struct pl_subflow *sf) {
+    PL_ASSERT(!sf->join);
     struct pl_pm *pm = conn->pm;
     PL_ASSERT(pm->remote_count == 0 && pm->path_count == 0);
     pm->remotes[0] = (struct pl_remote){
@@ -46,6 +47,7 @@ void pl_pm_first(struct pl_conn *conn, struct pl_subflow *sf) {
 }
 
 void pl_pm_run(struct pl_conn *conn, plait_time now) {
+    PL_ASSERT(conn->pm != NULL);
     if (!pl_conn_fully_established(conn)) {
         return;
     }
@@ -64,6 +66,7 @@ plait_time pl_pm_deadline(const struct pl_conn *conn) {
 /* An id that no endpoint of the stack has and that this connection did not use for a while. Goes
  * down from 255, away from the ids that endpoints get. */
 uint8_t pl_pm_new_id(struct pl_conn *conn) {
+    PL_ASSERT(conn->pm != NULL && conn->pm->id_next != 0);
     struct pl_pm *pm = conn->pm;
     for (unsigned tries = 0; tries < 255; tries++) {
         uint8_t id = pm->id_next;

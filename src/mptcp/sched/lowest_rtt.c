@@ -14,6 +14,7 @@ static unsigned rank(const struct pl_subflow *sf) {
 }
 
 static bool better(const struct pl_subflow *a, const struct pl_subflow *b) {
+    PL_ASSERT(a->conn == b->conn);
     uint64_t rtt_a = a->tcp.rtt.srtt_ns, rtt_b = b->tcp.rtt.srtt_ns;
     if (rtt_a != rtt_b) {
         return rtt_a < rtt_b;
@@ -22,6 +23,7 @@ static bool better(const struct pl_subflow *a, const struct pl_subflow *b) {
 }
 
 static struct pl_subflow *prefer(struct pl_conn *conn, struct pl_subflow *asking, plait_time now) {
+    PL_ASSERT(pl_subflow_usable(asking));
     struct pl_subflow *best = asking;
     PL_ASSERT(asking->conn == conn);
     PL_SUBFLOW_FOREACH(sf, conn) {
