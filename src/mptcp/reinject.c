@@ -4,14 +4,15 @@
  *   - the subflow that carried them died or is stale (its RTO ran out): all it held;
  *   - the data-level window is closed by the oldest byte, and that is in flight on another subflow:
  *     the head of the line is repeated by the one that has room (opportunistic retransmission);
- *   - nothing was DATA_ACKed for long and no subflow has the oldest byte in flight.
+ *   - nothing was DATA_ACKed for long and no subflow has the oldest byte in flight; not for so long
+ *     when a subflow has died: the peer may have acknowledged bytes on it that it then threw away.
  * Entries refer to the same chunks as the first transmission. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/sched/sched.h"
 #include "mptcp/subflow.h"
 
-enum { HEAD_MAX = 16 * 1024, STALL_MAX = 64 * 1024 };
+enum { HEAD_MAX = 16 * 1024, STALL_MAX = 64 * 1024, SUSPECT_MS = 25 };
 
 static struct pl_reinject *entry_of(struct pl_list *link) {
     return PL_CONTAINER(link, struct pl_reinject, link);
@@ -100,6 +101,9 @@ void pl_reinject_subflow(struct pl_subflow *sf, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct holder h = {.conn = conn, .from = sf->serial};
     bool gone = sf->phase == PL_SF_DEAD;
+    if (gone) { /* what the peer had not yet taken from it died with it */
+        conn->send.suspect = conn->send.nxt;
+    }
     if (conn->mode != PL_MODE_MPTCP || conn->state == PL_CONN_CLOSED || sf->reinjected) {
         return;
     }
@@ -237,7 +241,8 @@ plait_time pl_reinject_deadline(const struct pl_conn *conn) {
     if (conn->mode != PL_MODE_MPTCP || conn->state != PL_CONN_OPEN || !pl_send_outstanding(conn)) {
         return PLAIT_TIME_NEVER;
     }
-    uint64_t rto = PLAIT_NS_PER_S / 2;
+    bool suspect = pl_seq64_lt(s->una, s->suspect);
+    uint64_t rto = suspect ? SUSPECT_MS * PLAIT_NS_PER_MS : PLAIT_NS_PER_S / 2;
     PL_SUBFLOW_FOREACH(sf, conn) {
         uint64_t own = sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
         if (sf->phase == PL_SF_UP && own > rto) {

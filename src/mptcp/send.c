@@ -48,6 +48,7 @@ void pl_send_start(struct pl_conn *conn, pl_seq64 first) {
     s->nxt = first;
     s->end = first;
     s->window_edge = first;
+    s->suspect = first;
     s->opportunistic = first;
 }
 
@@ -185,12 +186,13 @@ static bool head_overdue(const struct pl_conn *conn, plait_time now) {
     return now > conn->send.progress + rtt_max_ns + rtt_max_ns / 2;
 }
 
-/* What of the window is left free while several subflows are in use. A Linux receiver takes
+/* What of the window is left free when there is more than one subflow. A Linux receiver takes
  * in-order data only while its memory is below its limit, and counts what waits behind a hole by
  * the size of its buffers, which may be a third more than the window allowed for: when the window
  * is filled behind a hole, the bytes that would close it may never be taken. */
 static int64_t window_reserve(const struct pl_conn *conn, plait_time now) {
-    if (conn->subflow_count < 2 || conn->mode == PL_MODE_PLAIN || !pl_send_outstanding(conn)) {
+    bool several = conn->serial_next > 2; /* now or before: what died may have left a hole */
+    if (!several || conn->mode == PL_MODE_PLAIN || !pl_send_outstanding(conn)) {
         return 0;
     }
     int64_t window = pl_seq64_diff(conn->send.window_edge, conn->send.una);
@@ -316,7 +318,7 @@ void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait
         s->stall_backoff = 0;
         release(s, to);
         pl_send_wake_writer(conn);
-        opened = opened || conn->subflow_count > 1; /* window_reserve has become less */
+        opened = opened || conn->serial_next > 2; /* window_reserve has become less */
         if ((s->fin_wanted || conn->abort_error != 0) && pl_seq64_eq(s->una, s->end)) {
             pl_conn_touch(conn);
         }

@@ -46,6 +46,7 @@ struct pl_send {
     uint32_t head_offset, cursor_offset;
     pl_seq64 una, nxt, end;  /* acknowledged, first never sent, end of what was written */
     pl_seq64 window_edge;    /* highest DATA_ACK + window seen */
+    pl_seq64 suspect;        /* bytes below may be gone though a subflow acknowledged them */
     pl_seq64 opportunistic;  /* head-of-line bytes up to here were reinjected already */
     struct pl_list reinject; /* struct pl_reinject, by dsn of arrival */
     uint32_t limit_bytes, limit_bytes_max;

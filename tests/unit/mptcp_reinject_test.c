@@ -91,6 +91,27 @@ static void test_dead_subflow(void **state) {
     peer_fini(&peer);
 }
 
+/* The peer acknowledged bytes on a subflow and ended it before it took them (Linux does that when
+ * it removes an address): they are repeated on the other one long before the stall timer. */
+static void test_dead_with_acknowledged_bytes(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    unsigned second = peer_join(&peer, 1, false);
+    peer_write(&peer, 0, 3000);
+    peer_ack(&peer, 0, 0);
+    unsigned from = peer.log_count;
+    peer_send(&peer, &(struct peer_seg){.flags = PL_TCP_RST, .seq = PEER_NO_OFFSET});
+    peer_run(&peer, 100 * MS);
+    const struct peer_rx *rx = NULL;
+    for (unsigned i = from; i < peer.log_count && rx == NULL; i++) {
+        rx = peer.log[i].seg.payload_len > 0 ? &peer.log[i] : NULL;
+    }
+    assert_non_null(rx);
+    assert_int_equal(rx->flow, second);
+    assert_true(rx->seg.options.mptcp.dss.dsn == peer.idsn_remote + 1);
+    peer_fini(&peer);
+}
+
 /* An RTO makes a subflow stale: the others take over; it keeps repeating on its own. */
 static void test_stale_subflow(void **state) {
     (void)state;
@@ -175,13 +196,10 @@ static void test_acknowledged_meanwhile(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_never_worse),
-        cmocka_unit_test(test_tiny_buffers),
-        cmocka_unit_test(test_dead_subflow),
-        cmocka_unit_test(test_stale_subflow),
-        cmocka_unit_test(test_stall),
-        cmocka_unit_test(test_head_of_line),
-        cmocka_unit_test(test_acknowledged_meanwhile),
+        cmocka_unit_test(test_never_worse),   cmocka_unit_test(test_tiny_buffers),
+        cmocka_unit_test(test_dead_subflow),  cmocka_unit_test(test_dead_with_acknowledged_bytes),
+        cmocka_unit_test(test_stale_subflow), cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_head_of_line),  cmocka_unit_test(test_acknowledged_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
