@@ -42,7 +42,8 @@ struct others {
 
 /* ---- processes and namespaces ---- */
 
-/* When a process started, in ticks since boot: tells it from a later one with the same number. */
+/* When a process started, in ticks since boot: tells it from a later one with the same number. -1:
+ * there is none, or it has ended. */
 static json_int_t start_time(int pid) {
     char path[64], text[1024];
     long long start = 0;
@@ -56,6 +57,9 @@ static json_int_t start_time(int pid) {
     text[n] = '\0';
     /* The name in parentheses may contain anything; the start time is the 20th field after it. */
     const char *at = strrchr(text, ')');
+    if (at != NULL && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0)) {
+        return -1; /* dead; only its parent has not asked yet, and may never do so */
+    }
     for (int field = 0; at != NULL && field < 20; field++) {
         at = strchr(at + 1, ' ');
     }
