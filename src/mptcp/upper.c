@@ -141,21 +141,23 @@ static void note_bare(struct pl_subflow *sf, const struct pl_segment *seg) {
     }
 }
 
-/* Options that come on any segment of an established subflow. */
-static enum pl_verdict signals_in(struct pl_subflow *sf, const struct pl_segment *seg,
+/* The end of the connection or of MPTCP. Goes before the DSS: an infinite mapping may come in the
+ * same segment as MP_FAIL, which still wants its answer. */
+static enum pl_verdict endings_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                   enum pl_seg_kind kind, plait_time now) {
-    PL_ASSERT(seg->options.mptcp.present != 0);
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     PL_ASSERT(kind != PL_SEG_SYN && kind != PL_SEG_SYN_ACK);
+    if (pl_mptcp_has(&seg->options.mptcp, PL_MP_FASTCLOSE)) {
+        return pl_fastclose_in(sf, seg, kind, now);
+    }
+    return pl_mptcp_has(&seg->options.mptcp, PL_MP_FAIL) ? pl_fail_in(sf, seg, now) : PL_VERDICT_OK;
+}
+
+/* Options that come on any segment of an established subflow. */
+static void signals_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
     const struct pl_mptcp_options *o = &seg->options.mptcp;
-    enum pl_verdict verdict = PL_VERDICT_OK;
-    if (pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
-        verdict = pl_fastclose_in(sf, seg, kind, now);
-    } else if (pl_mptcp_has(o, PL_MP_FAIL)) {
-        verdict = pl_fail_in(sf, seg, now);
-    }
-    if (verdict != PL_VERDICT_OK || sf->conn->mode == PL_MODE_PLAIN) {
-        return verdict;
-    }
+    PL_ASSERT(o->present != 0);
+    PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     if (pl_mptcp_has(o, PL_MP_ADD_ADDR)) {
         pl_pm_add_addr_in(sf, o, now);
     }
@@ -165,7 +167,6 @@ static enum pl_verdict signals_in(struct pl_subflow *sf, const struct pl_segment
     if (pl_mptcp_has(o, PL_MP_PRIO)) {
         prio_in(sf, o);
     }
-    return PL_VERDICT_OK;
 }
 
 static enum pl_verdict mp_options_in(void *up, const struct pl_segment *seg, enum pl_seg_kind kind,
@@ -182,13 +183,18 @@ static enum pl_verdict mp_options_in(void *up, const struct pl_segment *seg, enu
         return verdict;
     }
     note_bare(sf, seg);
-    if (pl_mptcp_has(&seg->options.mptcp, PL_MP_DSS)) {
+    if (seg->options.mptcp.present == 0) {
+        return PL_VERDICT_OK;
+    }
+    verdict = endings_in(sf, seg, kind, now);
+    if (verdict == PL_VERDICT_OK && sf->conn->mode == PL_MODE_MPTCP &&
+        pl_mptcp_has(&seg->options.mptcp, PL_MP_DSS)) {
         verdict = pl_dss_in(sf, seg, now);
     }
-    if (verdict != PL_VERDICT_OK || seg->options.mptcp.present == 0) {
-        return verdict;
+    if (verdict == PL_VERDICT_OK && sf->conn->mode == PL_MODE_MPTCP) {
+        signals_in(sf, seg, now);
     }
-    return signals_in(sf, seg, kind, now);
+    return verdict;
 }
 
 static enum pl_tcp_next mp_next(void *up, uint32_t max_bytes, struct pl_tcp_payload *out,

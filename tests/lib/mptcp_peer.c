@@ -213,7 +213,8 @@ static void take_mapped(struct peer *p, const struct peer_flow *f, const struct 
         p->fin_at = o->dss.dsn + o->dss.len - 1 - (p->idsn_remote + 1);
         p->fin_seen = true;
     }
-    if (seg->payload_len == 0 || (!capable && !mapped)) {
+    bool fin_alone = mapped && o->dss.data_fin && o->dss.len == 1; /* on a probe's old byte */
+    if (seg->payload_len == 0 || (!capable && !mapped) || fin_alone) {
         return;
     }
     uint64_t dsn = capable ? 0 : o->dss.dsn - (p->idsn_remote + 1);

@@ -97,7 +97,7 @@ void peer_accept(struct peer *p);
 /* The peer joins over a path; returns the flow. */
 unsigned peer_join(struct peer *p, unsigned path, bool backup);
 /* Answers the SYN of a join that the stack has sent (the first unanswered one in the log); false
- * when there is none. *flow is the new one. */
+ * when there is none or the stack does not want it any more. *flow is the new one. */
 bool peer_answer_join(struct peer *p, uint8_t id, bool backup, unsigned *flow);
 
 void peer_send(struct peer *p, const struct peer_seg *seg);

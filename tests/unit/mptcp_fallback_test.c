@@ -182,6 +182,22 @@ static void test_fail_in(void **state) {
     end_plain();
 }
 
+/* Both in one segment, as Linux sends them: MP_FAIL is answered, the data is taken. */
+static void test_fail_with_infinite_mapping(void **state) {
+    (void)state;
+    begin_with(&with_checksum);
+    peer_data(&peer, 0, 0, 600);
+    struct pl_mptcp_options o = infinite(600, 600);
+    o.present |= 1 << PL_MP_FAIL;
+    o.fail.dsn = peer.idsn_remote + 1;
+    unsigned from = peer.log_count;
+    send_next(0, 600, 400, &o);
+    assert_non_null(peer_find(&peer, from, PL_MP_FAIL));
+    expect_plain();
+    expect_bytes(1000, UINT64_MAX);
+    end_plain();
+}
+
 static void test_infinite_mapping_in(void **state) {
     (void)state;
     begin();
@@ -284,6 +300,7 @@ int main(void) {
         cmocka_unit_test(test_rest_of_the_segment),
         cmocka_unit_test(test_failure_not_contiguous),
         cmocka_unit_test(test_fail_in),
+        cmocka_unit_test(test_fail_with_infinite_mapping),
         cmocka_unit_test(test_infinite_mapping_in),
         cmocka_unit_test(test_not_with_two_subflows),
         cmocka_unit_test(test_no_joins_after_fallback),

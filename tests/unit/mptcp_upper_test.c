@@ -1,6 +1,9 @@
 /* mptcp_upper_test.c - which options stand on which segment, and which are listened to. */
+#include <stdlib.h>
 #include "mptcp/subflow.h"
+
 #include "mptcp_peer_test.h"
+#include "mptcp_storm.h"
 
 /* Whatever the stack sends in a long life with everything in it: what stands where is legal. */
 static void test_options_by_kind(void **state) {
@@ -133,6 +136,16 @@ static void test_plain_connection_ignores(void **state) {
     peer_fini(&peer);
 }
 
+/* Whatever a peer sends: nothing breaks and nothing is left. STORM_SEEDS=n tries more. */
+static void test_storm(void **state) {
+    const char *wanted = getenv("STORM_SEEDS");
+    uint64_t seeds = wanted != NULL ? strtoull(wanted, NULL, 10) : 60;
+    (void)state;
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        storm_run(seed, 400);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_by_kind),
@@ -141,6 +154,7 @@ int main(void) {
         cmocka_unit_test(test_unacceptable_segment),
         cmocka_unit_test(test_late_handshake_options),
         cmocka_unit_test(test_plain_connection_ignores),
+        cmocka_unit_test(test_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
