@@ -144,7 +144,8 @@ def remove():
         opener = 'ours' if role == 'client' else 'kernel'
         for side in ('ours', 'kernel'):
             gone = {f'{side}_counters': {'RmAddrTx': '>=1', 'MPRstTx': '>=0', 'MPRstRx': '>=0'},
-                    f'{FLIP[side]}_counters': {'RmAddr': '>=1', 'RmSubflow': '>=0',
+                    f'{FLIP[side]}_counters': {'RmAddr': '>=1', 'RmAddrDrop': '>=0',
+                                               'RmSubflow': '>=0',
                                                'MPRstTx': '>=0', 'MPRstRx': '>=0'}}
             flags = 'subflow' if side == opener else 'signal'
             yield Case(f'{role}-{side}-removes', role, **common, **gone,
