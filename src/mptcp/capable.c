@@ -190,7 +190,7 @@ static enum pl_verdict data_in(struct pl_subflow *sf, const struct pl_mptcp_opti
     }
     if (conn->capable == PL_CAPABLE_KEYS) {
         conn->capable = PL_CAPABLE_CONFIRMED;
-        conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab]++;
+        pl_conn_count(conn);
         pl_conn_touch(conn);
     }
     return pl_map_add(sf, &in, now);
@@ -260,7 +260,7 @@ static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_seg
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (pl_mptcp_has(o, PL_MP_DSS) || pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
         conn->capable = PL_CAPABLE_CONFIRMED;
-        conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab]++;
+        pl_conn_count(conn);
         pl_conn_touch(conn);
         return PL_VERDICT_OK;
     }

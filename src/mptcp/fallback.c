@@ -36,10 +36,8 @@ void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_r
     PL_ASSERT(!sf->join);
     PL_CONN_TRACE(conn, sf->serial, now, fallback, reason, 0, 0, 0);
     bool spoke = conn->capable >= PL_CAPABLE_KEYS;
-    if (conn->capable == PL_CAPABLE_CONFIRMED) {
-        conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab]--;
-    }
     conn->mode = PL_MODE_PLAIN;
+    pl_conn_count(conn);
     conn->fallen_back = true;
     conn->capable = PL_CAPABLE_NONE;
     conn->fin_on_ack = false;

@@ -7,6 +7,8 @@
 
 /* conn.c */
 void pl_conn_touch(struct pl_conn *conn); /* asks for pl_conn_settle */
+/* Brings MPCurrEstab up to date with the state, mode and handshake of the connection. */
+void pl_conn_count(struct pl_conn *conn);
 void pl_conn_say(struct pl_conn *conn, enum plait_event_type type, const struct pl_subflow *sf,
                  int error, uint8_t id);
 void pl_conn_opened(struct pl_conn *conn, plait_time now);

@@ -57,9 +57,8 @@ void pl_conn_destroy(struct pl_conn *conn) {
     if (conn->token_added) {
         conn->host->token_remove(conn->host->arg, conn);
     }
-    if (conn->connected_said && conn->capable == PL_CAPABLE_CONFIRMED && !conn->closed_said) {
-        ctx->counters[PLAIT_COUNTER_MPCurrEstab]--;
-    }
+    conn->state = PL_CONN_CLOSED;
+    pl_conn_count(conn);
     pl_reinject_clear(conn);
     pl_send_fini(conn);
     pl_recv_fini(conn);
@@ -68,6 +67,15 @@ void pl_conn_destroy(struct pl_conn *conn) {
     pl_timer_cancel(&ctx->timers, &conn->timer);
     pl_ctx_timers_sub(ctx, 1);
     pl_ctx_free(ctx, conn, sizeof *conn);
+}
+
+void pl_conn_count(struct pl_conn *conn) {
+    bool established = conn->mode == PL_MODE_MPTCP && conn->capable == PL_CAPABLE_CONFIRMED &&
+                       conn->state != PL_CONN_CLOSED;
+    if (established != conn->counted) {
+        conn->counted = established;
+        conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab] += established ? 1 : UINT64_MAX;
+    }
 }
 
 void pl_conn_touch(struct pl_conn *conn) {
@@ -123,10 +131,8 @@ void pl_conn_closed(struct pl_conn *conn, int error, plait_time now) {
         error = 0;
     }
     PL_CONN_TRACE(conn, 0, now, conn_state, conn->state, PL_CONN_CLOSED, conn->mode, 0);
-    if (conn->connected_said && conn->capable == PL_CAPABLE_CONFIRMED) {
-        conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab]--;
-    }
     conn->state = PL_CONN_CLOSED;
+    pl_conn_count(conn);
     conn->error = error;
     conn->closed_at = now;
     conn->closed_said = true;

@@ -171,6 +171,7 @@ struct pl_conn {
     bool infinite_pending; /* the next data segment announces the infinite mapping */
     bool fastclose;        /* RSTs carry MP_FASTCLOSE */
     bool connected_said, closed_said, fin_on_ack;
+    bool counted;   /* in MPCurrEstab */
     bool keys_sent; /* initiator: a segment with both keys went out */
     uint8_t peer_flags;
     struct pl_mp_keys keys;

@@ -89,9 +89,17 @@ static bool remote_allowed(const struct pl_conn *conn, uint8_t index) {
     return r->usable && !(index == 0 && conn->no_join_remote);
 }
 
-/* An endpoint that is the first subflow's local address is id 0's path already. */
+/* The endpoint of the first subflow's local address, or NULL. A port that was removed and added
+ * again has another id. */
+static const struct pl_local_endpoint *own_endpoint(const struct pl_conn *conn) {
+    const struct pl_endpoints *table = conn->host->endpoints;
+    const struct pl_local_endpoint *ep = pl_endpoints_find(table, conn->port, &conn->tuple.local);
+    return ep != NULL ? ep : pl_endpoints_find(table, 0, &conn->tuple.local);
+}
+
+/* That endpoint is id 0's path already. */
 static bool is_first(const struct pl_conn *conn, const struct pl_local_endpoint *ep) {
-    return ep->port == conn->port && pl_addr_equal(&ep->addr, &conn->tuple.local);
+    return ep == own_endpoint(conn);
 }
 
 static void want_for_endpoint(struct pl_conn *conn, const struct pl_local_endpoint *ep) {
@@ -121,8 +129,9 @@ static void want_for_announced(struct pl_conn *conn, uint8_t index) {
             return;
         }
     }
-    if (conn->tuple.local.family == r->addr.family) {
-        want(conn, conn->port, &conn->tuple.local, index, 0);
+    const struct pl_local_endpoint *own = own_endpoint(conn);
+    if (own != NULL && own->addr.family == r->addr.family && port_allowed(conn, own->port)) {
+        want(conn, own->port, &own->addr, index, 0);
         return;
     }
     for (uint32_t i = 0; i < table->count; i++) {
@@ -177,9 +186,9 @@ static void rescan(struct pl_conn *conn) {
         pm->paths[i].wanted = false;
     }
     /* The first path: index 0, unless its address was taken away. */
-    const struct pl_local_endpoint *own = pl_endpoints_find(table, conn->port, &conn->tuple.local);
+    const struct pl_local_endpoint *own = own_endpoint(conn);
     if (conn->initiator && own != NULL && remote_allowed(conn, 0)) {
-        want(conn, conn->port, &conn->tuple.local, 0, own->id);
+        want(conn, own->port, &own->addr, 0, own->id);
     }
     for (uint32_t i = 0; i < table->count; i++) {
         want_for_endpoint(conn, &table->entry[i]);
