@@ -36,7 +36,7 @@ static void update(uint8_t *checksum, uint16_t was, uint16_t is) {
 }
 
 void pl_box_put_tcp(struct pl_box_view *view, uint32_t offset, uint8_t value) {
-    PL_ASSERT(offset < view->tcp_header_len);
+    PL_ASSERT((offset | 1) < view->tcp_len);
     uint8_t *word = view->tcp + (offset & ~UINT32_C(1));
     uint16_t was = pl_get16(word);
     view->tcp[offset] = value;

@@ -22,7 +22,8 @@ struct pl_box_view {
 };
 /* False: not a whole TCP packet. */
 bool pl_box_view(uint8_t *packet, uint32_t len, struct pl_box_view *out);
-/* Change one byte of the TCP header, or of an address in the IP header, and the checksums. */
+/* Change one byte of the TCP segment (but for a last one at an even offset), or of an address in
+ * the IP header, and the checksums. */
 void pl_box_put_tcp(struct pl_box_view *view, uint32_t offset, uint8_t value);
 void pl_box_put_address(struct pl_box_view *view, bool source, const struct plait_addr *addr);
 
@@ -57,6 +58,12 @@ enum pl_strip_segment {
     PL_STRIP_OTHER = 1 << 2,
 };
 void pl_strip_pass(uint32_t segments, uint8_t *packet, uint32_t len);
+
+/* ---- a changed payload (RFC 8684 section 3.7) ----
+ *
+ * An application-level gateway that rewrites a byte and knows how to make the checksum right again.
+ * `at` chooses which. Returns whether there was one. */
+bool pl_rewrite_pass(uint64_t at, uint8_t *packet, uint32_t len);
 
 /* ---- randomised sequence numbers ----
  *

@@ -44,6 +44,20 @@ void pl_strip_pass(uint32_t segments, uint8_t *packet, uint32_t len) {
     }
 }
 
+bool pl_rewrite_pass(uint64_t at, uint8_t *packet, uint32_t len) {
+    struct pl_box_view view;
+    if (!pl_box_view(packet, len, &view)) {
+        return false;
+    }
+    uint32_t whole = view.tcp_len & ~UINT32_C(1);
+    if (whole <= view.tcp_header_len) {
+        return false;
+    }
+    uint32_t offset = view.tcp_header_len + (uint32_t)(at % (whole - view.tcp_header_len));
+    pl_box_put_tcp(&view, offset, view.tcp[offset] ^ 0x20);
+    return true;
+}
+
 static void add32(struct pl_box_view *view, uint32_t offset, uint32_t delta) {
     uint8_t bytes[4];
     pl_put32(bytes, pl_get32(view->tcp + offset) + delta);

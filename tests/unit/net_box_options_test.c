@@ -69,6 +69,24 @@ static void sequence_numbers_shift_back(void **state) {
     assert_int_equal(seg.options.sack[0].end.v, 4000 - delta);
 }
 
+static void rewriting_keeps_the_checksum(void **state) {
+    (void)state;
+    for (uint64_t at = 0; at < 20; at++) {
+        struct box_packet p = packet(PL_TCP_ACK);
+        struct box_packet was = p;
+        struct pl_ip ip;
+        struct pl_segment seg;
+        assert_true(pl_rewrite_pass(at, p.data, p.len));
+        assert_true(box_packet_valid(&p, &ip, &seg));
+        unsigned changed = 0;
+        for (uint32_t i = 0; i < 5; i++) {
+            changed += seg.payload[i] != (uint8_t) "hello"[i] ? 1 : 0;
+        }
+        assert_int_equal(changed, 1);
+        assert_false(pl_rewrite_pass(at, was.data, 3));
+    }
+}
+
 static void no_secret_no_change(void **state) {
     struct box_packet p = packet(PL_TCP_SYN);
     struct box_packet was = p;
@@ -82,6 +100,7 @@ int main(void) {
         cmocka_unit_test(strips_where_told),
         cmocka_unit_test(malformed_options_pass),
         cmocka_unit_test(sequence_numbers_shift_back),
+        cmocka_unit_test(rewriting_keeps_the_checksum),
         cmocka_unit_test(no_secret_no_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
