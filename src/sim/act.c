@@ -44,8 +44,8 @@ static void act_address(struct pl_host *host, unsigned port, unsigned index, boo
     }
     plait_port_id id = host->port_id[port];
     int result = remove ? plait_address_remove(host->stack, id, &address->addr, host->world->now)
-                        : plait_address_add(host->stack, id, &address->addr, address->flags, 0, 0,
-                                            host->world->now);
+                        : plait_address_add(host->stack, id, &address->addr, address->flags,
+                                            address->announce_port, 0, host->world->now);
     if (result >= 0) {
         *gone = remove;
     } else if (!tolerated(host, result)) {
@@ -128,7 +128,8 @@ void pl_world_act(struct pl_world *world, const struct pl_plan_action *action) {
             pl_network_rebind(&world->network, action->host, action->port);
             break;
         case PL_ACTION_STRIP:
-            pl_network_strip(&world->network, action->host, action->port, action->value);
+            pl_network_strip(&world->network, action->host, action->port, action->value & 0xff,
+                             action->value >> 8);
             break;
         default:
             act_on_host(world, action);

@@ -80,8 +80,9 @@ struct pl_check {
     const struct pl_plan_host *plan;
     struct pl_sim_verdict *verdict;
     unsigned host;
-    bool dark;    /* a port was down: what went out over it was not seen */
-    bool lenient; /* allocations fail, or memory is short: windows may shrink */
+    bool rewritten; /* a box changes payload: the host may fall back at any time */
+    bool dark;      /* a port was down: what went out over it was not seen */
+    bool lenient;   /* allocations fail, or memory is short: windows may shrink */
     struct pl_check_flow *flows;
     struct pl_check_conn *conns;
     uint64_t packets, payload_packets, payload_bytes;

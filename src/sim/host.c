@@ -29,7 +29,8 @@ static void plug(struct pl_host *host, unsigned index) {
     for (unsigned i = 0; i < plan->address_count; i++) {
         host->address_gone[index][i] = false;
         result = plait_address_add(host->stack, host->port_id[index], &plan->address[i].addr,
-                                   plan->address[i].flags, 0, 0, host->world->now);
+                                   plan->address[i].flags, plan->address[i].announce_port, 0,
+                                   host->world->now);
         if (result < 0) {
             fail(host, "address_add", result);
         }
@@ -92,6 +93,7 @@ void pl_host_start(struct pl_host *host, struct pl_world *world, unsigned index)
     pl_timer_init(&host->ring_timer, ring_fire);
     pl_check_init(&host->check, world->hashes, host->plan, index, &world->verdict);
     host->check.lenient = world->plan->fault[PL_SIM_ALLOC] || world->plan->fault[PL_SIM_MEMORY];
+    host->check.rewritten = world->plan->fault[PL_SIM_REWRITE];
     int result = plait_stack_create(&host->stack, &host->env.env, &host->plan->config);
     if (result != 0) {
         fail(host, "stack_create", result);

@@ -64,11 +64,17 @@ static struct plait_buf *copy_of(struct pl_network *network, const struct plait_
 }
 
 static bool has_boxes(const struct pl_attachment *at) {
-    return at->nat[0].on || at->nat[1].on || at->strip != 0 || at->reseq != 0;
+    return at->nat[0].on || at->nat[1].on || at->strip != 0 || at->reseq != 0 ||
+           at->rewrite_ppm != 0;
 }
 
 static bool boxes_pass(struct pl_attachment *at, enum pl_box_way way, struct plait_buf *packet) {
-    pl_strip_pass(at->strip, packet->data, packet->len);
+    if ((at->strip_ways >> way & 1) != 0) {
+        pl_strip_pass(at->strip, packet->data, packet->len);
+    }
+    if (at->rewrite_ppm != 0 && pl_rng_chance(&at->rng, at->rewrite_ppm)) {
+        (void)pl_rewrite_pass(pl_rng_next(&at->rng), packet->data, packet->len);
+    }
     if (way == PL_BOX_OUT) {
         pl_reseq_pass(at->reseq, way, packet->data, packet->len);
     }
@@ -160,6 +166,9 @@ static int attach(struct pl_network *network, unsigned host, unsigned port) {
     at->host = host;
     at->port = port;
     at->strip = plan->strip;
+    at->strip_ways = 3;
+    at->rewrite_ppm = plan->rewrite_ppm;
+    pl_rng_init(&at->rng, pl_rng_next(&seeds));
     at->reseq = plan->reseq;
     pl_timer_init(&at->up_timer, up_fire);
     pl_timer_init(&at->down_timer, down_fire);
@@ -242,8 +251,10 @@ void pl_network_rebind(struct pl_network *network, unsigned host, unsigned port)
     }
 }
 
-void pl_network_strip(struct pl_network *network, unsigned host, unsigned port, uint32_t segments) {
+void pl_network_strip(struct pl_network *network, unsigned host, unsigned port, uint32_t segments,
+                      uint32_t ways) {
     network->at[host][port].strip |= segments;
+    network->at[host][port].strip_ways = ways;
 }
 
 static void heal_link(struct pl_network *network, struct pl_link *link) {
@@ -265,6 +276,7 @@ void pl_network_heal(struct pl_network *network) {
             heal_link(network, &at->up);
             heal_link(network, &at->down);
             at->strip = 0;
+            at->rewrite_ppm = 0;
             arm(at);
         }
     }

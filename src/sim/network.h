@@ -21,6 +21,9 @@ struct pl_attachment {
     struct pl_timer up_timer, down_timer;
     struct pl_nat nat[2]; /* IPv4, IPv6 */
     uint32_t strip;
+    uint32_t strip_ways; /* 1 << enum pl_box_way */
+    uint32_t rewrite_ppm;
+    struct pl_rng rng; /* of the boxes */
     uint64_t reseq;
 };
 
@@ -53,7 +56,9 @@ uint32_t pl_network_backlog(struct pl_network *network, unsigned host, unsigned 
                             plait_time *ready);
 void pl_network_blackhole(struct pl_network *network, unsigned host, unsigned port, bool on);
 void pl_network_rebind(struct pl_network *network, unsigned host, unsigned port);
-void pl_network_strip(struct pl_network *network, unsigned host, unsigned port, uint32_t segments);
+/* `segments` and `ways` as in PL_ACTION_STRIP. */
+void pl_network_strip(struct pl_network *network, unsigned host, unsigned port, uint32_t segments,
+                      uint32_t ways);
 /* Takes all harm out of the links and the boxes. Translators stay. */
 void pl_network_heal(struct pl_network *network);
 

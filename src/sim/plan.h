@@ -33,6 +33,7 @@ enum {
 struct pl_plan_address {
     struct plait_addr addr;
     uint32_t flags; /* PLAIT_ADDRESS_… */
+    uint16_t announce_port;
 };
 
 struct pl_plan_port {
@@ -49,6 +50,7 @@ struct pl_plan_port {
     uint32_t ring;  /* the device takes no more while so many packets wait in its link; 0: any */
     uint32_t strip; /* PL_STRIP_… from the start */
     uint64_t reseq; /* 0: none */
+    uint32_t rewrite_ppm; /* of packets with payload */
 };
 
 struct pl_plan_host {
@@ -100,7 +102,7 @@ enum pl_plan_action_kind {
     PL_ACTION_PRIORITY,  /* value: backup or not */
     PL_ACTION_MTU,       /* value: the MTU */
     PL_ACTION_REBIND,
-    PL_ACTION_STRIP, /* value: PL_STRIP_… */
+    PL_ACTION_STRIP, /* value: PL_STRIP_… and, shifted by 8, 1 << enum pl_box_way */
     PL_ACTION_CRASH,
     PL_ACTION_UNPLUG, /* value: removed (1) or there (0) */
 };

@@ -67,7 +67,7 @@ static void draw_strips(struct pl_plan *plan) {
     if (pl_rng_chance(&rng, 500000)) {
         action.time = 0;
     }
-    action.value = PL_STRIP_OTHER;
+    action.value = PL_STRIP_OTHER | (uint32_t)pl_rng_range(&rng, 1, 3) << 8;
     add(plan, action);
 }
 

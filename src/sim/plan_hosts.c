@@ -88,7 +88,11 @@ static void draw_endpoints(struct pl_plan *plan) {
             struct pl_plan_port *port = &plan->host[h].port[p];
             for (unsigned i = 0; i < port->address_count; i++) {
                 uint32_t other = styles[pl_rng_below(&rng, 7)];
+                uint16_t tcp_port = (uint16_t)pl_rng_range(&rng, 6000, 6100);
+                bool announced = pl_rng_chance(&rng, 100000);
                 port->address[i].flags = uniform ? style : other;
+                bool signals = (port->address[i].flags & PLAIT_ADDRESS_SIGNAL) != 0;
+                port->address[i].announce_port = announced && signals ? tcp_port : 0;
             }
         }
     }
@@ -234,10 +238,14 @@ static void draw_nat(struct pl_plan *plan) {
 
 static void draw_boxes(struct pl_plan *plan) {
     struct pl_rng strip = pl_plan_rng(plan, PL_SIM_STRIP_SYN);
+    struct pl_rng rewrite = pl_plan_rng(plan, PL_SIM_REWRITE);
     struct pl_rng reseq = pl_plan_rng(plan, PL_SIM_RESEQ);
     for (unsigned h = 0; h < 2; h++) {
         for (unsigned p = 0; p < plan->host[h].port_count; p++) {
             struct pl_plan_port *port = &plan->host[h].port[p];
+            bool rewrites = pl_rng_chance(&rewrite, 500000);
+            uint32_t rewrite_ppm = (uint32_t)pl_plan_log(&rewrite, 1000, 100000);
+            port->rewrite_ppm = plan->fault[PL_SIM_REWRITE] && rewrites ? rewrite_ppm : 0;
             bool strips = pl_rng_chance(&strip, 500000);
             bool reseqs = pl_rng_chance(&reseq, 500000);
             uint64_t secret = pl_rng_next(&reseq);
@@ -283,6 +291,9 @@ static void draw_config_faults(struct pl_plan *plan) {
         }
         config->checksum = plan->fault[PL_SIM_CHECKSUM] && pl_rng_chance(&checksum, 500000);
         config->deny_join_initial = plan->fault[PL_SIM_DENY_JOIN] && pl_rng_chance(&deny, 500000);
+    }
+    if (plan->fault[PL_SIM_REWRITE]) { /* mostly with a way to notice */
+        plan->host[0].config.checksum = true;
     }
     if (plan->fault[PL_SIM_PLAIN_PEER]) {
         plan->host[pl_rng_below(&plain, 2)].config.mptcp = false;
