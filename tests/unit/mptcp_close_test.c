@@ -226,6 +226,34 @@ static void test_close_with_unread_bytes(void **state) {
     peer_fini(&peer);
 }
 
+/* Aborted, but after what was written has arrived; what comes meanwhile is thrown away. */
+static void test_abort_delivered(void **state) {
+    (void)state;
+    for (unsigned written = 0; written < 2; written++) {
+        begin();
+        unsigned from = peer.log_count;
+        if (written) {
+            peer_write(&peer, 0, 3000);
+        }
+        assert_int_equal(plait_abort_delivered(peer.stack, peer.sock, PLAIT_E_ABORTED, peer.now),
+                         0);
+        peer_pull(&peer);
+        if (written) {
+            assert_false(peer.flow[0].rst_in);
+            struct pl_mptcp_options o = peer_map(&peer, 0, 0, 1000, false);
+            o.dss.has_ack = false;
+            send_next(0, 0, 1000, &o);
+            peer_run(&peer, MS);
+            assert_false(peer.flow[0].rst_in);
+            peer_ack(&peer, 0, 3000);
+        }
+        peer_run(&peer, MS);
+        assert_true(pl_mptcp_has(&expect_rst(from, 0)->seg.options.mptcp, PL_MP_FASTCLOSE));
+        assert_int_equal(connections(), 0);
+        peer_fini(&peer);
+    }
+}
+
 /* Bytes that come after the application has gone abort, too. */
 static void test_bytes_for_nobody(void **state) {
     (void)state;
@@ -332,6 +360,7 @@ int main(void) {
         cmocka_unit_test(test_fastclose_wrong_key),
         cmocka_unit_test(test_fastclose_out),
         cmocka_unit_test(test_close_with_unread_bytes),
+        cmocka_unit_test(test_abort_delivered),
         cmocka_unit_test(test_bytes_for_nobody),
         cmocka_unit_test(test_orphan_patience),
         cmocka_unit_test(test_lingering_subflows),

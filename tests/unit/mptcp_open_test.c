@@ -77,6 +77,41 @@ static void test_no_joins_when_closed(void **state) {
     peer_fini(&peer);
 }
 
+static void same_numbers(void *user, void *buf, size_t len) {
+    (void)user;
+    memset(buf, 0x42, len);
+}
+
+/* Every key gives a token that is taken: plain TCP, and the connection works. */
+static void test_no_free_token(void **state) {
+    (void)state;
+    peer_init(&peer, NULL);
+    peer.env.env.random = same_numbers;
+    peer_connect(&peer);
+    unsigned from = peer.log_count;
+    peer.flow[1] = peer.flow[0];
+    peer.flow[1].local.port++;
+    peer.flow[1].nxt = 0;
+    peer.flow_count = 2;
+    struct pl_mptcp_options o = {.present = 1 << PL_MP_CAPABLE};
+    o.capable.len = 4;
+    o.capable.version = 1;
+    o.capable.flags = PL_CAPABLE_HMAC_SHA256;
+    peer_send(&peer, &(struct peer_seg){.flow = 1, .flags = PL_TCP_SYN, .no_ack = true, .o = &o});
+    const struct peer_rx *rx = peer_find(&peer, from, -1);
+    assert_non_null(rx);
+    assert_int_equal(rx->seg.flags, PL_TCP_SYN | PL_TCP_ACK);
+    assert_int_equal(rx->seg.options.mptcp.present, 0);
+    expect_counter(PLAIT_COUNTER_MPFallbackTokenInit, 1);
+    peer.flow[1].irs = rx->seg.seq.v;
+    peer.flow[1].rcv_nxt = 0;
+    peer_send(&peer, &(struct peer_seg){.flow = 1, .seq = PEER_NO_OFFSET});
+    assert_int_equal(plait_accept(peer.stack, peer.listener, &peer.sock), 0);
+    send_next(1, 0, 500, NULL);
+    expect_read(500);
+    peer_fini(&peer);
+}
+
 /* A held SYN: nothing is said before it is confirmed, then everything as usual. */
 static void test_held_syn(void **state) {
     (void)state;
@@ -147,9 +182,13 @@ static void test_connect_results(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_join_unknown_token),   cmocka_unit_test(test_join_too_early),
-        cmocka_unit_test(test_join_limit),           cmocka_unit_test(test_join_anywhere),
-        cmocka_unit_test(test_no_joins_when_closed), cmocka_unit_test(test_held_syn),
+        cmocka_unit_test(test_join_unknown_token),
+        cmocka_unit_test(test_join_too_early),
+        cmocka_unit_test(test_join_limit),
+        cmocka_unit_test(test_join_anywhere),
+        cmocka_unit_test(test_no_joins_when_closed),
+        cmocka_unit_test(test_no_free_token),
+        cmocka_unit_test(test_held_syn),
         cmocka_unit_test(test_connect_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,6 +210,53 @@ static void test_subflow_dies_with_waiting_bytes(void **state) {
     peer_fini(&peer);
 }
 
+/* Bytes that wait fill the memory: what is missing in front of them gets in all the same over the
+ * other subflow, and the rest when it comes again. */
+static void test_memory_full_of_waiting_bytes(void **state) {
+    struct plait_config config;
+    (void)state;
+    plait_config_init(&config);
+    config.memory_bytes_max = 60000;
+    begin_with(&(struct peer_setup){.paths = 2, .config = &config});
+    unsigned second = peer_join(&peer, 1, false);
+    for (uint32_t i = 1; i < 60; i++) {
+        peer_data(&peer, 0, i * 1400, 1400);
+    }
+    assert_true(peer_counter(&peer, PLAIT_COUNTER_DropMemory) > 0);
+    plait_stack_check(peer.stack);
+    expect_read(0);
+    for (unsigned i = 0; i < 60 && peer.read_at < 60 * 1400; i++) {
+        uint64_t before = peer.ack_seen;
+        peer_data(&peer, second, before, 1400);
+        peer_run(&peer, 50 * MS);
+        assert_true(peer.ack_seen > before);
+        peer_read(&peer);
+    }
+    assert_int_equal(peer.read_at, 60 * 1400);
+    peer_fini(&peer);
+}
+
+/* Nothing to cut a piece with: it is dropped, not acknowledged, and taken when it comes again. */
+static void test_no_memory_for_a_piece(void **state) {
+    (void)state;
+    for (unsigned n = 1; n <= 6; n++) {
+        begin_with(&(struct peer_setup){.paths = 2});
+        unsigned second = peer_join(&peer, 1, false);
+        peer_data(&peer, 0, 2000, 500);
+        struct pl_mptcp_options o = peer_map(&peer, 1000, peer.flow[second].nxt, 1400, false);
+        peer.env.fail_at = peer.env.alloc_count + 1 + n; /* the first is the packet itself */
+        send_next(second, 1000, 1400, &o);
+        peer.env.fail_at = 0;
+        plait_stack_check(peer.stack);
+        peer_data(&peer, 0, 500, 1400);
+        peer_data(&peer, 0, 0, 800);
+        peer_data(&peer, 0, 800, 1400);
+        peer_data(&peer, 0, 1900, 600);
+        expect_read(2500);
+        peer_fini(&peer);
+    }
+}
+
 /* pl_recv_take: whole chunks, parts, and what is left. */
 static void test_take(void **state) {
     (void)state;
@@ -244,6 +291,8 @@ int main(void) {
         cmocka_unit_test(test_fin_far_away),
         cmocka_unit_test(test_readable_event),
         cmocka_unit_test(test_subflow_dies_with_waiting_bytes),
+        cmocka_unit_test(test_memory_full_of_waiting_bytes),
+        cmocka_unit_test(test_no_memory_for_a_piece),
         cmocka_unit_test(test_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
