@@ -50,7 +50,7 @@ int plait_bind(struct plait_stack *stack, plait_sock id, plait_port_id port,
         return PLAIT_E_BAD_PORT;
     }
     bool any = addr == NULL || addr->family == PLAIT_FAMILY_NONE;
-    if (!any && !pl_reply_address_ok(addr)) {
+    if (!any && !pl_addr_is_host(addr)) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     if (!any && !is_local(stack, port, addr)) {
@@ -134,7 +134,7 @@ int plait_connect(struct plait_stack *stack, plait_sock id, const struct plait_e
     if (sock->state != PLAIT_SOCKET_NEW) {
         return PLAIT_E_BAD_STATE;
     }
-    if (remote == NULL || remote->port == 0 || !pl_reply_address_ok(&remote->addr)) {
+    if (remote == NULL || remote->port == 0 || !pl_addr_is_host(&remote->addr)) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     int error = pl_attempts_start(stack, sock, remote);

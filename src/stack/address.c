@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "stack/conns.h"
-#include "stack/reply.h"
 #include "wire/addr.h"
 
 enum {
@@ -33,7 +32,7 @@ static struct pl_local_endpoint *find(struct plait_stack *stack, plait_port_id p
 /* An address that is valid and has nothing behind its bytes, so that equal means equal bytes. */
 static bool addr_ok(const struct plait_addr *addr) {
     static const uint8_t zero[12];
-    if (addr == NULL || !pl_reply_address_ok(addr)) {
+    if (addr == NULL || !pl_addr_is_host(addr)) {
         return false;
     }
     return addr->family == PLAIT_IPV6 || memcmp(addr->bytes + 4, zero, sizeof(zero)) == 0;

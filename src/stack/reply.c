@@ -1,26 +1,6 @@
 #include "stack/reply.h"
 
-#include <string.h>
-
 #include "base/assert.h"
-
-static bool v4_ok(const uint8_t *b) {
-    return b[0] != 0 && b[0] != 127 && b[0] < 224;
-}
-
-static bool v6_ok(const uint8_t *b) {
-    static const uint8_t zero[15];
-    bool zero_or_loopback = memcmp(b, zero, sizeof(zero)) == 0 && b[15] <= 1;
-    return b[0] != 0xff && !zero_or_loopback;
-}
-
-bool pl_reply_address_ok(const struct plait_addr *addr) {
-    PL_ASSERT(addr != NULL);
-    if (addr->family == PLAIT_IPV4) {
-        return v4_ok(addr->bytes);
-    }
-    return addr->family == PLAIT_IPV6 && v6_ok(addr->bytes);
-}
 
 static void put_reason(struct pl_reply *reply, int reason) {
     struct pl_mptcp_options options = {.tcprst = {.reason = (uint8_t)reason}};
@@ -35,7 +15,7 @@ bool pl_reply_reset(struct pl_reply_ring *ring, const struct pl_ip *ip,
     if ((seg->flags & PL_TCP_RST) != 0 || ring->count == PL_REPLY_RING) {
         return false;
     }
-    if (!pl_reply_address_ok(&ip->src) || !pl_reply_address_ok(&ip->dst)) {
+    if (!pl_addr_is_host(&ip->src) || !pl_addr_is_host(&ip->dst)) {
         return false;
     }
     struct pl_reply reply = {.src = ip->dst,

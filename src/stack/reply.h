@@ -31,8 +31,5 @@ bool pl_reply_reset(struct pl_reply_ring *ring, const struct pl_ip *ip,
                     const struct pl_segment *seg, int reason);
 /* Takes the oldest reply. */
 bool pl_reply_take(struct pl_reply_ring *ring, struct pl_reply *out);
-/* Whether an address can be one end of a TCP connection: not unspecified, loopback, multicast or
- * broadcast (RFC 9293 section 3.9.2.3, RFC 1122 section 3.2.1.3). */
-bool pl_reply_address_ok(const struct plait_addr *addr);
 
 #endif

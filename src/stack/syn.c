@@ -43,7 +43,7 @@ int pl_syn_input(struct plait_stack *stack, const struct pl_packet *packet) {
     const struct pl_segment *syn = &packet->seg;
     PL_ASSERT((syn->flags & PL_TCP_SYN) != 0);
     PL_ASSERT((syn->flags & (PL_TCP_ACK | PL_TCP_RST)) == 0);
-    if (!pl_reply_address_ok(&packet->ip.src) || !pl_reply_address_ok(&packet->ip.dst) ||
+    if (!pl_addr_is_host(&packet->ip.src) || !pl_addr_is_host(&packet->ip.dst) ||
         syn->src_port == 0 || syn->dst_port == 0 || (syn->flags & PL_TCP_FIN) != 0) {
         pl_packet_drop(stack, PLAIT_COUNTER_DropBadState, packet->port->id, packet->buf->len);
         return PL_SYN_TAKEN;

@@ -12,6 +12,25 @@ bool pl_addr_equal(const struct plait_addr *a, const struct plait_addr *b) {
     return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+static bool v4_is_host(const uint8_t *b) {
+    return b[0] != 0 && b[0] != 127 && b[0] < 224;
+}
+
+static bool v6_is_host(const uint8_t *b) {
+    static const uint8_t zero[15];
+    bool zero_or_loopback = memcmp(b, zero, sizeof(zero)) == 0 && b[15] <= 1;
+    bool v4_mapped = memcmp(b, zero, 10) == 0 && b[10] == 0xff && b[11] == 0xff;
+    return b[0] != 0xff && !zero_or_loopback && !v4_mapped;
+}
+
+bool pl_addr_is_host(const struct plait_addr *addr) {
+    PL_ASSERT(addr != NULL);
+    if (addr->family == PLAIT_IPV4) {
+        return v4_is_host(addr->bytes);
+    }
+    return addr->family == PLAIT_IPV6 && v6_is_host(addr->bytes);
+}
+
 /* ---- parsing ---- */
 
 /* Four decimal numbers of 0..255 without leading zeros, and nothing behind them. */

@@ -97,6 +97,47 @@ static void test_not_believed(void **state) {
     peer_fini(&peer);
 }
 
+/* Sends the peer's ADD_ADDR, rightly signed, of an address that is no host's to connect to. */
+static void announce_unusable(const char *text, bool has_port, uint16_t port) {
+    struct pl_mptcp_options o = {.present = 1 << PL_MP_ADD_ADDR};
+    assert_true(pl_addr_parse(text, &o.add_addr.addr));
+    struct plait_endpoint at = {.addr = o.add_addr.addr, .port = port};
+    o.add_addr.address_id = 3;
+    o.add_addr.has_port = has_port;
+    o.add_addr.port = port;
+    o.add_addr.hmac = peer_add_addr_hmac(&peer, true, 3, &at);
+    uint64_t drops = peer_counter(&peer, PLAIT_COUNTER_AddAddrDrop);
+    unsigned from = peer.log_count;
+    send_options(0, &o);
+    peer_run(&peer, 5 * SECOND);
+    expect_counter(PLAIT_COUNTER_AddAddrDrop, drops + 1);
+    assert_int_equal(peer_count(&peer, from, -1), 0); /* no echo, no join, not even an ACK */
+}
+
+/* A right HMAC proves who says it, not that it is true: we are nobody's means to make a host talk
+ * to itself, to a group or to nobody. */
+static void test_unusable(void **state) {
+    static const char *const texts[] = {
+        "0.0.0.0", "127.0.0.1",       "224.0.0.1", "255.255.255.255", "::",        "::1",
+        "ff02::1", "::ffff:10.0.0.9", "10.0.0.2",  "10.0.1.2",        "fd00:1::2", /* the stack's
+                                                                                      own */
+    };
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        announce_unusable(texts[i], false, 0);
+        announce_unusable(texts[i], true, 80);
+    }
+    announce_unusable("10.0.1.1", true, 0);
+    assert_false(next_event(PLAIT_EVENT_ANNOUNCED, NULL));
+    expect_counter(PLAIT_COUNTER_EchoAddTx, 0);
+    expect_counter(PLAIT_COUNTER_MPJoinSynTx, 0);
+    struct pl_mptcp_options good = add_addr(3, 1, PLAIT_IPV4, 80);
+    send_options(0, &good);
+    expect_counter(PLAIT_COUNTER_EchoAddTx, 1);
+    peer_fini(&peer);
+}
+
 static void test_accepted_limit(void **state) {
     struct plait_config config;
     (void)state;
@@ -328,7 +369,7 @@ int main(void) {
         cmocka_unit_test(test_removes),        cmocka_unit_test(test_removal_cancelled),
         cmocka_unit_test(test_removed),        cmocka_unit_test(test_removed_zero_and_last),
         cmocka_unit_test(test_id_reused),      cmocka_unit_test(test_many_addresses),
-        cmocka_unit_test(test_many_removals),
+        cmocka_unit_test(test_many_removals),  cmocka_unit_test(test_unusable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

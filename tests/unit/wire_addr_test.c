@@ -156,6 +156,26 @@ static void test_equal_compares_the_family(void **state) {
     assert_false(pl_addr_equal(&a, &b));
 }
 
+static void test_hosts(void **state) {
+    (void)state;
+    const char *const good[] = {"1.0.0.1",     "10.0.0.2", "223.255.255.254",  "169.254.0.1",
+                                "2001:db8::1", "fe80::1",  "fd00::1",          "64:ff9b::192.0.2.1",
+                                "::2",         "::1:1",    "0:0:0:0:1:ffff::1"};
+    const char *const bad[] = {
+        "0.0.0.0",   "0.1.2.3", "127.0.0.1", "127.255.255.254", "224.0.0.1", "255.255.255.255",
+        "240.0.0.1", "::",      "::1",       "ff02::1",         "ff0e::1",   "::ffff:192.0.2.1"};
+    struct plait_addr addr = {0};
+    assert_false(pl_addr_is_host(&addr));
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(pl_addr_parse(good[i], &addr));
+        assert_true(pl_addr_is_host(&addr));
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_true(pl_addr_parse(bad[i], &addr));
+        assert_false(pl_addr_is_host(&addr));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts),
@@ -163,6 +183,7 @@ int main(void) {
         cmocka_unit_test(test_formats_like_the_library),
         cmocka_unit_test(test_special_forms),
         cmocka_unit_test(test_equal_compares_the_family),
+        cmocka_unit_test(test_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

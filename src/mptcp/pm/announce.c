@@ -9,7 +9,7 @@
 #include "mptcp/keys.h"
 #include "mptcp/pm/pm.h"
 #include "mptcp/subflow.h"
-#include "wire/ip.h"
+#include "wire/addr.h"
 
 enum { ANNOUNCE_TRIES = 3, REMOVE_TIMES = 3 };
 enum {
@@ -56,6 +56,16 @@ static bool hmac_right(const struct pl_conn *conn, const struct pl_mptcp_options
     return pl_secret_equal((const uint8_t *)&own, (const uint8_t *)&theirs, sizeof own);
 }
 
+/* Whether it is another host's, and a subflow can be opened to it. A right HMAC does not say that:
+ * the peer may be mistaken, or want us to knock where it cannot (RFC 8684 section 3.4.1). */
+static bool plausible(const struct pl_conn *conn, const struct pl_mptcp_options *o) {
+    const struct plait_addr *addr = &o->add_addr.addr;
+    bool own = pl_addr_equal(addr, &conn->tuple.local) ||
+               pl_endpoints_find(conn->host->endpoints, 0, addr) != NULL;
+    return o->add_addr.address_id != 0 && pl_addr_is_host(addr) && !own &&
+           !(o->add_addr.has_port && o->add_addr.port == 0);
+}
+
 /* Where a new address goes: `old` (its id's last entry) or another one that is of no use any more,
  * else a new one; NULL when the limit is reached. Paths to the old address are forgotten. */
 static struct pl_remote *remote_place(struct pl_conn *conn, struct pl_remote *old) {
@@ -90,7 +100,7 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
         return;
     }
     PL_COUNT(conn->ctx, AddAddr);
-    if (!hmac_right(conn, o) || o->add_addr.address_id == 0) {
+    if (!hmac_right(conn, o) || !plausible(conn, o)) {
         PL_COUNT(conn->ctx, AddAddrDrop);
         return;
     }
