@@ -1,7 +1,7 @@
 /* cli/cmd_run.c - `plait run`: a program over all links at once.
  *
  * The program lives in a network namespace whose only way out for TCP is a stack in this process;
- * the stack reaches the world through one device per link. See cmd_run.h for the parts.
+ * the stack reaches the world through one device per link. See relay.h for the parts.
  *
  * Setting up goes from what is easily undone to what is not, and the program starts last; every
  * part's end undoes what its begin did, however far that came. Signals stay blocked from the first
@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cmd_run.h"
+#include "cli/relay.h"
 #include "port/pcapng.h"
 
 enum {
@@ -31,7 +31,7 @@ enum {
 
 /* What runs only in this file. */
 struct control {
-    struct run run;
+    struct relay relay;
     int signal_fd;
     uv_poll_t signals, monitor;
     uv_timer_t linger;
@@ -55,10 +55,10 @@ static const char usage[] =
     "                    number of an open file descriptor, or a file\n"
     "  -h, --help        this text\n";
 
-void run_debug(const struct run *run, const char *format, ...) {
+void relay_debug(const struct relay *relay, const char *format, ...) {
     char line[512];
     va_list arguments;
-    if (!run->options.debug) {
+    if (!relay->options.debug) {
         return;
     }
     va_start(arguments, format);
@@ -71,7 +71,7 @@ void run_debug(const struct run *run, const char *format, ...) {
 
 enum { OPTION_LINK = 256, OPTION_PCAP, OPTION_JSON, OPTION_PROGRESS };
 
-static bool take_option(struct run_options *options, int option) {
+static bool take_option(struct relay_options *options, int option) {
     switch (option) {
         case 'd':
             options->debug = true;
@@ -80,7 +80,7 @@ static bool take_option(struct run_options *options, int option) {
             options->help = true;
             return true;
         case OPTION_LINK:
-            if (options->link_count == RUN_LINKS_MAX || strlen(optarg) > 15 || *optarg == '\0') {
+            if (options->link_count == RELAY_LINKS_MAX || strlen(optarg) > 15 || *optarg == '\0') {
                 cli_say("run: --link %s: no name of an interface, or too many", optarg);
                 return false;
             }
@@ -101,7 +101,7 @@ static bool take_option(struct run_options *options, int option) {
     }
 }
 
-static bool parse(int argc, char **argv, struct run_options *options) {
+static bool parse(int argc, char **argv, struct relay_options *options) {
     static const struct option longs[] = {{"link", required_argument, NULL, OPTION_LINK},
                                           {"pcap", required_argument, NULL, OPTION_PCAP},
                                           {"json", optional_argument, NULL, OPTION_JSON},
@@ -146,29 +146,30 @@ static bool may_administer(void) {
 static void linger_step(uv_timer_t *timer) {
     struct control *control = timer->data;
     unsigned closing = 0;
-    uint64_t undelivered = run_conns_undelivered(&control->run, &closing);
+    uint64_t undelivered = relay_conns_undelivered(&control->relay, &closing);
     bool moves = undelivered != control->undelivered;
     control->undelivered = undelivered;
     control->steps++;
     control->quiet = undelivered == 0 && closing == 0 ? control->quiet + 1 : 0;
     control->closing = undelivered == 0 && closing > 0 ? control->closing + 1 : 0;
     control->stalled = undelivered > 0 && !moves ? control->stalled + 1 : 0;
-    if (control->run.conns.open == 0 || control->quiet >= LINGER_QUIET_STEPS ||
+    if (control->relay.conns.open == 0 || control->quiet >= LINGER_QUIET_STEPS ||
         control->closing >= LINGER_CLOSING_STEPS || control->stalled >= LINGER_STALL_STEPS ||
         control->steps >= LINGER_STEPS_MAX) {
-        pl_loop_stop(&control->run.loop);
+        pl_loop_stop(&control->relay.loop);
     }
 }
 
 static void reap(struct control *control) {
-    struct run *run = &control->run;
-    if (run->exited || waitpid(run->inner.child, &run->status, WNOHANG) != run->inner.child) {
+    struct relay *relay = &control->relay;
+    if (relay->exited ||
+        waitpid(relay->inner.child, &relay->status, WNOHANG) != relay->inner.child) {
         return;
     }
-    run->exited = true;
-    run_conns_measure(run);
-    run_debug(run, "the program has ended, %u connections are open", run->conns.open);
-    uv_timer_init(&run->loop.uv, &control->linger);
+    relay->exited = true;
+    relay_conns_measure(relay);
+    relay_debug(relay, "the program has ended, %u connections are open", relay->conns.open);
+    uv_timer_init(&relay->loop.uv, &control->linger);
     control->linger.data = control;
     control->linger_open = true;
     uv_timer_start(&control->linger, linger_step, 0, LINGER_STEP_MS);
@@ -179,21 +180,21 @@ static void reap(struct control *control) {
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
 static void take_signal(struct control *control, const struct signalfd_siginfo *info) {
-    struct run *run = &control->run;
+    struct relay *relay = &control->relay;
     if (info->ssi_signo == SIGCHLD) {
         reap(control);
         return;
     }
-    if (run->capture != NULL) {
-        pl_pcapng_flush(run->capture);
+    if (relay->capture != NULL) {
+        pl_pcapng_flush(relay->capture);
     }
-    if (run->exited) {
-        pl_loop_stop(&run->loop);
+    if (relay->exited) {
+        pl_loop_stop(&relay->loop);
         return;
     }
     /* What the terminal sends (SI_KERNEL), the program has got itself: it is in our group. */
     if (info->ssi_code != SI_KERNEL) {
-        kill(run->inner.child, (int)info->ssi_signo);
+        kill(relay->inner.child, (int)info->ssi_signo);
     }
 }
 
@@ -216,7 +217,7 @@ static bool block_signals(struct control *control) {
     sigaddset(&read_set, SIGCHLD);
     blocked = read_set;
     sigaddset(&blocked, SIGPIPE); /* a closed stderr must not keep us from cleaning up */
-    sigprocmask(SIG_BLOCK, &blocked, &control->run.signals_before);
+    sigprocmask(SIG_BLOCK, &blocked, &control->relay.signals_before);
     control->signal_fd = signalfd(-1, &read_set, SFD_CLOEXEC | SFD_NONBLOCK);
     return control->signal_fd >= 0;
 }
@@ -224,73 +225,73 @@ static bool block_signals(struct control *control) {
 /* ---- links ---- */
 
 static void on_link(void *user, const struct pl_link *link, unsigned changes) {
-    run_debug(user, "interface %s:%s%s%s%s%s", link->name, changes & PL_LINK_NEW ? " new" : "",
-              changes & PL_LINK_GONE ? " gone" : "",
-              changes & PL_LINK_STATE ? (link->carrier ? " carrier" : " no carrier") : "",
-              changes & PL_LINK_ADDRS ? " addresses" : "",
-              changes & PL_LINK_GATEWAY ? " default route" : "");
+    relay_debug(user, "interface %s:%s%s%s%s%s", link->name, changes & PL_LINK_NEW ? " new" : "",
+                changes & PL_LINK_GONE ? " gone" : "",
+                changes & PL_LINK_STATE ? (link->carrier ? " carrier" : " no carrier") : "",
+                changes & PL_LINK_ADDRS ? " addresses" : "",
+                changes & PL_LINK_GATEWAY ? " default route" : "");
 }
 
 static void on_monitor(uv_poll_t *poll, int status, int events) {
-    struct run *run = poll->data;
+    struct relay *relay = poll->data;
     (void)status;
     (void)events;
-    int result = pl_netlink_read(run->monitor, on_link, run);
+    int result = pl_netlink_read(relay->monitor, on_link, relay);
     if (result < 0) {
-        run_debug(run, "cannot read the state of the links: %s", strerror(-result));
+        relay_debug(relay, "cannot read the state of the links: %s", strerror(-result));
         return;
     }
-    run_links_update(run);
+    relay_links_update(relay);
 }
 
 /* ---- the loop ---- */
 
 static void on_event(void *user, const struct plait_event *event, plait_time now) {
-    run_conns_event(user, event, now);
+    relay_conns_event(user, event, now);
 }
 
 static void on_gone(void *user, struct pl_loop_port *port) {
-    struct run *run = user;
-    run_debug(run, "the device %s has vanished", port->io.tun.name);
-    run_links_update(run);
+    struct relay *relay = user;
+    relay_debug(relay, "the device %s has vanished", port->io.tun.name);
+    relay_links_update(relay);
 }
 
 static bool begin_loop(struct control *control) {
-    struct run *run = &control->run;
+    struct relay *relay = &control->relay;
     struct plait_config config;
-    struct pl_loop_callbacks callbacks = {.user = run, .event = on_event, .gone = on_gone};
+    struct pl_loop_callbacks callbacks = {.user = relay, .event = on_event, .gone = on_gone};
     plait_config_init(&config);
-    int result = pl_loop_init(&run->loop, &config, &callbacks);
+    int result = pl_loop_init(&relay->loop, &config, &callbacks);
     if (result < 0) {
         cli_say("cannot create the stack: %s", plait_error_text(result));
-        run->loop.stack = NULL;
+        relay->loop.stack = NULL;
         return false;
     }
-    uv_poll_init(&run->loop.uv, &control->signals, control->signal_fd);
-    uv_poll_init(&run->loop.uv, &control->monitor, pl_netlink_fd(run->monitor));
+    uv_poll_init(&relay->loop.uv, &control->signals, control->signal_fd);
+    uv_poll_init(&relay->loop.uv, &control->monitor, pl_netlink_fd(relay->monitor));
     control->signals.data = control;
-    control->monitor.data = run;
+    control->monitor.data = relay;
     control->polls_open = true;
     uv_poll_start(&control->signals, UV_READABLE, on_signal);
     uv_poll_start(&control->monitor, UV_READABLE, on_monitor);
     return true;
 }
 
-static bool open_capture(struct run *run) {
-    if (run->options.pcap == NULL) {
+static bool open_capture(struct relay *relay) {
+    if (relay->options.pcap == NULL) {
         return true;
     }
-    int result = pl_pcapng_open(&run->capture, run->options.pcap, pl_posix_real_offset());
+    int result = pl_pcapng_open(&relay->capture, relay->options.pcap, pl_posix_real_offset());
     if (result < 0) {
-        cli_say("run: --pcap: cannot write %s: %s", run->options.pcap, strerror(-result));
+        cli_say("run: --pcap: cannot write %s: %s", relay->options.pcap, strerror(-result));
     }
     return result == 0;
 }
 
-static bool open_kernel(struct run *run) {
-    int result = pl_netlink_open(&run->monitor, -1);
+static bool open_kernel(struct relay *relay) {
+    int result = pl_netlink_open(&relay->monitor, -1);
     if (result == 0) {
-        result = pl_netconf_open(&run->conf, -1);
+        result = pl_netconf_open(&relay->conf, -1);
     }
     if (result < 0) {
         cli_say("cannot talk to the kernel about links: %s", strerror(-result));
@@ -298,32 +299,33 @@ static bool open_kernel(struct run *run) {
     return result == 0;
 }
 
-static bool begin_program(struct run *run) {
-    run_resolv_plan(run);
-    if (!run_inner_spawn(run) || !run_inner_setup(run)) {
+static bool begin_program(struct relay *relay) {
+    relay_resolv_plan(relay);
+    if (!relay_inner_spawn(relay) || !relay_inner_setup(relay)) {
         return false;
     }
-    if (run->capture != NULL) {
-        run->inner.port->io.capture = run->capture;
-        run->inner.port->io.capture_id = pl_pcapng_add(run->capture, "inner");
+    if (relay->capture != NULL) {
+        relay->inner.port->io.capture = relay->capture;
+        relay->inner.port->io.capture_id = pl_pcapng_add(relay->capture, "inner");
     }
-    return run_links_begin(run) && run_conns_begin(run);
+    return relay_links_begin(relay) && relay_conns_begin(relay);
 }
 
 static bool begin(struct control *control) {
-    struct run *run = &control->run;
-    return block_signals(control) && run_state_begin(&run->state) &&
-           run_plan_make(&run->plan, run->state.instance, run->monitor) && open_capture(run) &&
-           begin_loop(control) && run_report_begin(run) && begin_program(run);
+    struct relay *relay = &control->relay;
+    return block_signals(control) && relay_state_begin(&relay->state) &&
+           relay_plan_make(&relay->plan, relay->state.instance, relay->monitor) &&
+           open_capture(relay) && begin_loop(control) && relay_report_begin(relay) &&
+           begin_program(relay);
 }
 
 static void end_loop(struct control *control) {
-    struct run *run = &control->run;
-    if (run->loop.stack == NULL) {
+    struct relay *relay = &control->relay;
+    if (relay->loop.stack == NULL) {
         return;
     }
-    run_conns_end(run);
-    pl_loop_settle(&run->loop); /* resets of what was left go out */
+    relay_conns_end(relay);
+    pl_loop_settle(&relay->loop); /* resets of what was left go out */
     if (control->polls_open) {
         uv_close((uv_handle_t *)&control->signals, NULL);
         uv_close((uv_handle_t *)&control->monitor, NULL);
@@ -331,22 +333,22 @@ static void end_loop(struct control *control) {
     if (control->linger_open) {
         uv_close((uv_handle_t *)&control->linger, NULL);
     }
-    pl_loop_fini(&run->loop);
+    pl_loop_fini(&relay->loop);
 }
 
 static void end(struct control *control, int status) {
-    struct run *run = &control->run;
-    if (run->loop.stack != NULL) {
-        run_report_end(run, status);
+    struct relay *relay = &control->relay;
+    if (relay->loop.stack != NULL) {
+        relay_report_end(relay, status);
     }
     end_loop(control);
-    run_inner_end(run);
-    run_state_end(&run->state);
-    pl_netlink_close(run->monitor);
-    pl_netconf_close(run->conf);
-    int result = pl_pcapng_close(run->capture);
+    relay_inner_end(relay);
+    relay_state_end(&relay->state);
+    pl_netlink_close(relay->monitor);
+    pl_netconf_close(relay->conf);
+    int result = pl_pcapng_close(relay->capture);
     if (result < 0) {
-        cli_say("run: --pcap: %s: %s", run->options.pcap, strerror(-result));
+        cli_say("run: --pcap: %s: %s", relay->options.pcap, strerror(-result));
     }
     if (control->signal_fd >= 0) {
         close(control->signal_fd);
@@ -357,17 +359,17 @@ static void end(struct control *control, int status) {
 
 /* Inside of another `plait run` the program's connections use all its links already, and a second
  * stack could only spoil that. */
-static bool is_nested(const struct run *run) {
-    const struct pl_links *links = pl_netlink_links(run->monitor);
-    return pl_links_by_name(links, RUN_TUN_NAME) != NULL &&
-           pl_links_by_name(links, RUN_UPLINK_NAME) != NULL;
+static bool is_nested(const struct relay *relay) {
+    const struct pl_links *links = pl_netlink_links(relay->monitor);
+    return pl_links_by_name(links, RELAY_TUN_NAME) != NULL &&
+           pl_links_by_name(links, RELAY_UPLINK_NAME) != NULL;
 }
 
-static int run_as_it_is(const struct run *run) {
+static int relay_as_it_is(const struct relay *relay) {
     cli_say("run: this is inside of a `plait run` already; the program runs as it is");
-    execvp(run->options.program[0], run->options.program);
+    execvp(relay->options.program[0], relay->options.program);
     int error = errno;
-    cli_say("cannot run %s: %s", run->options.program[0], strerror(error));
+    cli_say("cannot run %s: %s", relay->options.program[0], strerror(error));
     return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
@@ -390,11 +392,11 @@ static int pass_on(int status) {
 
 int cmd_run(int argc, char **argv) {
     static struct control control; /* half a megabyte */
-    struct run *run = &control.run;
-    if (!parse(argc, argv, &run->options)) {
+    struct relay *relay = &control.relay;
+    if (!parse(argc, argv, &relay->options)) {
         return EXIT_USAGE;
     }
-    if (run->options.help) {
+    if (relay->options.help) {
         fputs(usage, stdout);
         return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
     }
@@ -402,20 +404,21 @@ int cmd_run(int argc, char **argv) {
         cli_say("run: needs to be root (CAP_NET_ADMIN and CAP_SYS_ADMIN); try sudo");
         return EXIT_USAGE;
     }
-    if (!open_kernel(run)) {
+    if (!open_kernel(relay)) {
         return EXIT_TROUBLE;
     }
-    if (is_nested(run)) {
-        return run_as_it_is(run);
+    if (is_nested(relay)) {
+        return relay_as_it_is(relay);
     }
-    run->inner.ns = run->inner.talk_fd = run->report.progress_fd = control.signal_fd = -1;
-    run->trouble = EXIT_TROUBLE;
-    int failure = begin(&control) ? run_inner_go(run) : run->trouble;
+    relay->inner.ns = relay->inner.talk_fd = relay->report.progress_fd = control.signal_fd = -1;
+    relay->trouble = EXIT_TROUBLE;
+    int failure = begin(&control) ? relay_inner_go(relay) : relay->trouble;
     if (failure != 0) {
         end(&control, failure);
         return failure;
     }
-    pl_loop_run(&run->loop);
-    end(&control, WIFEXITED(run->status) ? WEXITSTATUS(run->status) : 128 + WTERMSIG(run->status));
-    return pass_on(run->status);
+    pl_loop_run(&relay->loop);
+    end(&control,
+        WIFEXITED(relay->status) ? WEXITSTATUS(relay->status) : 128 + WTERMSIG(relay->status));
+    return pass_on(relay->status);
 }

@@ -1,4 +1,4 @@
-/* cli/cmd_run_report.c - figures for other programs, as JSON.
+/* cli/relay_report.c - figures for other programs, as JSON.
  *
  * --progress: a line every 100 ms, for live displays. --json: one object at the end. Bytes of a
  * link are those of IP packets, headers and retransmissions included, from the program's point of
@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cmd_run.h"
+#include "cli/relay.h"
 
 enum { PROGRESS_MS = 100, MEASURE_MS = 1000 };
 
@@ -19,7 +19,7 @@ static json_int_t milliseconds_since(plait_time start) {
     return (json_int_t)((pl_posix_now() - start) / PLAIT_NS_PER_MS);
 }
 
-static json_t *link_json(const struct run_link *link, bool final) {
+static json_t *link_json(const struct relay_link *link, bool final) {
     const struct pl_tun_port *io = &link->port->io;
     if (final) {
         return json_pack("{s:s, s:b, s:I, s:I, s:I, s:f}", "name", link->name, "up",
@@ -32,11 +32,11 @@ static json_t *link_json(const struct run_link *link, bool final) {
                      "srtt_ms", (double)link->srtt_ns / 1e6, "subflows", (int)link->subflows);
 }
 
-static json_t *links_json(const struct run *run, bool final) {
+static json_t *links_json(const struct relay *relay, bool final) {
     json_t *links = json_array();
-    for (unsigned i = 0; i < run->links.count; i++) {
-        if (run->links.link[i].port != NULL) {
-            json_array_append_new(links, link_json(&run->links.link[i], final));
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        if (relay->links.link[i].port != NULL) {
+            json_array_append_new(links, link_json(&relay->links.link[i], final));
         }
     }
     return links;
@@ -44,13 +44,14 @@ static json_t *links_json(const struct run *run, bool final) {
 
 /* ---- progress ---- */
 
-static void write_progress(struct run *run) {
-    struct run_report *report = &run->report;
-    json_int_t up = (json_int_t)run_conns_bytes(run, 0), down = (json_int_t)run_conns_bytes(run, 1);
+static void write_progress(struct relay *relay) {
+    struct relay_report *report = &relay->report;
+    json_int_t up = (json_int_t)relay_conns_bytes(relay, 0),
+               down = (json_int_t)relay_conns_bytes(relay, 1);
     json_t *line =
         json_pack("{s:I, s:o, s:I, s:I, s:I, s:i}", "t_ms", milliseconds_since(report->started),
-                  "links", links_json(run, false), "delivered_bytes", up + down, "up_bytes", up,
-                  "down_bytes", down, "connections", (int)run->conns.open);
+                  "links", links_json(relay, false), "delivered_bytes", up + down, "up_bytes", up,
+                  "down_bytes", down, "connections", (int)relay->conns.open);
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(6));
     json_decref(line);
     if (text == NULL) {
@@ -67,22 +68,22 @@ static void write_progress(struct run *run) {
 }
 
 static void on_timer(uv_timer_t *timer) {
-    struct run *run = timer->data;
-    run_conns_measure(run);
-    run_links_choose(run);
-    if (run->report.progress_fd >= 0) {
-        write_progress(run);
+    struct relay *relay = timer->data;
+    relay_conns_measure(relay);
+    relay_links_choose(relay);
+    if (relay->report.progress_fd >= 0) {
+        write_progress(relay);
     }
 }
 
-static bool open_progress(struct run *run, const char *where) {
-    struct run_report *report = &run->report;
+static bool open_progress(struct relay *relay, const char *where) {
+    struct relay_report *report = &relay->report;
     char *end;
     long fd = isdigit((unsigned char)where[0]) ? strtol(where, &end, 10) : -1;
     if (fd >= 0 && *end == '\0') {
         if (fcntl((int)fd, F_GETFD) < 0) {
             cli_say("run: --progress %ld: this descriptor is not open", fd);
-            run->trouble = EXIT_USAGE;
+            relay->trouble = EXIT_USAGE;
             return false;
         }
         report->progress_fd = (int)fd;
@@ -99,55 +100,56 @@ static bool open_progress(struct run *run, const char *where) {
 
 /* ---- the end ---- */
 
-static void write_json(const struct run *run, int status) {
-    const struct run_conns *conns = &run->conns;
-    double seconds = (double)(pl_posix_now() - run->report.started) / 1e9;
-    json_t *json = json_pack(
-        "{s:s, s:i, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "program",
-        run->options.program[0], "status", status, "seconds", seconds, "links",
-        links_json(run, true), "connections", (json_int_t)conns->total, "connected",
-        (json_int_t)conns->connected, "mptcp_connections", (json_int_t)conns->mptcp, "fallbacks",
-        (json_int_t)conns->fallbacks, "failed", (json_int_t)conns->failed, "up_bytes",
-        (json_int_t)run_conns_bytes(run, 0), "down_bytes", (json_int_t)run_conns_bytes(run, 1));
+static void write_json(const struct relay *relay, int status) {
+    const struct relay_conns *conns = &relay->conns;
+    double seconds = (double)(pl_posix_now() - relay->report.started) / 1e9;
+    json_t *json =
+        json_pack("{s:s, s:i, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "program",
+                  relay->options.program[0], "status", status, "seconds", seconds, "links",
+                  links_json(relay, true), "connections", (json_int_t)conns->total, "connected",
+                  (json_int_t)conns->connected, "mptcp_connections", (json_int_t)conns->mptcp,
+                  "fallbacks", (json_int_t)conns->fallbacks, "failed", (json_int_t)conns->failed,
+                  "up_bytes", (json_int_t)relay_conns_bytes(relay, 0), "down_bytes",
+                  (json_int_t)relay_conns_bytes(relay, 1));
     const size_t flags = JSON_REAL_PRECISION(6);
-    if (run->options.json_file == NULL) {
+    if (relay->options.json_file == NULL) {
         if (json != NULL && json_dumpf(json, stderr, flags) == 0) {
             fputc('\n', stderr);
         }
-    } else if (json == NULL || json_dump_file(json, run->options.json_file, flags) < 0) {
-        cli_say("run: --json: cannot write %s: %s", run->options.json_file, strerror(errno));
+    } else if (json == NULL || json_dump_file(json, relay->options.json_file, flags) < 0) {
+        cli_say("run: --json: cannot write %s: %s", relay->options.json_file, strerror(errno));
     }
     json_decref(json);
 }
 
-bool run_report_begin(struct run *run) {
-    struct run_report *report = &run->report;
-    bool progress = run->options.progress != NULL;
+bool relay_report_begin(struct relay *relay) {
+    struct relay_report *report = &relay->report;
+    bool progress = relay->options.progress != NULL;
     unsigned period = progress ? PROGRESS_MS : MEASURE_MS;
     report->started = pl_posix_now();
-    if (progress && !open_progress(run, run->options.progress)) {
+    if (progress && !open_progress(relay, relay->options.progress)) {
         return false;
     }
-    uv_timer_init(&run->loop.uv, &report->timer);
-    report->timer.data = run;
+    uv_timer_init(&relay->loop.uv, &report->timer);
+    report->timer.data = relay;
     report->timer_open = true;
     uv_timer_start(&report->timer, on_timer, period, period);
     return true;
 }
 
-void run_report_end(struct run *run, int status) {
-    struct run_report *report = &run->report;
-    run_conns_measure(run);
+void relay_report_end(struct relay *relay, int status) {
+    struct relay_report *report = &relay->report;
+    relay_conns_measure(relay);
     if (report->timer_open) {
         uv_close((uv_handle_t *)&report->timer, NULL);
     }
     if (report->progress_fd >= 0) {
-        write_progress(run);
+        write_progress(relay);
         if (report->progress_own) {
             close(report->progress_fd);
         }
     }
-    if (run->options.json) {
-        write_json(run, status);
+    if (relay->options.json) {
+        write_json(relay, status);
     }
 }

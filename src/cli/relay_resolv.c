@@ -1,4 +1,4 @@
-/* cli/cmd_run_resolv.c - a resolver that the program can reach.
+/* cli/relay_resolv.c - a resolver that the program can reach.
  *
  * The loopback of its namespace is not the host's. When /etc/resolv.conf names only resolvers on
  * the loopback, the program sees another file there: the one in which systemd-resolved lists the
@@ -11,7 +11,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "cli/cmd_run.h"
+#include "cli/relay.h"
 #include "wire/addr.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -88,8 +88,8 @@ static bool write_copy(const char *path, const char *server) {
     return to != NULL && fclose(to) == 0;
 }
 
-void run_resolv_plan(struct run *run) {
-    struct run_resolv *resolv = &run->inner.resolv;
+void relay_resolv_plan(struct relay *relay) {
+    struct relay_resolv *resolv = &relay->inner.resolv;
     struct servers servers;
     char host[PL_ADDR_TEXT];
     /* A file without servers means a resolver on 127.0.0.1 (resolv.conf(5)). */
@@ -101,27 +101,27 @@ void run_resolv_plan(struct run *run) {
         snprintf(resolv->source, sizeof(resolv->source), RESOLVED_SERVERS);
         return;
     }
-    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+    struct relay_ends ends = relay_plan_ends(&relay->plan, RELAY_SLOT_UPLINK);
     pl_addr_format(&ends.host4, host);
     snprintf(resolv->source, sizeof(resolv->source), "/run/plait/%d.resolv.conf", (int)getpid());
     snprintf(resolv->loopback, sizeof(resolv->loopback), "%s",
              servers.first_loopback[0] != '\0' ? servers.first_loopback : "127.0.0.1");
     resolv->own_file = true;
     if (!write_copy(resolv->source, host)) {
-        run_debug(run, "cannot write %s: %s", resolv->source, strerror(errno));
-        run_resolv_remove(run);
+        relay_debug(relay, "cannot write %s: %s", resolv->source, strerror(errno));
+        relay_resolv_remove(relay);
     }
 }
 
-void run_resolv_remove(struct run *run) {
-    struct run_resolv *resolv = &run->inner.resolv;
+void relay_resolv_remove(struct relay *relay) {
+    struct relay_resolv *resolv = &relay->inner.resolv;
     if (resolv->own_file) {
         unlink(resolv->source);
     }
     memset(resolv, 0, sizeof(*resolv));
 }
 
-void run_resolv_mount(const struct run_resolv *resolv) {
+void relay_resolv_mount(const struct relay_resolv *resolv) {
     if (resolv->source[0] != '\0' && mount(resolv->source, RESOLV_CONF, NULL, MS_BIND, NULL) < 0) {
         cli_say("the program keeps " RESOLV_CONF " as it is: %s", strerror(errno));
     }

@@ -1,4 +1,4 @@
-/* cli/cmd_run_conns.c - the program's connections.
+/* cli/relay_conns.c - the program's connections.
  *
  * A SYN of the program is held while the stack connects to the same destination over the links.
  * Then the two are spliced (proxy/splice.h). The program therefore sees refusals and time-outs of
@@ -7,18 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cmd_run.h"
+#include "cli/relay.h"
 #include "wire/addr.h"
 
 enum { BACKLOG = 4096, SUBFLOWS_MAX = 32, MEASURED_MAX = 512 };
 
 /* ---- the table ---- */
 
-static int64_t user_of(const struct run_conn *conn) {
+static int64_t user_of(const struct relay_conn *conn) {
     return (int64_t)((uint64_t)conn->generation << 32 | conn->slot);
 }
 
-static struct run_conn *find(const struct run_conns *conns, int64_t user) {
+static struct relay_conn *find(const struct relay_conns *conns, int64_t user) {
     uint32_t slot = (uint32_t)((uint64_t)user & UINT32_MAX);
     if (slot >= conns->slot_count || conns->slots[slot] == NULL ||
         user_of(conns->slots[slot]) != user) {
@@ -27,9 +27,9 @@ static struct run_conn *find(const struct run_conns *conns, int64_t user) {
     return conns->slots[slot];
 }
 
-static bool grow(struct run_conns *conns) {
+static bool grow(struct relay_conns *conns) {
     uint32_t count = conns->slot_count == 0 ? 64 : conns->slot_count * 2;
-    struct run_conn **slots = realloc(conns->slots, count * sizeof(*slots));
+    struct relay_conn **slots = realloc(conns->slots, count * sizeof(*slots));
     if (slots == NULL) {
         return false;
     }
@@ -45,7 +45,7 @@ static bool grow(struct run_conns *conns) {
     return true;
 }
 
-static struct run_conn *create(struct run_conns *conns) {
+static struct relay_conn *create(struct relay_conns *conns) {
     uint32_t slot = conns->slot_hint;
     if (conns->open == conns->slot_count && !grow(conns)) {
         return NULL;
@@ -54,7 +54,7 @@ static struct run_conn *create(struct run_conns *conns) {
         slot++;
     }
     slot %= conns->slot_count;
-    struct run_conn *conn = calloc(1, sizeof(*conn));
+    struct relay_conn *conn = calloc(1, sizeof(*conn));
     if (conn == NULL) {
         return NULL;
     }
@@ -67,7 +67,7 @@ static struct run_conn *create(struct run_conns *conns) {
     return conn;
 }
 
-static void destroy(struct run_conns *conns, struct run_conn *conn) {
+static void destroy(struct relay_conns *conns, struct relay_conn *conn) {
     conns->bytes[0] += conn->splice.bytes[0];
     conns->bytes[1] += conn->splice.bytes[1];
     conns->slots[conn->slot] = NULL;
@@ -75,7 +75,7 @@ static void destroy(struct run_conns *conns, struct run_conn *conn) {
     free(conn);
 }
 
-static const char *name_of(const struct run_conn *conn, char text[64]) {
+static const char *name_of(const struct relay_conn *conn, char text[64]) {
     char addr[PL_ADDR_TEXT];
     bool six = conn->destination.addr.family == PLAIT_IPV6;
     pl_addr_format(&conn->destination.addr, addr);
@@ -87,10 +87,10 @@ static const char *name_of(const struct run_conn *conn, char text[64]) {
 
 /* The link that is on the destination's own network, if that is not the first: only it gets
  * there, and connections try the first link first. */
-static const struct run_link *on_link(const struct run *run, const struct plait_addr *addr) {
-    const struct run_link *found = NULL;
-    for (unsigned i = 0; i < run->links.count; i++) {
-        const struct run_link *link = &run->links.link[i];
+static const struct relay_link *on_link(const struct relay *relay, const struct plait_addr *addr) {
+    const struct relay_link *found = NULL;
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        const struct relay_link *link = &relay->links.link[i];
         const struct pl_link *seen = &link->applied.link;
         for (unsigned j = 0; link->applied.up && j < seen->addr_count; j++) {
             if (seen->addrs[j].global &&
@@ -102,9 +102,10 @@ static const struct run_link *on_link(const struct run *run, const struct plait_
     return found;
 }
 
-static int connect_out(struct run *run, struct run_conn *conn, plait_sock *out, plait_time now) {
-    struct plait_stack *stack = run->loop.stack;
-    const struct run_link *link = on_link(run, &conn->destination.addr);
+static int connect_out(struct relay *relay, struct relay_conn *conn, plait_sock *out,
+                       plait_time now) {
+    struct plait_stack *stack = relay->loop.stack;
+    const struct relay_link *link = on_link(relay, &conn->destination.addr);
     int result = plait_open(stack, out);
     if (result < 0) {
         return result;
@@ -123,9 +124,9 @@ static int connect_out(struct run *run, struct run_conn *conn, plait_sock *out, 
 }
 
 /* A held SYN. */
-static void open_conn(struct run *run, plait_sock held, plait_time now) {
-    struct plait_stack *stack = run->loop.stack;
-    struct run_conn *conn = create(&run->conns);
+static void open_conn(struct relay *relay, plait_sock held, plait_time now) {
+    struct plait_stack *stack = relay->loop.stack;
+    struct relay_conn *conn = create(&relay->conns);
     plait_sock out;
     char name[64];
     int result = conn == NULL ? PLAIT_E_NO_MEMORY : plait_local(stack, held, &conn->destination);
@@ -133,32 +134,32 @@ static void open_conn(struct run *run, plait_sock held, plait_time now) {
         result = plait_set(stack, held, PLAIT_OPT_USER, user_of(conn));
     }
     if (result == 0) {
-        result = connect_out(run, conn, &out, now);
+        result = connect_out(relay, conn, &out, now);
     }
     if (result < 0) {
         bool no_way = result == PLAIT_E_NO_ADDRESS;
         plait_abort(stack, held, no_way ? PLAIT_E_UNREACHABLE : result, now);
-        run->conns.failed++;
+        relay->conns.failed++;
         if (conn != NULL) {
-            run_debug(run, "%s: %s", name_of(conn, name), plait_error_text(result));
-            destroy(&run->conns, conn);
+            relay_debug(relay, "%s: %s", name_of(conn, name), plait_error_text(result));
+            destroy(&relay->conns, conn);
         }
         return;
     }
     pl_splice_init_held(&conn->splice, held, out);
-    run_debug(run, "%s: connecting", name_of(conn, name));
+    relay_debug(relay, "%s: connecting", name_of(conn, name));
 }
 
-static void accept_all(struct run *run, plait_time now) {
+static void accept_all(struct relay *relay, plait_time now) {
     plait_sock held;
-    while (plait_accept(run->loop.stack, run->conns.listener, &held) == 0) {
-        open_conn(run, held, now);
+    while (plait_accept(relay->loop.stack, relay->conns.listener, &held) == 0) {
+        open_conn(relay, held, now);
     }
 }
 
-bool run_conns_begin(struct run *run) {
-    struct plait_stack *stack = run->loop.stack;
-    struct run_conns *conns = &run->conns;
+bool relay_conns_begin(struct relay *relay) {
+    struct plait_stack *stack = relay->loop.stack;
+    struct relay_conns *conns = &relay->conns;
     int result = plait_open(stack, &conns->listener);
     if (result == 0) {
         result = plait_set(stack, conns->listener, PLAIT_OPT_USER, -1);
@@ -167,7 +168,7 @@ bool run_conns_begin(struct run *run) {
         result = plait_set(stack, conns->listener, PLAIT_OPT_DEFER, 1);
     }
     if (result == 0) {
-        result = plait_bind(stack, conns->listener, run->inner.port->io.id, NULL, 0);
+        result = plait_bind(stack, conns->listener, relay->inner.port->io.id, NULL, 0);
     }
     if (result == 0) {
         result = plait_listen(stack, conns->listener, BACKLOG);
@@ -180,35 +181,35 @@ bool run_conns_begin(struct run *run) {
 
 /* ---- events ---- */
 
-static void count_connected(struct run *run, struct run_conn *conn) {
+static void count_connected(struct relay *relay, struct relay_conn *conn) {
     int64_t mptcp = 0;
     char name[64];
     conn->connected = true;
-    run->conns.connected++;
-    if (plait_get(run->loop.stack, conn->splice.sock[1], PLAIT_OPT_IS_MPTCP, &mptcp) == 0 &&
+    relay->conns.connected++;
+    if (plait_get(relay->loop.stack, conn->splice.sock[1], PLAIT_OPT_IS_MPTCP, &mptcp) == 0 &&
         mptcp != 0) {
         conn->mptcp = true;
-        run->conns.mptcp++;
+        relay->conns.mptcp++;
     } else {
         conn->fell_back = true;
-        run->conns.fallbacks++;
+        relay->conns.fallbacks++;
     }
-    run_debug(run, "%s: connected, %s", name_of(conn, name),
-              conn->mptcp ? "Multipath TCP" : "the server has no Multipath TCP");
+    relay_debug(relay, "%s: connected, %s", name_of(conn, name),
+                conn->mptcp ? "Multipath TCP" : "the server has no Multipath TCP");
 }
 
-static void count_fallback(struct run *run, struct run_conn *conn) {
+static void count_fallback(struct relay *relay, struct relay_conn *conn) {
     char name[64];
     if (conn->connected && !conn->fell_back) {
         conn->fell_back = true;
-        run->conns.fallbacks++;
-        run_debug(run, "%s: goes on as plain TCP", name_of(conn, name));
+        relay->conns.fallbacks++;
+        relay_debug(relay, "%s: goes on as plain TCP", name_of(conn, name));
     }
 }
 
-static void note_subflow(struct run *run, const struct run_conn *conn,
+static void note_subflow(struct relay *relay, const struct relay_conn *conn,
                          const struct plait_event *event) {
-    struct run_link *link = run_links_of_port(run, event->port);
+    struct relay_link *link = relay_links_of_port(relay, event->port);
     char name[64];
     bool up = event->type == PLAIT_EVENT_SF_ESTABLISHED;
     if (link == NULL) {
@@ -216,65 +217,66 @@ static void note_subflow(struct run *run, const struct run_conn *conn,
     }
     link->subflows_opened += up;
     link->lost = !up && event->error == PLAIT_E_TIMED_OUT;
-    run_debug(run, "%s: subflow over %s %s%s%s", name_of(conn, name), link->name,
-              up ? "established" : "closed", event->error < 0 ? ": " : "",
-              event->error < 0 ? plait_error_text(event->error) : "");
+    relay_debug(relay, "%s: subflow over %s %s%s%s", name_of(conn, name), link->name,
+                up ? "established" : "closed", event->error < 0 ? ": " : "",
+                event->error < 0 ? plait_error_text(event->error) : "");
 }
 
 /* What an event of the outer side says about the connection. */
-static void note(struct run *run, struct run_conn *conn, const struct plait_event *event) {
+static void note(struct relay *relay, struct relay_conn *conn, const struct plait_event *event) {
     if (event->sock != conn->splice.sock[1]) {
         return;
     }
     switch (event->type) {
         case PLAIT_EVENT_CONNECTED:
-            count_connected(run, conn);
+            count_connected(relay, conn);
             break;
         case PLAIT_EVENT_FALLBACK:
-            count_fallback(run, conn);
+            count_fallback(relay, conn);
             break;
         case PLAIT_EVENT_SF_ESTABLISHED:
         case PLAIT_EVENT_SF_CLOSED:
-            note_subflow(run, conn, event);
+            note_subflow(relay, conn, event);
             break;
         default:
             break;
     }
 }
 
-void run_conns_event(struct run *run, const struct plait_event *event, plait_time now) {
-    struct run_conns *conns = &run->conns;
+void relay_conns_event(struct relay *relay, const struct plait_event *event, plait_time now) {
+    struct relay_conns *conns = &relay->conns;
     char name[64];
     if (event->sock == conns->listener) {
-        accept_all(run, now);
+        accept_all(relay, now);
         return;
     }
-    struct run_conn *conn = find(conns, event->user);
+    struct relay_conn *conn = find(conns, event->user);
     if (conn == NULL) {
         return;
     }
-    note(run, conn, event);
-    pl_splice_event(run->loop.stack, &conn->splice, event, now);
+    note(relay, conn, event);
+    pl_splice_event(relay->loop.stack, &conn->splice, event, now);
     if (conn->splice.state != PL_SPLICE_DONE) {
         return;
     }
     conns->failed += !conn->connected;
-    run_debug(run, "%s: %s, %llu bytes up, %llu down", name_of(conn, name),
-              conn->splice.error == 0 ? "closed" : plait_error_text(conn->splice.error),
-              (unsigned long long)conn->splice.bytes[0], (unsigned long long)conn->splice.bytes[1]);
+    relay_debug(relay, "%s: %s, %llu bytes up, %llu down", name_of(conn, name),
+                conn->splice.error == 0 ? "closed" : plait_error_text(conn->splice.error),
+                (unsigned long long)conn->splice.bytes[0],
+                (unsigned long long)conn->splice.bytes[1]);
     destroy(conns, conn);
 }
 
 /* ---- figures ---- */
 
-static void measure_conn(struct run *run, const struct run_conn *conn) {
+static void measure_conn(struct relay *relay, const struct relay_conn *conn) {
     struct plait_subflow_info info[SUBFLOWS_MAX];
     for (unsigned i = 0; i < SUBFLOWS_MAX; i++) {
         info[i].size = sizeof(info[i]);
     }
-    int count = plait_subflows(run->loop.stack, conn->splice.sock[1], info, SUBFLOWS_MAX);
+    int count = plait_subflows(relay->loop.stack, conn->splice.sock[1], info, SUBFLOWS_MAX);
     for (int i = 0; i < count && i < SUBFLOWS_MAX; i++) {
-        struct run_link *link = run_links_of_port(run, info[i].port);
+        struct relay_link *link = relay_links_of_port(relay, info[i].port);
         if (link == NULL || !info[i].established) {
             continue;
         }
@@ -287,7 +289,7 @@ static void measure_conn(struct run *run, const struct run_conn *conn) {
     }
 }
 
-static void judge_silence(struct run_link *link, plait_time now) {
+static void judge_silence(struct relay_link *link, plait_time now) {
     bool silent = link->subflows > 0 ? link->live == 0 : link->lost;
     if (!silent) {
         link->silent_since = 0;
@@ -296,57 +298,57 @@ static void judge_silence(struct run_link *link, plait_time now) {
     }
 }
 
-void run_conns_measure(struct run *run) {
-    const struct run_conns *conns = &run->conns;
+void relay_conns_measure(struct relay *relay) {
+    const struct relay_conns *conns = &relay->conns;
     unsigned measured = 0;
-    for (unsigned i = 0; i < run->links.count; i++) {
-        run->links.link[i].subflows = run->links.link[i].live = 0;
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        relay->links.link[i].subflows = relay->links.link[i].live = 0;
     }
     for (uint32_t i = 0; i < conns->slot_count && measured < MEASURED_MAX; i++) {
         if (conns->slots[i] != NULL) {
-            measure_conn(run, conns->slots[i]);
+            measure_conn(relay, conns->slots[i]);
             measured++;
         }
     }
     plait_time now = pl_posix_now();
-    for (unsigned i = 0; i < run->links.count; i++) {
-        judge_silence(&run->links.link[i], now);
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        judge_silence(&relay->links.link[i], now);
     }
 }
 
-uint64_t run_conns_bytes(const struct run *run, unsigned direction) {
-    uint64_t sum = run->conns.bytes[direction];
-    for (uint32_t i = 0; i < run->conns.slot_count; i++) {
-        const struct run_conn *conn = run->conns.slots[i];
+uint64_t relay_conns_bytes(const struct relay *relay, unsigned direction) {
+    uint64_t sum = relay->conns.bytes[direction];
+    for (uint32_t i = 0; i < relay->conns.slot_count; i++) {
+        const struct relay_conn *conn = relay->conns.slots[i];
         sum += conn != NULL ? conn->splice.bytes[direction] : 0;
     }
     return sum;
 }
 
-uint64_t run_conns_undelivered(struct run *run, unsigned *closing) {
+uint64_t relay_conns_undelivered(struct relay *relay, unsigned *closing) {
     uint64_t sum = 0;
     *closing = 0;
-    for (uint32_t i = 0; i < run->conns.slot_count; i++) {
-        const struct run_conn *conn = run->conns.slots[i];
+    for (uint32_t i = 0; i < relay->conns.slot_count; i++) {
+        const struct relay_conn *conn = relay->conns.slots[i];
         if (conn != NULL) {
-            sum += pl_splice_undelivered(run->loop.stack, &conn->splice, 0);
+            sum += pl_splice_undelivered(relay->loop.stack, &conn->splice, 0);
             *closing += conn->splice.ended[0] && !conn->splice.closed[1];
         }
     }
     return sum;
 }
 
-void run_conns_end(struct run *run) {
-    struct run_conns *conns = &run->conns;
+void relay_conns_end(struct relay *relay) {
+    struct relay_conns *conns = &relay->conns;
     plait_time now = pl_posix_now();
     for (uint32_t i = 0; i < conns->slot_count; i++) {
-        struct run_conn *conn = conns->slots[i];
+        struct relay_conn *conn = conns->slots[i];
         if (conn == NULL) {
             continue;
         }
         /* One whose end of stream is on its way must not be overtaken by a reset. */
         if (!conn->splice.ended[0]) {
-            pl_splice_abort(run->loop.stack, &conn->splice, PLAIT_E_ABORTED, now);
+            pl_splice_abort(relay->loop.stack, &conn->splice, PLAIT_E_ABORTED, now);
         }
         destroy(conns, conn);
     }

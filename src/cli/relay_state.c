@@ -1,11 +1,11 @@
-/* cli/cmd_run_state.c - instances of `plait run` beside each other and after each other.
+/* cli/relay_state.c - instances of `plait run` beside each other and after each other.
  *
  * Every instance has a file /run/plait/PID.json with its number, its network namespace and the
  * sysctls it changed; it is written before the thing it speaks of is done. The next instance that
  * starts takes the file of a dead one and undoes what it says. A sysctl that several instances need
  * is restored by the last of them, to what it was before the first. One lock file serialises all of
  * that; nobody holds it for longer than setting up takes. */
-#include "cli/cmd_run_state.h"
+#include "cli/relay_state.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/cmd_run_plan.h"
+#include "cli/relay_plan.h"
 #include "port/command.h"
 #include "port/netns.h"
 
@@ -114,7 +114,7 @@ static bool load(struct other *other, const char *name) {
     other->netns = (uint64_t)json_integer_value(json_object_get(other->json, "netns"));
     json_int_t start = json_integer_value(json_object_get(other->json, "start"));
     other->alive = other->pid > 0 && start_time(other->pid) == start;
-    return other->instance < RUN_INSTANCES_MAX;
+    return other->instance < RELAY_INSTANCES_MAX;
 }
 
 static void others_open(struct others *others) {
@@ -176,15 +176,15 @@ static void undo(unsigned instance) {
     struct pl_netconf *conf;
     char name[24];
     if (pl_netconf_open(&conf, -1) == 0) {
-        struct pl_tables tables = run_plan_tables(instance);
+        struct pl_tables tables = relay_plan_tables(instance);
         int result = pl_netconf_flush_rules(conf, tables);
         result |= pl_netconf_flush_routes(conf, tables, false);
-        run_plan_name(instance, RUN_SLOT_UPLINK, name);
+        relay_plan_name(instance, RELAY_SLOT_UPLINK, name);
         result |= pl_netconf_link_delete(conf, name);
         (void)result;
         pl_netconf_close(conf);
     }
-    run_plan_nft_table(instance, name);
+    relay_plan_nft_table(instance, name);
     const char *const argv[] = {"nft", "delete", "table", "inet", name, NULL};
     int result = pl_command_run(argv, NULL, (char[256]){0}, 256);
     (void)result;
@@ -217,11 +217,11 @@ static void bury(const struct other *dead) {
 
 /* ---- this instance ---- */
 
-static bool write_file(const struct run_state *state) {
+static bool write_file(const struct relay_state *state) {
     char temporary[80];
     json_t *sysctls = json_object();
     for (unsigned i = 0; i < state->claim_count; i++) {
-        const struct run_claim *claim = &state->claims[i];
+        const struct relay_claim *claim = &state->claims[i];
         json_object_set_new(sysctls, claim->path, json_string(claim->original));
     }
     json_t *json = json_pack("{s:i, s:I, s:i, s:I, s:o}", "pid", (int)getpid(), "start",
@@ -240,7 +240,7 @@ static bool has_interfaces(unsigned instance) {
     char pattern[16], uplink[16];
     bool found = false;
     snprintf(pattern, sizeof(pattern), "plait%u_", instance);
-    run_plan_name(instance, RUN_SLOT_UPLINK, uplink);
+    relay_plan_name(instance, RELAY_SLOT_UPLINK, uplink);
     if (pl_netlink_open(&monitor, -1) < 0) {
         return false;
     }
@@ -253,9 +253,9 @@ static bool has_interfaces(unsigned instance) {
     return found;
 }
 
-/* Buries the dead and finds the lowest free number, or RUN_INSTANCES_MAX. */
+/* Buries the dead and finds the lowest free number, or RELAY_INSTANCES_MAX. */
 static unsigned pick_number(void) {
-    bool used[RUN_INSTANCES_MAX] = {false};
+    bool used[RELAY_INSTANCES_MAX] = {false};
     struct others others;
     others_open(&others);
     for (struct other *other = others_next(&others); other != NULL; other = others_next(&others)) {
@@ -266,13 +266,13 @@ static unsigned pick_number(void) {
         }
     }
     unsigned number = 0;
-    while (number < RUN_INSTANCES_MAX && (used[number] || has_interfaces(number))) {
+    while (number < RELAY_INSTANCES_MAX && (used[number] || has_interfaces(number))) {
         number++;
     }
     return number;
 }
 
-bool run_state_begin(struct run_state *state) {
+bool relay_state_begin(struct relay_state *state) {
     if (mkdir(STATE_DIR, 0755) < 0 && errno != EEXIST) {
         cli_say("cannot make " STATE_DIR ": %s", strerror(errno));
         return false;
@@ -285,17 +285,17 @@ bool run_state_begin(struct run_state *state) {
     state->netns = pl_netns_inode(-1);
     state->instance = pick_number();
     snprintf(state->path, sizeof(state->path), STATE_DIR "/%d.json", (int)getpid());
-    bool written = state->instance < RUN_INSTANCES_MAX && write_file(state);
+    bool written = state->instance < RELAY_INSTANCES_MAX && write_file(state);
     flock(state->lock_fd, LOCK_UN);
     if (!written) {
         cli_say("cannot write %s: %s", state->path,
-                state->instance < RUN_INSTANCES_MAX ? strerror(errno) : "too many instances");
+                state->instance < RELAY_INSTANCES_MAX ? strerror(errno) : "too many instances");
         state->path[0] = '\0';
     }
     return written;
 }
 
-static struct run_claim *find_claim(struct run_state *state, const char *path) {
+static struct relay_claim *find_claim(struct relay_state *state, const char *path) {
     for (unsigned i = 0; i < state->claim_count; i++) {
         if (strcmp(state->claims[i].path, path) == 0) {
             return &state->claims[i];
@@ -305,10 +305,10 @@ static struct run_claim *find_claim(struct run_state *state, const char *path) {
 }
 
 /* Remembers a sysctl before it is changed. Returns NULL when that cannot be done. */
-static struct run_claim *claim(struct run_state *state, const char *path) {
-    struct run_claim *slot = &state->claims[state->claim_count];
+static struct relay_claim *claim(struct relay_state *state, const char *path) {
+    struct relay_claim *slot = &state->claims[state->claim_count];
     char value[64];
-    if (state->claim_count == RUN_CLAIMS_MAX || strlen(path) >= sizeof(slot->path) ||
+    if (state->claim_count == RELAY_CLAIMS_MAX || strlen(path) >= sizeof(slot->path) ||
         pl_sysctl_read(path, value, sizeof(value)) < 0) {
         return NULL;
     }
@@ -323,10 +323,11 @@ static struct run_claim *claim(struct run_state *state, const char *path) {
     return slot;
 }
 
-int run_state_sysctl(struct run_state *state, const char *path, const char *value, char was[16]) {
+int relay_state_sysctl(struct relay_state *state, const char *path, const char *value,
+                       char was[16]) {
     int result = -ENOENT;
     flock(state->lock_fd, LOCK_EX);
-    struct run_claim *slot = find_claim(state, path);
+    struct relay_claim *slot = find_claim(state, path);
     if (slot == NULL) {
         slot = claim(state, path);
     }
@@ -340,13 +341,13 @@ int run_state_sysctl(struct run_state *state, const char *path, const char *valu
     return result;
 }
 
-void run_state_end(struct run_state *state) {
+void relay_state_end(struct relay_state *state) {
     if (state->path[0] != '\0') {
         flock(state->lock_fd, LOCK_EX);
         undo(state->instance);
         /* Backwards, so that what made another change harmless is restored after it. */
         while (state->claim_count > 0) {
-            const struct run_claim *last = &state->claims[--state->claim_count];
+            const struct relay_claim *last = &state->claims[--state->claim_count];
             restore_sysctl(state->netns, last->path, last->original);
         }
         unlink(state->path);

@@ -1,8 +1,8 @@
-/* cli/cmd_run_links.c - the links that carry subflows.
+/* cli/relay_links.c - the links that carry subflows.
  *
  * Each has a TUN device on the host side whose far end is a port of the stack. A rule leads what
  * comes out of the device to a routing table that knows this one link, and that ends in
- * "unreachable". run_links_update() compares what the kernel says about each interface with what
+ * "unreachable". relay_links_update() compares what the kernel says about each interface with what
  * was applied last and does what is different, so it can be called at any time and any number of
  * times.
  *
@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/cmd_run.h"
+#include "cli/relay.h"
 #include "port/pcapng.h"
 #include "wire/addr.h"
 
@@ -34,7 +34,7 @@ static const struct plait_addr *global_addr(const struct pl_link *link, uint8_t 
 
 /* The link's own address if the link can be used for a family, else NULL. A link that was named by
  * the user and never had a default route is good for its own prefixes. */
-static const struct plait_addr *usable(struct run_link *link, const struct pl_link *seen,
+static const struct plait_addr *usable(struct relay_link *link, const struct pl_link *seen,
                                        uint8_t family) {
     unsigned six = family == PLAIT_IPV6;
     const struct pl_gateway *gateway = six ? &seen->gateway6 : &seen->gateway4;
@@ -61,11 +61,11 @@ static const struct plait_addr afar4 = {.bytes = {198, 41, 0, 4}, .family = PLAI
 static const struct plait_addr afar6 = {.bytes = {0x20, 0x01, 0x05, 0x00, 0x00, 0x9f, [15] = 0x42},
                                         .family = PLAIT_IPV6};
 
-static struct detour find_detour(struct run *run) {
+static struct detour find_detour(struct relay *relay) {
     struct detour detour = {0};
-    const struct pl_links *links = pl_netlink_links(run->monitor);
-    int index4 = pl_netlink_lookup(run->monitor, &afar4, &detour.gateway4);
-    int index6 = pl_netlink_lookup(run->monitor, &afar6, &detour.gateway6);
+    const struct pl_links *links = pl_netlink_links(relay->monitor);
+    int index4 = pl_netlink_lookup(relay->monitor, &afar4, &detour.gateway4);
+    int index6 = pl_netlink_lookup(relay->monitor, &afar6, &detour.gateway6);
     const struct pl_link *link4 = pl_links_by_index(links, index4);
     const struct pl_link *link6 = pl_links_by_index(links, index6);
     if (link4 != NULL && !link4->loopback && !link4->gateway4.present) {
@@ -90,13 +90,13 @@ static void look_along(const struct detour *detour, struct pl_link *link) {
 
 /* ---- everything but TCP ---- */
 
-static uint32_t metric_of(const struct run_link *link) {
+static uint32_t metric_of(const struct relay_link *link) {
     const struct pl_link *seen = &link->applied.link;
     return seen->gateway4.present ? seen->gateway4.metric : seen->gateway6.metric;
 }
 
 /* Lowest round-trip time where both are known, else lowest metric. */
-static bool better(const struct run_link *a, const struct run_link *b) {
+static bool better(const struct relay_link *a, const struct relay_link *b) {
     if (a->srtt_ns > 0 && b->srtt_ns > 0) {
         return a->srtt_ns < b->srtt_ns;
     }
@@ -104,16 +104,16 @@ static bool better(const struct run_link *a, const struct run_link *b) {
 }
 
 /* Up, and not silent for so long that the stack's paths over it must be dead. */
-static bool serves(const struct run_link *link, plait_time now) {
+static bool serves(const struct relay_link *link, plait_time now) {
     return link->applied.up &&
            (link->silent_since == 0 || now - link->silent_since < SILENCE_NS_MAX);
 }
 
 /* A link that serves is kept: changing it breaks what runs over it. One that does not is kept
  * for want of a better one. */
-static void choose_best(struct run *run) {
-    struct run_links *links = &run->links;
-    const struct run_link *before = links->best;
+static void choose_best(struct relay *relay) {
+    struct relay_links *links = &relay->links;
+    const struct relay_link *before = links->best;
     plait_time now = pl_posix_now();
     if (links->best != NULL && serves(links->best, now)) {
         return;
@@ -122,7 +122,7 @@ static void choose_best(struct run *run) {
         links->best = NULL;
     }
     for (unsigned i = 0; i < links->count; i++) {
-        struct run_link *link = &links->link[i];
+        struct relay_link *link = &links->link[i];
         bool first = links->best == NULL && link->applied.up;
         bool other = links->best != NULL && serves(link, now) &&
                      (!serves(links->best, now) || better(link, links->best));
@@ -131,35 +131,35 @@ static void choose_best(struct run *run) {
         }
     }
     if (links->best != before) {
-        run_debug(run, "UDP and the rest go over %s",
-                  links->best != NULL ? links->best->name : "no link");
+        relay_debug(relay, "UDP and the rest go over %s",
+                    links->best != NULL ? links->best->name : "no link");
     }
 }
 
-static void route_uplink(struct run *run, bool links_changed) {
-    struct run_links *links = &run->links;
-    const struct run_link *before = links->best;
-    uint32_t table = run->plan.tables.first + RUN_SLOT_UPLINK;
-    choose_best(run);
+static void route_uplink(struct relay *relay, bool links_changed) {
+    struct relay_links *links = &relay->links;
+    const struct relay_link *before = links->best;
+    uint32_t table = relay->plan.tables.first + RELAY_SLOT_UPLINK;
+    choose_best(relay);
     if (!links_changed && before == links->best) {
         return;
     }
-    run_route_flush(run, table);
+    relay_route_flush(relay, table);
     for (unsigned i = 0; i < links->count; i++) {
         if (links->link[i].applied.up) {
-            run_route_connected(run, table, &links->link[i].applied.link);
+            relay_route_connected(relay, table, &links->link[i].applied.link);
         }
     }
     if (links->best != NULL) {
-        run_route_default(run, table, &links->best->applied.link, PLAIT_IPV4);
-        run_route_default(run, table, &links->best->applied.link, PLAIT_IPV6);
+        relay_route_default(relay, table, &links->best->applied.link, PLAIT_IPV4);
+        relay_route_default(relay, table, &links->best->applied.link, PLAIT_IPV6);
     }
 }
 
 /* ---- the stack's view ---- */
 
 /* Gives, takes away or renews the stack's address of a family. */
-static void apply_addr(struct run *run, struct run_link *link, struct plait_addr *applied,
+static void apply_addr(struct relay *relay, struct relay_link *link, struct plait_addr *applied,
                        const struct plait_addr *own, const struct plait_addr *far, plait_time now) {
     static const struct plait_addr none;
     if (own == NULL) {
@@ -169,11 +169,11 @@ static void apply_addr(struct run *run, struct run_link *link, struct plait_addr
         return;
     }
     if (applied->family != PLAIT_FAMILY_NONE) {
-        plait_address_remove(run->loop.stack, link->port->io.id, far, now);
+        plait_address_remove(relay->loop.stack, link->port->io.id, far, now);
     }
     *applied = *own;
     if (own->family != PLAIT_FAMILY_NONE &&
-        plait_address_add(run->loop.stack, link->port->io.id, far, PLAIT_ADDRESS_SUBFLOW, 0, 0,
+        plait_address_add(relay->loop.stack, link->port->io.id, far, PLAIT_ADDRESS_SUBFLOW, 0, 0,
                           now) < 0) {
         cli_say("%s: the stack takes no more addresses", link->name);
         *applied = none;
@@ -181,51 +181,51 @@ static void apply_addr(struct run *run, struct run_link *link, struct plait_addr
 }
 
 /* While the link was dead, questions for the gateway's hardware address went unanswered. */
-static void wake_gateways(struct run *run, const struct pl_link *seen) {
+static void wake_gateways(struct relay *relay, const struct pl_link *seen) {
     const struct pl_gateway *gateways[] = {&seen->gateway4, &seen->gateway6};
     for (unsigned i = 0; i < 2; i++) {
         if (gateways[i]->present && gateways[i]->via.family != PLAIT_FAMILY_NONE) {
-            int result = pl_netconf_forget_neighbour(run->conf, seen->index, &gateways[i]->via);
+            int result = pl_netconf_forget_neighbour(relay->conf, seen->index, &gateways[i]->via);
             (void)result; /* there may be none */
         }
     }
 }
 
-static void apply(struct run *run, struct run_link *link, const struct pl_link *seen) {
-    struct run_applied *applied = &link->applied;
-    struct run_ends ends = run_plan_ends(&run->plan, link->slot);
+static void apply(struct relay *relay, struct relay_link *link, const struct pl_link *seen) {
+    struct relay_applied *applied = &link->applied;
+    struct relay_ends ends = relay_plan_ends(&relay->plan, link->slot);
     const struct plait_addr *own4 = usable(link, seen, PLAIT_IPV4);
     const struct plait_addr *own6 = usable(link, seen, PLAIT_IPV6);
     bool up = link->port != NULL && !link->port->gone && (own4 != NULL || own6 != NULL);
     plait_time now = pl_posix_now();
     if (up) {
         if (seen->mtu != applied->link.mtu) {
-            plait_port_set_mtu(run->loop.stack, link->port->io.id, run_link_mtu(seen));
-            int result = pl_netconf_link_up(run->conf, link->tun_index, run_link_mtu(seen));
-            run_debug(run, "%s: MTU %u%s", link->name, seen->mtu, result < 0 ? ", failed" : "");
+            plait_port_set_mtu(relay->loop.stack, link->port->io.id, relay_link_mtu(seen));
+            int result = pl_netconf_link_up(relay->conf, link->tun_index, relay_link_mtu(seen));
+            relay_debug(relay, "%s: MTU %u%s", link->name, seen->mtu, result < 0 ? ", failed" : "");
             applied->link.mtu = seen->mtu;
         }
-        run_route_link(run, link, seen);
-        apply_addr(run, link, &applied->addr4, own4, &ends.far4, now);
-        apply_addr(run, link, &applied->addr6, own6, &ends.far6, now);
+        relay_route_link(relay, link, seen);
+        apply_addr(relay, link, &applied->addr4, own4, &ends.far4, now);
+        apply_addr(relay, link, &applied->addr6, own6, &ends.far6, now);
     } else if (!seen->up) {
         applied->routed = false; /* the kernel has removed them */
     }
     if (up != applied->up) {
         applied->up = up;
-        run_debug(run, "link %s is %s", link->name, up ? "up" : "down");
+        relay_debug(relay, "link %s is %s", link->name, up ? "up" : "down");
         if (up) {
-            wake_gateways(run, seen);
+            wake_gateways(relay, seen);
         }
         if (link->port != NULL) {
-            plait_port_set_up(run->loop.stack, link->port->io.id, up, now);
+            plait_port_set_up(relay->loop.stack, link->port->io.id, up, now);
         }
     }
 }
 
 /* ---- choosing links ---- */
 
-static struct run_link *find(struct run_links *links, const char *name) {
+static struct relay_link *find(struct relay_links *links, const char *name) {
     for (unsigned i = 0; i < links->count; i++) {
         if (strcmp(links->link[i].name, name) == 0) {
             return &links->link[i];
@@ -235,10 +235,10 @@ static struct run_link *find(struct run_links *links, const char *name) {
 }
 
 /* Adds a link; false (and said why) when its device cannot be made. */
-static bool add_link(struct run *run, const struct pl_link *seen, bool given) {
-    struct run_links *links = &run->links;
-    if (links->count == RUN_LINKS_MAX) {
-        cli_say("%s: no more than %d links", seen->name, RUN_LINKS_MAX);
+static bool add_link(struct relay *relay, const struct pl_link *seen, bool given) {
+    struct relay_links *links = &relay->links;
+    if (links->count == RELAY_LINKS_MAX) {
+        cli_say("%s: no more than %d links", seen->name, RELAY_LINKS_MAX);
         return false;
     }
     /* Names go into nftables' language between quotes, where an asterisk at the end is a pattern.
@@ -247,20 +247,20 @@ static bool add_link(struct run *run, const struct pl_link *seen, bool given) {
         cli_say("%s: an interface of this name cannot be used", seen->name);
         return false;
     }
-    struct run_link *link = &links->link[links->count];
+    struct relay_link *link = &links->link[links->count];
     memset(link, 0, sizeof(*link));
     memcpy(link->name, seen->name, sizeof(link->name));
     link->slot = links->count++;
     link->given = given;
-    int result = run_device_make(run, link, seen);
+    int result = relay_device_make(relay, link, seen);
     if (result < 0) {
         cli_say("%s: cannot make a device for it: %s", seen->name, strerror(-result));
         return false;
     }
-    run_device_prepare(run, link, seen->index);
-    if (run->capture != NULL) {
-        link->port->io.capture = run->capture;
-        link->port->io.capture_id = pl_pcapng_add(run->capture, link->name);
+    relay_device_prepare(relay, link, seen->index);
+    if (relay->capture != NULL) {
+        link->port->io.capture = relay->capture;
+        link->port->io.capture_id = pl_pcapng_add(relay->capture, link->name);
     }
     return true;
 }
@@ -271,14 +271,14 @@ static uint32_t link_metric(const struct pl_link *link) {
 
 /* Of the interfaces with a way to the Internet that are not used yet, the one with the best
  * metric. False when there are none. */
-static bool next_link(struct run *run, const struct detour *detour, struct pl_link *next) {
-    const struct pl_links *seen = pl_netlink_links(run->monitor);
+static bool next_link(struct relay *relay, const struct detour *detour, struct pl_link *next) {
+    const struct pl_links *seen = pl_netlink_links(relay->monitor);
     bool found = false;
     for (unsigned i = 0; i < seen->count; i++) {
         struct pl_link link = seen->link[i];
         look_along(detour, &link);
         bool leads = !link.loopback && (link.gateway4.present || link.gateway6.present);
-        if (leads && find(&run->links, link.name) == NULL &&
+        if (leads && find(&relay->links, link.name) == NULL &&
             (!found || link_metric(&link) < link_metric(next))) {
             *next = link;
             found = true;
@@ -288,11 +288,11 @@ static bool next_link(struct run *run, const struct detour *detour, struct pl_li
 }
 
 /* Adds them all, best first: the first one starts connections. */
-static bool add_default_links(struct run *run, const struct detour *detour) {
+static bool add_default_links(struct relay *relay, const struct detour *detour) {
     struct pl_link next;
     bool added = false;
-    while (run->links.count < RUN_LINKS_MAX && next_link(run, detour, &next)) {
-        if (!add_link(run, &next, false)) {
+    while (relay->links.count < RELAY_LINKS_MAX && next_link(relay, detour, &next)) {
+        if (!add_link(relay, &next, false)) {
             break;
         }
         added = true;
@@ -306,17 +306,17 @@ static bool add_default_links(struct run *run, const struct detour *detour) {
     return added;
 }
 
-static bool add_given_links(struct run *run) {
-    const struct pl_links *seen = pl_netlink_links(run->monitor);
-    for (unsigned i = 0; i < run->options.link_count; i++) {
-        const char *name = run->options.links[i];
+static bool add_given_links(struct relay *relay) {
+    const struct pl_links *seen = pl_netlink_links(relay->monitor);
+    for (unsigned i = 0; i < relay->options.link_count; i++) {
+        const char *name = relay->options.links[i];
         const struct pl_link *link = pl_links_by_name(seen, name);
         if (link == NULL) {
             cli_say("run: --link %s: there is no such interface; `ip link` lists them", name);
-            run->trouble = EXIT_USAGE;
+            relay->trouble = EXIT_USAGE;
             return false;
         }
-        if (find(&run->links, name) == NULL && !add_link(run, link, true)) {
+        if (find(&relay->links, name) == NULL && !add_link(relay, link, true)) {
             return false;
         }
     }
@@ -324,65 +324,65 @@ static bool add_given_links(struct run *run) {
 }
 
 /* What all devices have in common: the way back to them, and the uplink pair's way out. */
-bool run_links_begin(struct run *run) {
-    struct detour detour = find_detour(run);
-    int result = run_device_common(run);
+bool relay_links_begin(struct relay *relay) {
+    struct detour detour = find_detour(relay);
+    int result = relay_device_common(relay);
     if (result < 0) {
         cli_say("cannot make routing rules: %s", strerror(-result));
         return false;
     }
-    if (run->options.link_count > 0) {
-        if (!add_given_links(run)) {
+    if (relay->options.link_count > 0) {
+        if (!add_given_links(relay)) {
             return false;
         }
-    } else if (!add_default_links(run, &detour)) {
+    } else if (!add_default_links(relay, &detour)) {
         cli_say("no interface has a default route; name those to use with --link");
         return false;
     }
-    if (!run_nat_load(run)) {
+    if (!relay_nat_load(relay)) {
         return false;
     }
-    run_links_update(run);
+    relay_links_update(relay);
     return true;
 }
 
 /* ---- following ---- */
 
-void run_links_update(struct run *run) {
-    const struct pl_links *seen = pl_netlink_links(run->monitor);
-    struct run_links *links = &run->links;
+void relay_links_update(struct relay *relay) {
+    const struct pl_links *seen = pl_netlink_links(relay->monitor);
+    struct relay_links *links = &relay->links;
     struct detour detour = {0};
     bool changed = false, ipv6 = false;
-    if (run->options.link_count == 0) {
-        detour = find_detour(run);
-        if (add_default_links(run, &detour) && !run_nat_load(run)) {
+    if (relay->options.link_count == 0) {
+        detour = find_detour(relay);
+        if (add_default_links(relay, &detour) && !relay_nat_load(relay)) {
             return;
         }
     }
     for (unsigned i = 0; i < links->count; i++) {
-        struct run_link *link = &links->link[i];
-        struct run_applied before = link->applied;
+        struct relay_link *link = &links->link[i];
+        struct relay_applied before = link->applied;
         const struct pl_link *now = pl_links_by_name(seen, link->name);
         struct pl_link view = now != NULL ? *now : (struct pl_link){0};
         if (now != NULL) {
-            run_device_prepare(run, link, now->index);
+            relay_device_prepare(relay, link, now->index);
             look_along(&detour, &view);
         }
-        apply(run, link, &view);
+        apply(relay, link, &view);
         changed |= memcmp(&before, &link->applied, sizeof(before)) != 0;
         ipv6 |= link->applied.up && link->applied.addr6.family != PLAIT_FAMILY_NONE;
     }
-    route_uplink(run, changed);
-    run_inner_ipv6(run, ipv6);
+    route_uplink(relay, changed);
+    relay_inner_ipv6(relay, ipv6);
 }
 
-void run_links_choose(struct run *run) {
-    route_uplink(run, false);
+void relay_links_choose(struct relay *relay) {
+    route_uplink(relay, false);
 }
 
-struct run_link *run_links_of_port(struct run *run, plait_port_id port) {
-    for (unsigned i = 0; i < run->links.count; i++) {
-        struct run_link *link = &run->links.link[i];
+struct relay_link *relay_links_of_port(struct relay *relay, plait_port_id port) {
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        struct relay_link *link = &relay->links.link[i];
         if (link->port != NULL && link->port->io.id == port) {
             return link;
         }

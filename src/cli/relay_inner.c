@@ -1,4 +1,4 @@
-/* cli/cmd_run_inner.c - the program's side: a network namespace, and the program in it.
+/* cli/relay_inner.c - the program's side: a network namespace, and the program in it.
  *
  * The child is forked early and waits in fresh network and mount namespaces while this process
  * fills them: `plait0`, a TUN device whose descriptor stays here, for TCP; `uplink0`, one end of a
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cmd_run.h"
+#include "cli/relay.h"
 #include "port/command.h"
 #include "port/netns.h"
 
@@ -34,7 +34,7 @@ static _Noreturn void tell_and_exit(int fd, int error) {
     _exit(n == sizeof(error) ? 0 : 1);
 }
 
-static _Noreturn void child(const struct run *run, int fd) {
+static _Noreturn void child(const struct relay *relay, int fd) {
     int go = 0;
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
         mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
@@ -44,14 +44,14 @@ static _Noreturn void child(const struct run *run, int fd) {
         read(fd, &go, sizeof(go)) != sizeof(go)) {
         _exit(0);
     }
-    run_resolv_mount(&run->inner.resolv);
-    sigprocmask(SIG_SETMASK, &run->signals_before, NULL);
-    execvp(run->options.program[0], run->options.program);
+    relay_resolv_mount(&relay->inner.resolv);
+    sigprocmask(SIG_SETMASK, &relay->signals_before, NULL);
+    execvp(relay->options.program[0], relay->options.program);
     tell_and_exit(fd, errno);
 }
 
-bool run_inner_spawn(struct run *run) {
-    struct run_inner *inner = &run->inner;
+bool relay_inner_spawn(struct relay *relay) {
+    struct relay_inner *inner = &relay->inner;
     int pair[2];
     int error = 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -61,7 +61,7 @@ bool run_inner_spawn(struct run *run) {
     inner->child = fork();
     if (inner->child == 0) {
         close(pair[0]);
-        child(run, pair[1]);
+        child(relay, pair[1]);
     }
     close(pair[1]);
     inner->talk_fd = pair[0];
@@ -78,8 +78,8 @@ bool run_inner_spawn(struct run *run) {
     return error == 0;
 }
 
-int run_inner_go(struct run *run) {
-    struct run_inner *inner = &run->inner;
+int relay_inner_go(struct relay *relay) {
+    struct relay_inner *inner = &relay->inner;
     int error = 0;
     ssize_t n = send(inner->talk_fd, &error, sizeof(error), MSG_NOSIGNAL);
     if (n == sizeof(error)) {
@@ -90,21 +90,21 @@ int run_inner_go(struct run *run) {
     if (n != sizeof(error)) {
         return 0;
     }
-    cli_say("cannot run %s: %s", run->options.program[0], strerror(error));
+    cli_say("cannot run %s: %s", relay->options.program[0], strerror(error));
     return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
 /* ---- its network ---- */
 
 /* Settings of the namespace. Those of the host that a program may notice are copied. */
-static void set_sysctls(const struct run_inner *inner) {
+static void set_sysctls(const struct relay_inner *inner) {
     static const char *const copied[] = {"net/ipv4/ping_group_range",
                                          "net/ipv4/ip_unprivileged_port_start",
                                          "net/ipv4/ip_local_port_range"};
     static const char *const fixed[][2] = {{"net/ipv4/conf/all/rp_filter", "0"},
                                            {"net/ipv4/conf/default/rp_filter", "0"},
-                                           {"net/ipv6/conf/" RUN_TUN_NAME "/addr_gen_mode", "1"},
-                                           {"net/ipv6/conf/" RUN_UPLINK_NAME "/accept_ra", "0"}};
+                                           {"net/ipv6/conf/" RELAY_TUN_NAME "/addr_gen_mode", "1"},
+                                           {"net/ipv6/conf/" RELAY_UPLINK_NAME "/accept_ra", "0"}};
     char values[3][64];
     int result = 0;
     for (unsigned i = 0; i < 3; i++) {
@@ -126,23 +126,23 @@ static void set_sysctls(const struct run_inner *inner) {
     (void)result; /* IPv6 may be off; nothing here is vital */
 }
 
-static int make_uplink(struct run *run) {
-    struct run_inner *inner = &run->inner;
-    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+static int make_uplink(struct relay *relay) {
+    struct relay_inner *inner = &relay->inner;
+    struct relay_ends ends = relay_plan_ends(&relay->plan, RELAY_SLOT_UPLINK);
     char name[16];
-    run_plan_name(run->plan.instance, RUN_SLOT_UPLINK, name);
-    int result = pl_netconf_veth(run->conf, name, RUN_UPLINK_NAME, inner->ns, INNER_MTU);
+    relay_plan_name(relay->plan.instance, RELAY_SLOT_UPLINK, name);
+    int result = pl_netconf_veth(relay->conf, name, RELAY_UPLINK_NAME, inner->ns, INNER_MTU);
     if (result < 0) {
         return result;
     }
-    inner->host_index = pl_netconf_index(run->conf, name);
-    inner->uplink_index = pl_netconf_index(inner->conf, RUN_UPLINK_NAME);
-    result = pl_netconf_address(run->conf, inner->host_index, &ends.host4, RUN_PREFIX4);
+    inner->host_index = pl_netconf_index(relay->conf, name);
+    inner->uplink_index = pl_netconf_index(inner->conf, RELAY_UPLINK_NAME);
+    result = pl_netconf_address(relay->conf, inner->host_index, &ends.host4, RELAY_PREFIX4);
     if (result == 0) {
-        result = pl_netconf_address(inner->conf, inner->uplink_index, &ends.far4, RUN_PREFIX4);
+        result = pl_netconf_address(inner->conf, inner->uplink_index, &ends.far4, RELAY_PREFIX4);
     }
     if (result == 0) {
-        result = pl_netconf_link_up(run->conf, inner->host_index, 0);
+        result = pl_netconf_link_up(relay->conf, inner->host_index, 0);
     }
     if (result == 0) {
         result = pl_netconf_link_up(inner->conf, inner->uplink_index, 0);
@@ -153,9 +153,9 @@ static int make_uplink(struct run *run) {
 }
 
 /* IPv6 may be switched off on the host: then the program does without. */
-static void make_ipv6(struct run *run) {
-    struct run_inner *inner = &run->inner;
-    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+static void make_ipv6(struct relay *relay) {
+    struct relay_inner *inner = &relay->inner;
+    struct relay_ends ends = relay_plan_ends(&relay->plan, RELAY_SLOT_UPLINK);
     struct pl_rule tcp = {.family = PLAIT_IPV6,
                           .priority = RULE_TCP,
                           .table = TABLE_TCP,
@@ -163,18 +163,18 @@ static void make_ipv6(struct run *run) {
     struct pl_route last = {.kind = PL_ROUTE_UNREACHABLE,
                             .family = PLAIT_IPV6,
                             .table = TABLE_TCP,
-                            .metric = RUN_LAST_METRIC};
-    int result = pl_netconf_address(run->conf, inner->host_index, &ends.host6, RUN_PREFIX6);
-    result |= pl_netconf_address(inner->conf, inner->uplink_index, &ends.far6, RUN_PREFIX6);
+                            .metric = RELAY_LAST_METRIC};
+    int result = pl_netconf_address(relay->conf, inner->host_index, &ends.host6, RELAY_PREFIX6);
+    result |= pl_netconf_address(inner->conf, inner->uplink_index, &ends.far6, RELAY_PREFIX6);
     result |= pl_netconf_address(inner->conf, inner->tun_index, &ends.far6, 128);
     result |= pl_netconf_rule_add(inner->conf, &tcp);
     result |= pl_netconf_route(inner->conf, &last);
     if (result != 0) {
-        run_debug(run, "the program has no IPv6: it is switched off here");
+        relay_debug(relay, "the program has no IPv6: it is switched off here");
     }
 }
 
-static int make_tcp_route(struct run_inner *inner, const struct run_ends *ends) {
+static int make_tcp_route(struct relay_inner *inner, const struct relay_ends *ends) {
     struct pl_rule tcp = {.family = PLAIT_IPV4,
                           .priority = RULE_TCP,
                           .table = TABLE_TCP,
@@ -184,7 +184,7 @@ static int make_tcp_route(struct run_inner *inner, const struct run_ends *ends) 
     struct pl_route last = {.kind = PL_ROUTE_UNREACHABLE,
                             .family = PLAIT_IPV4,
                             .table = TABLE_TCP,
-                            .metric = RUN_LAST_METRIC};
+                            .metric = RELAY_LAST_METRIC};
     int result = pl_netconf_address(inner->conf, inner->tun_index, &ends->far4, 32);
     if (result == 0) {
         result = pl_netconf_link_up(inner->conf, inner->tun_index, INNER_MTU);
@@ -199,37 +199,37 @@ static int make_tcp_route(struct run_inner *inner, const struct run_ends *ends) 
 }
 
 /* The device, as a port of the stack to which every address belongs. */
-static int make_port(struct run *run) {
-    struct run_inner *inner = &run->inner;
+static int make_port(struct relay *relay) {
+    struct relay_inner *inner = &relay->inner;
     struct pl_tun tun;
     struct plait_port_config config = {.size = sizeof(config), .name = "inner", .mtu = INNER_MTU};
-    int result = pl_tun_open(&tun, RUN_TUN_NAME, inner->ns);
+    int result = pl_tun_open(&tun, RELAY_TUN_NAME, inner->ns);
     if (result < 0) {
         cli_say("cannot make a TUN device with /dev/net/tun: %s", strerror(-result));
         return result;
     }
     config.flags = PLAIT_PORT_ANY_ADDRESS | PLAIT_PORT_NO_MPTCP;
     config.flags |= tun.vnet ? PLAIT_PORT_TSO | PLAIT_PORT_TX_CSUM : 0;
-    result = pl_loop_add_port(&run->loop, &tun, &config, &inner->port);
+    result = pl_loop_add_port(&relay->loop, &tun, &config, &inner->port);
     if (result < 0) {
         return -ENOMEM;
     }
-    inner->tun_index = pl_netconf_index(inner->conf, RUN_TUN_NAME);
+    inner->tun_index = pl_netconf_index(inner->conf, RELAY_TUN_NAME);
     return inner->tun_index < 0 ? inner->tun_index : 0;
 }
 
-bool run_inner_setup(struct run *run) {
-    struct run_inner *inner = &run->inner;
-    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+bool relay_inner_setup(struct relay *relay) {
+    struct relay_inner *inner = &relay->inner;
+    struct relay_ends ends = relay_plan_ends(&relay->plan, RELAY_SLOT_UPLINK);
     int result = pl_netconf_open(&inner->conf, inner->ns);
     if (result == 0) {
         result = pl_netconf_link_up(inner->conf, LOOPBACK_INDEX, 0);
     }
     if (result == 0) {
-        result = make_port(run);
+        result = make_port(relay);
     }
     if (result == 0) {
-        result = make_uplink(run);
+        result = make_uplink(relay);
     }
     if (result == 0) {
         set_sysctls(inner);
@@ -239,13 +239,13 @@ bool run_inner_setup(struct run *run) {
         cli_say("cannot set up the program's network: %s", strerror(-result));
         return false;
     }
-    make_ipv6(run);
+    make_ipv6(relay);
     return true;
 }
 
-void run_inner_ipv6(struct run *run, bool on) {
-    struct run_inner *inner = &run->inner;
-    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+void relay_inner_ipv6(struct relay *relay, bool on) {
+    struct relay_inner *inner = &relay->inner;
+    struct relay_ends ends = relay_plan_ends(&relay->plan, RELAY_SLOT_UPLINK);
     struct pl_route tcp = {
         .family = PLAIT_IPV6, .table = TABLE_TCP, .index = inner->tun_index, .source = ends.far6};
     struct pl_route other = {
@@ -261,12 +261,13 @@ void run_inner_ipv6(struct run *run, bool on) {
         result = pl_netconf_route_delete(inner->conf, &tcp);
         result |= pl_netconf_route_delete(inner->conf, &other);
     }
-    run_debug(run, "IPv6 of the program %s%s", on ? "on" : "off", result != 0 ? ", failed" : "");
+    relay_debug(relay, "IPv6 of the program %s%s", on ? "on" : "off",
+                result != 0 ? ", failed" : "");
     inner->ipv6 = on;
 }
 
-void run_inner_end(struct run *run) {
-    struct run_inner *inner = &run->inner;
+void relay_inner_end(struct relay *relay) {
+    struct relay_inner *inner = &relay->inner;
     if (inner->talk_fd >= 0) {
         close(inner->talk_fd); /* a child that still waits gives up */
         if (inner->child > 0) {
@@ -277,5 +278,5 @@ void run_inner_end(struct run *run) {
         close(inner->ns);
     }
     pl_netconf_close(inner->conf);
-    run_resolv_remove(run);
+    relay_resolv_remove(relay);
 }

@@ -1,9 +1,9 @@
-/* cli/cmd_run_plan.c - addresses, tables and names, all functions of the instance's number.
+/* cli/relay_plan.c - addresses, tables and names, all functions of the instance's number.
  *
  * Instance i has the IPv4 block X.Y.i.0/24, of which slot n (a link, or the uplink pair) uses the
  * four addresses from 4n, the IPv6 block fd70:6c61:6974:i00::/56, and 64 routing tables. Nothing
  * has to be remembered to find and undo what an instance made. */
-#include "cli/cmd_run_plan.h"
+#include "cli/relay_plan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static bool is_free(const uint8_t base[2], const struct pl_links *links,
     return true;
 }
 
-bool run_plan_make(struct run_plan *plan, unsigned instance, struct pl_netlink *monitor) {
+bool relay_plan_make(struct relay_plan *plan, unsigned instance, struct pl_netlink *monitor) {
     static struct pl_prefix prefixes[PREFIXES_MAX];
     int count = pl_netlink_prefixes(monitor, prefixes, PREFIXES_MAX);
     if (count < 0) {
@@ -47,7 +47,7 @@ bool run_plan_make(struct run_plan *plan, unsigned instance, struct pl_netlink *
         count = PREFIXES_MAX;
     }
     plan->instance = instance;
-    plan->tables = run_plan_tables(instance);
+    plan->tables = relay_plan_tables(instance);
     for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
         if (is_free(bases[i], pl_netlink_links(monitor), prefixes, (unsigned)count)) {
             memcpy(plan->base, bases[i], sizeof(plan->base));
@@ -58,37 +58,37 @@ bool run_plan_make(struct run_plan *plan, unsigned instance, struct pl_netlink *
     return false;
 }
 
-struct pl_tables run_plan_tables(unsigned instance) {
-    return (struct pl_tables){.first = TABLE_BASE + instance * RUN_TABLES, .count = RUN_TABLES};
+struct pl_tables relay_plan_tables(unsigned instance) {
+    return (struct pl_tables){.first = TABLE_BASE + instance * RELAY_TABLES, .count = RELAY_TABLES};
 }
 
-void run_plan_name(unsigned instance, unsigned slot, char name[16]) {
-    if (slot == RUN_SLOT_UPLINK) {
-        snprintf(name, 16, "plait%uv", instance % RUN_INSTANCES_MAX);
+void relay_plan_name(unsigned instance, unsigned slot, char name[16]) {
+    if (slot == RELAY_SLOT_UPLINK) {
+        snprintf(name, 16, "plait%uv", instance % RELAY_INSTANCES_MAX);
         return;
     }
-    snprintf(name, 16, "plait%u_%u", instance % RUN_INSTANCES_MAX, slot % RUN_TABLES);
+    snprintf(name, 16, "plait%u_%u", instance % RELAY_INSTANCES_MAX, slot % RELAY_TABLES);
 }
 
-void run_plan_nft_table(unsigned instance, char name[24]) {
+void relay_plan_nft_table(unsigned instance, char name[24]) {
     snprintf(name, 24, "plait_%u", instance);
 }
 
-static struct plait_addr addr4(const struct run_plan *plan, unsigned last) {
+static struct plait_addr addr4(const struct relay_plan *plan, unsigned last) {
     return (struct plait_addr){
         .bytes = {plan->base[0], plan->base[1], (uint8_t)plan->instance, (uint8_t)last},
         .family = PLAIT_IPV4};
 }
 
-static struct plait_addr addr6(const struct run_plan *plan, unsigned slot, unsigned last) {
+static struct plait_addr addr6(const struct relay_plan *plan, unsigned slot, unsigned last) {
     return (struct plait_addr){
         .bytes = {0xfd, 0x70, 0x6c, 0x61, 0x69, 0x74, (uint8_t)plan->instance, (uint8_t)slot, 0, 0,
                   0, 0, 0, 0, 0, (uint8_t)last},
         .family = PLAIT_IPV6};
 }
 
-struct run_ends run_plan_ends(const struct run_plan *plan, unsigned slot) {
-    return (struct run_ends){
+struct relay_ends relay_plan_ends(const struct relay_plan *plan, unsigned slot) {
+    return (struct relay_ends){
         .host4 = addr4(plan, slot * SLOT_BYTES + 1),
         .far4 = addr4(plan, slot * SLOT_BYTES + 2),
         .host6 = addr6(plan, slot, 1),

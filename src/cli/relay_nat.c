@@ -1,4 +1,4 @@
-/* cli/cmd_run_nat.c - the instance's nftables table, always written and replaced as a whole.
+/* cli/relay_nat.c - the instance's nftables table, always written and replaced as a whole.
  *
  * It does three things. What comes out of a link's device may leave by that link only, whatever
  * the routing tables say; nothing of the program's TCP may leave past the stack; and what leaves is
@@ -8,40 +8,40 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cmd_run.h"
+#include "cli/relay.h"
 #include "port/command.h"
 #include "wire/addr.h"
 
-static void prerouting(FILE *out, const struct run *run, const char *uplink) {
+static void prerouting(FILE *out, const struct relay *relay, const char *uplink) {
     char ours[2][24];
     snprintf(ours[0], sizeof(ours[0]), "%s", uplink);
-    snprintf(ours[1], sizeof(ours[1]), "plait%u_*", run->plan.instance);
+    snprintf(ours[1], sizeof(ours[1]), "plait%u_*", relay->plan.instance);
     fprintf(out, " chain early {\n  type filter hook prerouting priority -300; policy accept;\n");
     fprintf(out, "  iifname \"%s\" meta l4proto tcp drop\n", uplink);
     for (unsigned i = 0; i < 2; i++) {
         fprintf(out, "  iifname \"%s\" ip daddr 127.0.0.0/8 drop\n", ours[i]);
     }
     fprintf(out, " }\n");
-    if (run->inner.resolv.loopback[0] == '\0') {
+    if (relay->inner.resolv.loopback[0] == '\0') {
         return;
     }
     char host[PL_ADDR_TEXT];
-    struct run_ends ends = run_plan_ends(&run->plan, RUN_SLOT_UPLINK);
+    struct relay_ends ends = relay_plan_ends(&relay->plan, RELAY_SLOT_UPLINK);
     pl_addr_format(&ends.host4, host);
     fprintf(out, " chain resolver {\n  type nat hook prerouting priority -100; policy accept;\n");
     for (unsigned i = 0; i < 2; i++) {
         const char *protocol = i == 0 ? "udp" : "tcp";
         fprintf(out, "  iifname \"%s\" ip daddr %s %s dport 53 dnat ip to %s:53\n", ours[i], host,
-                protocol, run->inner.resolv.loopback);
+                protocol, relay->inner.resolv.loopback);
     }
     fprintf(out, " }\n");
 }
 
-static void forward_link(FILE *out, const struct run *run, const struct run_link *link,
+static void forward_link(FILE *out, const struct relay *relay, const struct relay_link *link,
                          const char *uplink) {
     static const char *const families[] = {"ipv4", "ipv6"};
     char device[16];
-    run_plan_name(run->plan.instance, link->slot, device);
+    relay_plan_name(relay->plan.instance, link->slot, device);
     fprintf(out, "  iifname \"%s\" oifname != \"%s\" drop\n", device, link->name);
     fprintf(out, "  oifname \"%s\" iifname != \"%s\" drop\n", device, link->name);
     fprintf(
@@ -56,41 +56,41 @@ static void forward_link(FILE *out, const struct run *run, const struct run_link
     }
 }
 
-static void forward(FILE *out, const struct run *run, const char *uplink) {
+static void forward(FILE *out, const struct relay *relay, const char *uplink) {
     fprintf(out, " chain through {\n  type filter hook forward priority 0; policy accept;\n");
-    for (unsigned i = 0; i < run->links.count; i++) {
-        forward_link(out, run, &run->links.link[i], uplink);
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        forward_link(out, relay, &relay->links.link[i], uplink);
     }
-    if (run->links.guard6) {
+    if (relay->links.guard6) {
         fprintf(out, "  meta nfproto ipv6 iifname != \"plait*\" oifname != \"plait*\" drop\n");
     }
     fprintf(out, "  iifname \"%s\" oifname != {", uplink);
-    for (unsigned i = 0; i < run->links.count; i++) {
-        fprintf(out, "%s \"%s\"", i > 0 ? "," : "", run->links.link[i].name);
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        fprintf(out, "%s \"%s\"", i > 0 ? "," : "", relay->links.link[i].name);
     }
     fprintf(out, " } drop\n }\n");
 }
 
-static void postrouting(FILE *out, const struct run *run) {
+static void postrouting(FILE *out, const struct relay *relay) {
     char four[PL_ADDR_TEXT], six[PL_ADDR_TEXT];
     fprintf(out, " chain late {\n  type nat hook postrouting priority 100; policy accept;\n");
-    struct run_ends block = run_plan_ends(&run->plan, 0);
+    struct relay_ends block = relay_plan_ends(&relay->plan, 0);
     block.far4.bytes[3] = 0;
     block.far6.bytes[15] = 0;
     pl_addr_format(&block.far4, four);
     pl_addr_format(&block.far6, six);
-    for (unsigned i = 0; i < run->links.count; i++) {
-        const char *name = run->links.link[i].name;
-        fprintf(out, "  ip saddr %s/%d oifname \"%s\" masquerade\n", four, RUN_BLOCK4, name);
-        fprintf(out, "  ip6 saddr %s/%d oifname \"%s\" masquerade\n", six, RUN_BLOCK6, name);
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        const char *name = relay->links.link[i].name;
+        fprintf(out, "  ip saddr %s/%d oifname \"%s\" masquerade\n", four, RELAY_BLOCK4, name);
+        fprintf(out, "  ip6 saddr %s/%d oifname \"%s\" masquerade\n", six, RELAY_BLOCK6, name);
     }
     fprintf(out, " }\n");
 }
 
 /* Another table may drop what is forwarded, and no rule of ours can overrule it. Says so once. */
-static void warn_of_drops(struct run *run, char *chains) {
+static void warn_of_drops(struct relay *relay, char *chains) {
     const char *table = "", *chain = "";
-    for (char *line = strtok_r(chains, "\n", &chains); line != NULL && !run->links.warned;
+    for (char *line = strtok_r(chains, "\n", &chains); line != NULL && !relay->links.warned;
          line = strtok_r(NULL, "\n", &chains)) {
         line += strspn(line, " \t");
         if (strncmp(line, "table ", 6) == 0) {
@@ -102,7 +102,7 @@ static void warn_of_drops(struct run *run, char *chains) {
                 "the firewall (table %.*s, chain %.*s) drops what it does not know: if nothing "
                 "connects, let it forward from and to the interfaces plait*",
                 (int)strcspn(table, "{") - 1, table, (int)strcspn(chain, "{") - 1, chain);
-            run->links.warned = true;
+            relay->links.warned = true;
         }
     }
 }
@@ -119,7 +119,7 @@ static bool run_nft(const char *script, char *output, size_t size) {
     return result == 0;
 }
 
-bool run_nat_load(struct run *run) {
+bool relay_nat_load(struct relay *relay) {
     static char output[65536];
     char *text = NULL, uplink[16], table[24];
     size_t size = 0;
@@ -128,20 +128,20 @@ bool run_nat_load(struct run *run) {
         cli_say("out of memory");
         return false;
     }
-    run_plan_name(run->plan.instance, RUN_SLOT_UPLINK, uplink);
-    run_plan_nft_table(run->plan.instance, table);
+    relay_plan_name(relay->plan.instance, RELAY_SLOT_UPLINK, uplink);
+    relay_plan_nft_table(relay->plan.instance, table);
     /* One transaction: there is never a moment without the rules. */
     fprintf(out, "table inet %s {\n}\ndelete table inet %s\ntable inet %s {\n", table, table,
             table);
-    prerouting(out, run, uplink);
-    forward(out, run, uplink);
-    postrouting(out, run);
+    prerouting(out, relay, uplink);
+    forward(out, relay, uplink);
+    postrouting(out, relay);
     fprintf(out, "}\nlist chains\n");
     fclose(out);
     bool loaded = run_nft(text, output, sizeof(output));
     free(text);
     if (loaded) {
-        warn_of_drops(run, output);
+        warn_of_drops(relay, output);
     }
     return loaded;
 }
