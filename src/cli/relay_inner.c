@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,8 +35,17 @@ static _Noreturn void tell_and_exit(int fd, int error) {
     _exit(n == sizeof(error) ? 0 : 1);
 }
 
-static _Noreturn void child(const struct relay *relay, int fd) {
+/* When we die without warning, the program would go on without a network: it ends with us. That does
+ * not reach further than the one process, and what runs with another user's rights forgets it. */
+static bool end_with(pid_t parent) {
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
+}
+
+static _Noreturn void child(const struct relay *relay, int fd, pid_t parent) {
     int go = 0;
+    if (!end_with(parent)) {
+        _exit(1);
+    }
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
         mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
         tell_and_exit(fd, errno);
@@ -54,6 +64,7 @@ bool relay_inner_spawn(struct relay *relay) {
     struct relay_inner *inner = &relay->inner;
     int pair[2];
     int error = 0;
+    pid_t parent = getpid();
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         cli_say("cannot make a socket pair: %s", strerror(errno));
         return false;
@@ -61,7 +72,7 @@ bool relay_inner_spawn(struct relay *relay) {
     inner->child = fork();
     if (inner->child == 0) {
         close(pair[0]);
-        child(relay, pair[1]);
+        child(relay, pair[1], parent);
     }
     close(pair[1]);
     inner->talk_fd = pair[0];
