@@ -12,7 +12,8 @@ $(BUILD)/build.ninja:
 
 demo:
 	@scripts/deps demo
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD) plait
 	@$(BUILD)/plait lab demo
 
 check:
