@@ -197,6 +197,13 @@ static enum pl_verdict mp_options_in(void *up, const struct pl_segment *seg, enu
     return verdict;
 }
 
+/* Every ACK has a DSS option; what has another one was sent for that (RFC 8684 section 3.4.1). */
+static bool mp_is_signal(void *up, const struct pl_segment *seg) {
+    (void)up;
+    PL_ASSERT(seg->payload_len == 0);
+    return (seg->options.mptcp.present & ~(1U << PL_MP_DSS)) != 0;
+}
+
 static enum pl_tcp_next mp_next(void *up, uint32_t max_bytes, struct pl_tcp_payload *out,
                                 plait_time now) {
     return pl_send_next(up, max_bytes, out, now);
@@ -225,6 +232,7 @@ const struct pl_tcp_upper pl_upper_mptcp = {
     .data_options_len = mp_data_options_len,
     .write_options = mp_write_options,
     .options_in = mp_options_in,
+    .is_signal = mp_is_signal,
     .data_in = mp_data_in,
     .acked = mp_acked,
     .window = window,

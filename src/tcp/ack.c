@@ -31,7 +31,6 @@ static void cumulative(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
     }
     PL_ASSERT(f->payload_bytes <= f->cum_bytes && f->delivered <= f->cum_bytes);
     tcp->snd.una = ack;
-    tcp->snd.dupacks = 0;
     PL_ASSERT(rec == NULL || pl_seq32_eq(rec->seq, ack));
     PL_ASSERT(pl_seq32_le(ack, tcp->snd.nxt));
     tcp->stats.bytes_acked += f->payload_bytes;
@@ -69,12 +68,37 @@ static void count_rounds(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
     s->flight_max = pl_tcp_flight(tcp) + f->delivered;
 }
 
-/* ---- peers without SACK: RFC 6582 as far as RACK's machinery needs help ---- */
+/* ---- ACKs that cannot say what arrived: RFC 6582 as far as RACK's machinery needs help ---- */
+
+enum { DUP_THRESH = 3, SACK_ROOM = 12 };
+
+/* Whether this ACK could have told of holes. Without room for a block (a DSS option with 64-bit
+ * numbers beside timestamps fills the header) its silence means nothing. */
+static bool speaks_sack(const struct pl_tcp *tcp, const struct pl_segment *seg) {
+    PL_ASSERT(seg->options_len <= PL_TCP_OPTIONS_MAX);
+    return tcp->snd.sack_ok &&
+           (seg->options.sack_count > 0 || seg->options_len + SACK_ROOM <= PL_TCP_OPTIONS_MAX);
+}
+
+/* RFC 5681 section 2. What the upper's peer sent for its options alone is no sign of congestion
+ * (RFC 8684 section 3). */
+static bool is_duplicate(const struct pl_tcp *tcp, const struct pl_segment *seg, uint32_t wnd) {
+    bool bare = seg->payload_len == 0 && (seg->flags & (PL_TCP_SYN | PL_TCP_FIN)) == 0;
+    if (!bare || !pl_seq32_eq(seg->ack, tcp->snd.una) || pl_list_empty(&tcp->snd.records)) {
+        return false;
+    }
+    PL_ASSERT((seg->flags & PL_TCP_RST) == 0);
+    return pl_tcp_scaled_window(tcp, seg) == wnd &&
+           (tcp->ops->is_signal == NULL || !tcp->ops->is_signal(tcp->up, seg));
+}
 
 static uint32_t lose_head(struct pl_tcp *tcp, plait_time now) {
     struct pl_tcp_record *rec = pl_tcp_record_first(tcp);
     if (rec == NULL || rec->lost) {
         return 0;
+    }
+    if (rec->retransmitted && now - rec->sent_at < tcp->rtt.srtt_ns) {
+        return 0; /* it is on its way again */
     }
     if (rec->cut > 0 && rec->len > rec->cut && pl_tcp_record_split(tcp, rec, rec->cut) == NULL) {
         return 0;
@@ -84,27 +108,53 @@ static uint32_t lose_head(struct pl_tcp *tcp, plait_time now) {
     return rec->len;
 }
 
-static void without_sack(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f, bool same_window) {
-    PL_ASSERT(!tcp->snd.sack_ok);
-    PL_ASSERT(tcp->snd.sacked_bytes == 0);
-    bool partial = tcp->rec.phase == PL_TCP_PHASE_RECOVERY && f->cum_bytes > 0 &&
-                   pl_seq32_lt(tcp->snd.una, tcp->rec.recover);
-    if (partial) {
-        f->lost += lose_head(tcp, f->now);
+/* The left edge moved. Duplicates stood for what lay behind the hole, so that is no news (RFC 9937
+ * section 6.2). In recovery the next hole begins here, unless all is repaired (RFC 6582). */
+static void blind_advance(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
+    struct pl_tcp_snd *s = &tcp->snd;
+    PL_ASSERT(f->cum_bytes > 0);
+    bool partial = tcp->rec.phase == PL_TCP_PHASE_RECOVERY && pl_seq32_lt(s->una, tcp->rec.recover);
+    if (!partial) {
+        s->dupacks = 0;
+        tcp->rec.seen = tcp->rec.seen && pl_seq32_le(s->una, tcp->rec.recover);
         return;
     }
-    bool duplicate = f->cum_bytes == 0 && same_window && f->seg->payload_len == 0 &&
-                     (f->seg->flags & (PL_TCP_SYN | PL_TCP_FIN)) == 0 &&
-                     !pl_list_empty(&tcp->snd.records);
-    if (!duplicate) {
+    uint32_t covered = f->delivered > 0 ? (f->delivered - 1) / tcp->cc.mss : 0;
+    covered = covered < s->dupacks ? covered : s->dupacks;
+    s->dupacks = (uint8_t)(s->dupacks - covered);
+    f->delivered -= covered * tcp->cc.mss;
+    f->lost += lose_head(tcp, f->now);
+    PL_ASSERT(f->delivered <= f->cum_bytes);
+}
+
+static void blind_duplicate(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
+    struct pl_tcp_snd *s = &tcp->snd;
+    const struct pl_tcp_recovery *r = &tcp->rec;
+    PL_ASSERT(f->cum_bytes == 0);
+    if (s->dupacks < UINT8_MAX) {
+        s->dupacks++;
+    }
+    if (r->phase == PL_TCP_PHASE_RECOVERY) {
+        /* A receiver cannot be sent more by inventing duplicates than was out (RFC 9937). */
+        uint32_t left = r->prr_flight > r->prr_delivered ? r->prr_flight - r->prr_delivered : 0;
+        f->delivered += tcp->cc.mss < left ? tcp->cc.mss : left;
+    }
+    /* After a recovery they may be the echo of needless retransmissions (RFC 6582 section 3.2). */
+    bool fresh = !r->seen || pl_seq32_lt(r->recover, s->una);
+    if (s->dupacks == DUP_THRESH && r->phase == PL_TCP_PHASE_OPEN && fresh) {
+        f->lost += lose_head(tcp, f->now);
+    }
+}
+
+static void blind(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f, uint32_t wnd_before) {
+    PL_ASSERT(tcp->snd.sack_ok || tcp->snd.sacked_bytes == 0);
+    PL_ASSERT(!pl_seq32_lt(tcp->snd.una, f->seg->ack));
+    if (f->cum_bytes > 0) {
+        blind_advance(tcp, f);
         return;
     }
-    if (tcp->snd.dupacks < UINT8_MAX) {
-        tcp->snd.dupacks++;
-    }
-    f->delivered += tcp->rec.phase == PL_TCP_PHASE_RECOVERY ? tcp->cc.mss : 0;
-    if (tcp->snd.dupacks == 3 && tcp->rec.phase == PL_TCP_PHASE_OPEN) {
-        f->lost += lose_head(tcp, f->now);
+    if (is_duplicate(tcp, f->seg, wnd_before)) {
+        blind_duplicate(tcp, f);
     }
 }
 
@@ -161,12 +211,15 @@ void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time 
     count_rounds(tcp, &f);
     bool repaired = pl_tcp_tlp_acked(tcp, &f);
     pl_tcp_rack_adapt(tcp, f.has_dsack, false);
+    PL_ASSERT(f.newly_sacked <= f.delivered);
     if (tcp->snd.sack_ok) {
         f.lost += pl_tcp_rack_detect(tcp, now);
-    } else {
-        without_sack(tcp, &f, wnd_before == tcp->snd.wnd);
     }
-    PL_ASSERT(f.newly_sacked <= f.delivered);
+    if (speaks_sack(tcp, seg)) {
+        tcp->snd.dupacks = 0;
+    } else {
+        blind(tcp, &f, wnd_before);
+    }
     PL_ASSERT(f.lost <= tcp->snd.lost_bytes);
     pl_tcp_recovery_ack(tcp, &f);
     if (repaired) {

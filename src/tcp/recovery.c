@@ -35,6 +35,7 @@ static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
     reduce(tcp);
     r->phase = PL_TCP_PHASE_RECOVERY;
     r->recover = tcp->snd.nxt;
+    r->seen = true;
     r->prr_delivered = 0;
     r->prr_out = 0;
     uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
@@ -223,6 +224,7 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
     pl_tcp_rack_rto(tcp, now);
     r->phase = PL_TCP_PHASE_LOSS;
     r->recover = tcp->snd.nxt;
+    r->seen = true;
     pl_cc_restart(&tcp->cc);
     tcp->cc.cwnd = pl_tcp_flight(tcp) + tcp->cc.mss;
     PL_ASSERT(tcp->cc.cwnd > pl_tcp_flight(tcp));

@@ -71,7 +71,7 @@ struct pl_tcp_snd { /* output.c, ack.c, records.c */
     uint32_t mtu;
     uint16_t peer_mss;
     uint8_t wscale;
-    uint8_t dupacks; /* without SACK only */
+    uint8_t dupacks; /* in a row that had no SACK blocks to tell more */
     bool tso : 1;
     bool sack_ok : 1;
     bool more : 1; /* the upper may have something to send */
@@ -145,6 +145,7 @@ struct pl_tcp_recovery { /* recovery.c: RFC 9937, 5681, 4015 */
     uint8_t rto_count;                 /* RTOs in a row without progress */
     uint8_t phase;                     /* enum pl_tcp_phase */
     bool undo_stamped : 1;
+    bool seen : 1; /* there was a loss: recover is valid */
 };
 
 struct pl_tcp_pace { /* pacing.c */

@@ -90,6 +90,9 @@ struct pl_tcp_upper {
     /* An acceptable segment (sequence, PAWS, ACK and RST checks passed) before TCP acts on it. */
     enum pl_verdict (*options_in)(void *up, const struct pl_segment *seg, enum pl_seg_kind kind,
                                   plait_time now);
+    /* Whether a segment was sent for the upper's options alone, so that as a duplicate ACK it says
+     * nothing of congestion. NULL: none is. */
+    bool (*is_signal)(void *up, const struct pl_segment *segment);
     /* In-order payload that starts at `seq`. The callee owns the reference. */
     void (*data_in)(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now);
     /* `bytes` more payload bytes were cumulatively acknowledged on this subflow. */

@@ -135,6 +135,7 @@ enum pl_tcp_result pl_tcp_parse(const uint8_t *data, size_t len, struct pl_segme
     PL_ASSERT(header_len <= PL_TCP_HEADER + PL_TCP_OPTIONS_MAX);
     out->payload = data + header_len;
     out->payload_len = (uint32_t)len - header_len;
+    out->options_len = (uint8_t)(header_len - PL_TCP_HEADER);
     return read_options(data + PL_TCP_HEADER, header_len - PL_TCP_HEADER, out->flags,
                         &out->options);
 }

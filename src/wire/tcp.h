@@ -45,7 +45,8 @@ struct pl_segment {
     struct pl_tcp_options options;
     const uint8_t *payload;
     uint32_t payload_len;
-    uint16_t gso_size; /* bytes per original segment if it was coalesced, else 0 */
+    uint16_t gso_size;   /* bytes per original segment if it was coalesced, else 0 */
+    uint8_t options_len; /* of the option list as received */
 };
 
 /* Sequence space a segment takes: payload plus SYN plus FIN. */

@@ -146,6 +146,20 @@ static void test_storm(void **state) {
     }
 }
 
+/* RFC 8684 section 3.4.1: a DSS option may ride on any duplicate ACK, others make it a signal. */
+static void test_signals_on_duplicate_acks(void **state) {
+    (void)state;
+    struct pl_segment seg = {.flags = PL_TCP_ACK};
+    assert_false(pl_upper_mptcp.is_signal(NULL, &seg));
+    seg.options.mptcp.present = 1 << PL_MP_DSS;
+    assert_false(pl_upper_mptcp.is_signal(NULL, &seg));
+    seg.options.mptcp.present |= 1 << PL_MP_PRIO;
+    assert_true(pl_upper_mptcp.is_signal(NULL, &seg));
+    seg.options.mptcp.present = 1 << PL_MP_ADD_ADDR;
+    assert_true(pl_upper_mptcp.is_signal(NULL, &seg));
+    assert_null(pl_upper_plain.is_signal);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_by_kind),
@@ -154,6 +168,7 @@ int main(void) {
         cmocka_unit_test(test_unacceptable_segment),
         cmocka_unit_test(test_late_handshake_options),
         cmocka_unit_test(test_plain_connection_ignores),
+        cmocka_unit_test(test_signals_on_duplicate_acks),
         cmocka_unit_test(test_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
