@@ -23,6 +23,7 @@ struct pl_endpoints {
     uint32_t count;
     struct pl_local_endpoint entry[PL_ENDPOINTS_MAX];
     uint32_t generation; /* changes with every change */
+    uint8_t id_last;     /* the one that was chosen last */
 };
 
 /* The entry with this address on this port (port 0: any), or NULL. */

@@ -21,9 +21,9 @@ void pl_conn_endpoint_added(struct pl_conn *conn, const struct pl_local_endpoint
     PL_ASSERT(ep->id != 0);
     PL_ASSERT(ep->port != 0);
     if (conn->pm != NULL) {
-        pl_pm_removal_cancel(conn, ep->id);
-        if (ep->port == conn->port && pl_addr_equal(&ep->addr, &conn->tuple.local)) {
-            pl_pm_removal_cancel(conn, 0);
+        pl_pm_removal_cancel(conn, ep->id, &ep->addr);
+        if (ep->port == conn->port) {
+            pl_pm_removal_cancel(conn, 0, &ep->addr);
         }
     }
     pl_pm_port_up(conn, ep->port, now);
@@ -49,7 +49,7 @@ void pl_conn_endpoint_removed(struct pl_conn *conn, const struct pl_local_endpoi
         }
     }
     if (!used && (ep->flags & PLAIT_ADDRESS_SIGNAL) != 0 && pl_conn_fully_established(conn)) {
-        pl_pm_remove_addr_out(conn, ep->id, now);
+        pl_pm_remove_addr_out(conn, ep->id, &ep->addr, now);
     }
     conn->pm->rescan = true;
     pl_conn_touch(conn);

@@ -9,7 +9,7 @@
 enum {
     FLAGS_ALL = PLAIT_ADDRESS_SIGNAL | PLAIT_ADDRESS_SUBFLOW | PLAIT_ADDRESS_BACKUP |
                 PLAIT_ADDRESS_FULLMESH,
-    ID_MAX = 255,
+    ID_CHOSEN_MAX = 127,
 };
 
 typedef void tell_function(struct pl_conn *conn, const struct pl_local_endpoint *ep,
@@ -47,14 +47,16 @@ static bool flags_ok(uint32_t flags, uint16_t announce_port) {
            (announce_port == 0 || announced);
 }
 
-/* The lowest free id. There are more ids than entries. */
-static uint8_t free_id(const struct plait_stack *stack) {
-    uint8_t id = 1;
-    while (pl_endpoints_by_id(&stack->endpoints, id) != NULL) {
-        PL_ASSERT(id < ID_MAX);
-        id++;
-    }
-    return id;
+/* The next free id in turn: one that was freed rests for as long as possible, because connections
+ * must tell their peers first that it is free (RFC 8684 section 3.4.1). Ids above are for the
+ * connections' own use (pl_pm_new_id). */
+static uint8_t free_id(struct plait_stack *stack) {
+    uint8_t *id = &stack->endpoints.id_last;
+    static_assert((int)PL_ENDPOINTS_MAX <= ID_CHOSEN_MAX, "there is one");
+    do {
+        *id = *id < ID_CHOSEN_MAX ? (uint8_t)(*id + 1) : 1;
+    } while (pl_endpoints_by_id(&stack->endpoints, *id) != NULL);
+    return *id;
 }
 
 static bool backup_of(const struct pl_port *port, uint32_t flags) {

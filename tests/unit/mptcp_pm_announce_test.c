@@ -256,6 +256,81 @@ static void test_removal_cancelled(void **state) {
     peer_fini(&peer);
 }
 
+/* What the stack says about `id` from `from` on: removals, and at which of them the first of
+ * another kind came (-1: none). */
+static unsigned removals_before(unsigned from, uint8_t id, enum pl_mptcp_subtype other, int *at) {
+    unsigned removals = 0;
+    *at = -1;
+    for (unsigned i = from; i < peer.log_count; i++) {
+        const struct pl_mptcp_options *o = &peer.log[i].seg.options.mptcp;
+        if (pl_mptcp_has(o, PL_MP_REMOVE_ADDR) && o->remove_addr.ids[0] == id) {
+            removals++;
+        }
+        uint8_t named = other == PL_MP_JOIN ? o->join.address_id : o->add_addr.address_id;
+        if (pl_mptcp_has(o, other) && named == id && *at < 0) {
+            *at = (int)removals;
+        }
+    }
+    return removals;
+}
+
+/* An id goes from one address to another in one turn: the peer learns first, and surely, that the
+ * old one is gone (RFC 8684 section 3.4.1). */
+static void run_id_moves(uint32_t flags, uint64_t pause) {
+    struct plait_addr old = pair_addr(PAIR_B, 1, PLAIT_IPV4),
+                      new = pair_addr(PAIR_B, 9, PLAIT_IPV4);
+    unsigned flow = 0;
+    int at = 0;
+    begin_with(&(struct peer_setup){.paths = 2});
+    assert_int_equal(plait_address_remove(peer.stack, peer.port[1], &old, peer.now), 0);
+    assert_int_equal(plait_address_add(peer.stack, peer.port[1], &old, flags, 0, 77, peer.now), 77);
+    peer_run(&peer, SECOND);
+    if ((flags & PLAIT_ADDRESS_SUBFLOW) != 0) {
+        assert_true(peer_answer_join(&peer, 0, false, &flow));
+        peer_run(&peer, SECOND);
+    }
+    unsigned from = peer.log_count;
+    assert_int_equal(plait_address_remove(peer.stack, peer.port[1], &old, peer.now), 0);
+    if (pause > 0) {
+        peer_run(&peer, pause);
+    }
+    assert_int_equal(plait_address_add(peer.stack, peer.port[1], &new, flags, 0, 77, peer.now), 77);
+    peer_run(&peer, 3 * SECOND);
+    if ((flags & PLAIT_ADDRESS_SIGNAL) != 0) {
+        assert_int_equal(removals_before(from, 77, PL_MP_ADD_ADDR, &at), 3);
+        assert_int_equal(at, 3); /* the new one is announced, and last */
+    }
+    if ((flags & PLAIT_ADDRESS_SUBFLOW) != 0) {
+        assert_int_equal(removals_before(from, 77, PL_MP_JOIN, &at), 3);
+        assert_int_equal(at, -1); /* it does not wait: it joins under an id of its own */
+        assert_non_null(peer_find(&peer, from, PL_MP_JOIN));
+    }
+    peer_fini(&peer);
+}
+
+static void test_id_moves(void **state) {
+    (void)state;
+    run_id_moves(PLAIT_ADDRESS_SIGNAL, 0);
+    run_id_moves(PLAIT_ADDRESS_SIGNAL, 150 * MS);
+    run_id_moves(PLAIT_ADDRESS_SUBFLOW, 0);
+    run_id_moves(PLAIT_ADDRESS_SUBFLOW, 150 * MS);
+}
+
+/* Nobody is there to hear it: a removal is kept until somebody is. */
+static void test_removal_waits(void **state) {
+    struct plait_addr addr = pair_addr(PAIR_B, 0, PLAIT_IPV4);
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    assert_int_equal(plait_address_remove(peer.stack, peer.port[0], &addr, peer.now), 0);
+    peer_run(&peer, 10 * SECOND);
+    assert_int_equal(peer_count(&peer, 0, PL_MP_REMOVE_ADDR), 0);
+    unsigned from = peer.log_count, flow = peer_join(&peer, 1, false);
+    peer_run(&peer, SECOND);
+    assert_non_null(peer_subflow(&peer, flow));
+    assert_int_equal(peer_count(&peer, from, PL_MP_REMOVE_ADDR), 3);
+    peer_fini(&peer);
+}
+
 /* REMOVE_ADDR of the peer, two ids and an unknown one in one option. */
 static void test_removed(void **state) {
     struct plait_event event;
@@ -347,7 +422,8 @@ static void test_many_removals(void **state) {
     (void)state;
     begin();
     for (unsigned i = 1; i <= 40; i++) {
-        pl_pm_remove_addr_out(peer_conn(&peer), (uint8_t)i, peer.now);
+        struct plait_addr addr = pair_addr(PAIR_B, i, PLAIT_IPV4);
+        pl_pm_remove_addr_out(peer_conn(&peer), (uint8_t)i, &addr, peer.now);
     }
     peer_run(&peer, 5 * SECOND);
     bool said = false;
@@ -370,6 +446,7 @@ int main(void) {
         cmocka_unit_test(test_removed),        cmocka_unit_test(test_removed_zero_and_last),
         cmocka_unit_test(test_id_reused),      cmocka_unit_test(test_many_addresses),
         cmocka_unit_test(test_many_removals),  cmocka_unit_test(test_unusable),
+        cmocka_unit_test(test_id_moves),       cmocka_unit_test(test_removal_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,14 @@ static void test_ids(void **state) {
     struct plait_addr first = addr("10.0.0.2");
     assert_int_equal(plait_address_remove(stack, port, &first, now), 0);
     assert_int_equal(plait_address_remove(stack, port, &first, now), PLAIT_E_NO_ADDRESS);
-    assert_int_equal(add("10.0.0.5", 0, 0, 0), 1);
+    assert_int_equal(add("10.0.0.5", 0, 0, 0), 4); /* the one that was freed rests */
+    for (unsigned i = 0; i < 300; i++) {
+        struct plait_addr next = addr("10.0.0.9");
+        int id = add("10.0.0.9", 0, 0, 0);
+        assert_in_range(id, 1, 127);
+        assert_true(id != 2 && id != 3 && id != 4);
+        assert_int_equal(plait_address_remove(stack, port, &next, now), 0);
+    }
 }
 
 static void test_bad_addresses(void **state) {

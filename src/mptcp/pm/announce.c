@@ -180,23 +180,30 @@ void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *
 
 /* ---- outgoing ---- */
 
-void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now) {
-    PL_ASSERT(conn->pm != NULL);
-    PL_ASSERT(conn->pm->removal_count <= PL_REMOVALS_MAX);
-    struct pl_pm *pm = conn->pm;
-    unsigned at = pm->removal_count;
+/* Where a removal of `id` goes: its old entry, one that is done, a new one, or the oldest, which
+ * was said several times. */
+static struct pl_removal *removal_place(struct pl_pm *pm, uint8_t id) {
+    struct pl_removal *place = NULL;
+    PL_ASSERT(pm->removal_count <= PL_REMOVALS_MAX);
     for (unsigned i = 0; i < pm->removal_count; i++) {
-        if (pm->removals[i].left == 0) {
-            at = i;
-            break;
+        struct pl_removal *r = &pm->removals[i];
+        if (r->left > 0 && r->id == id) {
+            return r;
         }
+        place = place == NULL && r->left == 0 ? r : place;
     }
-    if (at == PL_REMOVALS_MAX) {
-        at = 0; /* the oldest has been sent several times */
-    } else if (at == pm->removal_count) {
-        pm->removal_count++;
+    if (place == NULL && pm->removal_count < PL_REMOVALS_MAX) {
+        place = &pm->removals[pm->removal_count++];
     }
-    pm->removals[at] = (struct pl_removal){.id = id, .left = REMOVE_TIMES, .next = now};
+    return place != NULL ? place : &pm->removals[0];
+}
+
+void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, const struct plait_addr *addr,
+                           plait_time now) {
+    PL_ASSERT(conn->pm != NULL);
+    struct pl_pm *pm = conn->pm;
+    *removal_place(pm, id) =
+        (struct pl_removal){.id = id, .addr = *addr, .left = REMOVE_TIMES, .next = now};
     for (unsigned i = 0; i < pm->announcement_count; i++) {
         if (pm->announcements[i].endpoint_id == id) {
             pm->announcements[i] = pm->announcements[--pm->announcement_count];
@@ -206,13 +213,24 @@ void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now) {
     pl_conn_touch(conn);
 }
 
-void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id) {
+void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id, const struct plait_addr *addr) {
     PL_ASSERT(conn->pm != NULL);
     for (unsigned i = 0; i < conn->pm->removal_count; i++) {
-        if (conn->pm->removals[i].id == id) {
-            conn->pm->removals[i].left = 0;
+        struct pl_removal *r = &conn->pm->removals[i];
+        if (r->id == id && pl_addr_equal(&r->addr, addr)) {
+            r->left = 0;
         }
     }
+}
+
+bool pl_pm_removal_pending(const struct pl_conn *conn, uint8_t id) {
+    PL_ASSERT(conn->pm != NULL);
+    for (unsigned i = 0; i < conn->pm->removal_count; i++) {
+        if (conn->pm->removals[i].left > 0 && conn->pm->removals[i].id == id) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void add_addr_of(const struct pl_conn *conn, const struct pl_local_endpoint *ep,
@@ -343,6 +361,7 @@ static void collect(struct pl_conn *conn) {
         }
         bool own = pl_addr_equal(&ep->addr, &conn->tuple.local) && ep->announce_port == 0;
         if ((ep->flags & PLAIT_ADDRESS_SIGNAL) == 0 || known || own || !ep->up ||
+            !pl_pm_id_free(conn, ep->id, &ep->addr) ||
             pm->announcement_count == ANNOUNCEMENTS_MAX) {
             continue;
         }
@@ -385,41 +404,48 @@ static void announce(struct pl_conn *conn, plait_time now) {
     pl_tcp_ack_now(&sf->tcp);
 }
 
-static void send_removals(struct pl_conn *conn, plait_time now) {
-    struct pl_pm *pm = conn->pm;
-    bool due = false;
-    uint64_t gap = 100 * PLAIT_NS_PER_MS;
-    PL_SUBFLOW_FOREACH(sf, conn) {
-        gap = 2 * sf->tcp.rtt.srtt_ns > gap ? 2 * sf->tcp.rtt.srtt_ns : gap;
-    }
-    for (unsigned i = 0; i < pm->removal_count; i++) {
-        struct pl_removal *r = &pm->removals[i];
-        if (r->left > 0 && r->next <= now) {
-            due = true;
-            r->next = now + gap;
-        }
-    }
-    if (!due) {
-        return;
-    }
+/* Somebody can hear a REMOVE_ADDR; else it waits, for the id must not be used before. */
+static bool can_remove(const struct pl_conn *conn) {
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->phase == PL_SF_UP) {
-            sf->removals_due = true;
-            pl_tcp_ack_now(&sf->tcp);
+            return true;
         }
     }
+    return false;
 }
 
-/* A removal counts as sent when its turn comes round again. */
-static void age_removals(struct pl_conn *conn, plait_time now) {
+/* A removal counts as sent when its turn comes round again. Whether any is due now. */
+static bool age_removals(struct pl_conn *conn, plait_time now) {
     PL_ASSERT(conn->pm->removal_count <= PL_REMOVALS_MAX);
     struct pl_pm *pm = conn->pm;
+    bool due = false;
     for (unsigned i = 0; i < pm->removal_count; i++) {
         struct pl_removal *r = &pm->removals[i];
         if (r->left > 0 && r->next <= now && r->aged) {
             r->left--;
         }
         r->aged = true;
+        due = due || (r->left > 0 && r->next <= now);
+    }
+    return due;
+}
+
+static void send_removals(struct pl_conn *conn, plait_time now) {
+    struct pl_pm *pm = conn->pm;
+    uint64_t gap = 100 * PLAIT_NS_PER_MS;
+    if (!can_remove(conn) || !age_removals(conn, now)) {
+        return;
+    }
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        gap = 2 * sf->tcp.rtt.srtt_ns > gap ? 2 * sf->tcp.rtt.srtt_ns : gap;
+        if (sf->phase == PL_SF_UP) {
+            sf->removals_due = true;
+            pl_tcp_ack_now(&sf->tcp);
+        }
+    }
+    for (unsigned i = 0; i < pm->removal_count; i++) {
+        struct pl_removal *r = &pm->removals[i];
+        r->next = r->left > 0 && r->next <= now ? now + gap : r->next;
     }
 }
 
@@ -434,7 +460,6 @@ static void remove_marked(struct pl_conn *conn, plait_time now) {
 
 void pl_pm_announce_run(struct pl_conn *conn, plait_time now) {
     remove_marked(conn, now);
-    age_removals(conn, now);
     send_removals(conn, now);
     collect(conn);
     announce(conn, now);
@@ -445,7 +470,7 @@ plait_time pl_pm_announce_deadline(const struct pl_conn *conn) {
     const struct pl_announcement *a = current(conn);
     bool possible = a != NULL && pl_conn_signal_subflow(conn) != NULL;
     plait_time first = possible ? a->resend_at : PLAIT_TIME_NEVER;
-    for (unsigned i = 0; i < pm->removal_count; i++) {
+    for (unsigned i = 0; can_remove(conn) && i < pm->removal_count; i++) {
         if (pm->removals[i].left > 0 && pm->removals[i].next < first) {
             first = pm->removals[i].next;
         }

@@ -234,6 +234,9 @@ static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
         p->retry_at = PLAIT_TIME_NEVER; /* pl_pm_port_up and rescan set it anew */
         return;
     }
+    if (!pl_pm_id_free(conn, p->local_id, &p->local)) {
+        p->local_id = pl_pm_new_id(conn);
+    }
     struct pl_subflow_setup setup = {
         .port = p->port,
         .tuple = {.local = p->local, .remote = r->addr, .remote_port = r->port},
@@ -403,6 +406,7 @@ void pl_pm_path_dead(struct pl_subflow *sf, plait_time now) {
     PL_ASSERT(sf->phase != PL_SF_DEAD);
     struct pl_conn *conn = sf->conn;
     struct pl_path *p = pl_pm_path_of(conn, sf);
+    const struct plait_addr addr = sf->tcp.tuple.local;
     uint8_t old_id = sf->local_id;
     bool shared = false;
     PL_ASSERT(conn->pm != NULL);
@@ -417,7 +421,7 @@ void pl_pm_path_dead(struct pl_subflow *sf, plait_time now) {
         p->retry_at = now;
     }
     if (!shared) {
-        pl_pm_remove_addr_out(conn, old_id, now);
+        pl_pm_remove_addr_out(conn, old_id, &addr, now);
     }
     pl_conn_touch(conn);
 }

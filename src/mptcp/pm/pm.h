@@ -35,6 +35,9 @@ void pl_pm_port_up(struct pl_conn *conn, plait_port_id port, plait_time now);
 void pl_pm_path_dead(struct pl_subflow *sf, plait_time now);
 /* An address id that this connection has not used lately. */
 uint8_t pl_pm_new_id(struct pl_conn *conn);
+/* Whether an id can stand for this address: it stands for no other now, and no REMOVE_ADDR of it is
+ * still to be repeated (RFC 8684 section 3.4.1). */
+bool pl_pm_id_free(const struct pl_conn *conn, uint8_t id, const struct plait_addr *addr);
 /* Whether a join of the peer with this id, over this subflow setup, may be accepted. */
 bool pl_pm_may_accept(const struct pl_conn *conn);
 /* Whether there is still room for it, now that its handshake is complete. */
@@ -43,9 +46,13 @@ bool pl_pm_may_keep(const struct pl_conn *conn);
 /* announce.c: ADD_ADDR and REMOVE_ADDR, both directions */
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);
 void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);
-void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, plait_time now);
-/* The address is back before REMOVE_ADDR was said as often as it should. */
-void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id);
+void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, const struct plait_addr *addr,
+                           plait_time now);
+/* The same address is back, under the same id, before REMOVE_ADDR was said as often as it should.
+ */
+void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id, const struct plait_addr *addr);
+/* A REMOVE_ADDR of this id is still to be said, or to be repeated. */
+bool pl_pm_removal_pending(const struct pl_conn *conn, uint8_t id);
 uint32_t pl_pm_write(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now);
 /* Option bytes beyond what fits beside timestamps: 0, or the length of a waiting ADD_ADDR. */
 uint32_t pl_pm_room_wanted(const struct pl_conn *conn, plait_time now);

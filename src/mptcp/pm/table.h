@@ -33,12 +33,14 @@ struct pl_path {
     plait_time retry_at;
 };
 
-/* REMOVE_ADDRs to send: repeated, because nothing acknowledges them. */
+/* A REMOVE_ADDR to send: repeated, because nothing acknowledges it. Until that is done the id is
+ * not used again. */
 struct pl_removal {
-    uint8_t id;
-    uint8_t left;
-    bool aged; /* was sent at least once */
     plait_time next;
+    struct plait_addr addr; /* which the id stood for */
+    uint8_t id;
+    uint8_t left; /* 0: done */
+    bool aged;    /* was sent at least once */
 };
 
 /* ADD_ADDR of the local endpoint with this id: sent until echoed. */

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
+#include "wire/addr.h"
 
 enum { SPARE_SUBFLOWS = 4 };
 
@@ -71,7 +72,8 @@ uint8_t pl_pm_new_id(struct pl_conn *conn) {
     for (unsigned tries = 0; tries < 255; tries++) {
         uint8_t id = pm->id_next;
         pm->id_next = id == 1 ? 255 : (uint8_t)(id - 1);
-        bool taken = pl_endpoints_by_id(conn->host->endpoints, id) != NULL;
+        bool taken = pl_endpoints_by_id(conn->host->endpoints, id) != NULL ||
+                     pl_pm_removal_pending(conn, id);
         PL_SUBFLOW_FOREACH(sf, conn) {
             taken = taken || sf->local_id == id;
         }
@@ -80,6 +82,17 @@ uint8_t pl_pm_new_id(struct pl_conn *conn) {
         }
     }
     return pm->id_next;
+}
+
+bool pl_pm_id_free(const struct pl_conn *conn, uint8_t id, const struct plait_addr *addr) {
+    PL_ASSERT(addr->family != PLAIT_FAMILY_NONE);
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->phase != PL_SF_DEAD && sf->local_id == id &&
+            !pl_addr_equal(&sf->tcp.tuple.local, addr)) {
+            return false;
+        }
+    }
+    return !pl_pm_removal_pending(conn, id);
 }
 
 /* Attempts and stale subflows do not count: the peer may be replacing just these, and two ends that
