@@ -5,6 +5,21 @@
 #include "stack/demux.h"
 #include "stack/port.h"
 
+static pl_seq32 choose_iss(const struct plait_stack *stack, const struct pl_tcp_tuple *tuple) {
+    const struct pl_iss_rule *rule = &stack->iss_rule;
+    pl_seq32 iss = pl_demux_iss(stack, tuple);
+    PL_ASSERT(rule->kind <= PL_ISS_EXACTLY);
+    switch (rule->kind) {
+        case PL_ISS_ANY:
+            return iss;
+        case PL_ISS_AT_LEAST:
+            return pl_seq32_max(iss, rule->seq);
+        case PL_ISS_EXACTLY:
+            break;
+    }
+    return rule->seq;
+}
+
 static int flow_prepare(void *arg, plait_port_id id, struct pl_tcp_tuple *tuple,
                         struct pl_flow_port *out, plait_time now) {
     struct plait_stack *stack = arg;
@@ -30,7 +45,7 @@ static int flow_prepare(void *arg, plait_port_id id, struct pl_tcp_tuple *tuple,
         .mtu = port->mtu,
         .tso = (port->flags & PLAIT_PORT_TSO) != 0,
         .backup = (port->flags & PLAIT_PORT_BACKUP) != 0,
-        .iss = pl_demux_iss(stack, tuple),
+        .iss = choose_iss(stack, tuple),
         .ts_offset = pl_demux_ts_offset(stack, tuple),
     };
     return 0;

@@ -9,7 +9,6 @@
 #include "stack/port.h"
 #include "stack/reply.h"
 #include "stack/syn.h"
-#include "tcp/state.h"
 #include "wire/checksum.h"
 
 static bool checksum_ok(const struct pl_packet *packet) {
@@ -44,29 +43,14 @@ static bool parse(struct plait_stack *stack, struct pl_packet *packet) {
     return false;
 }
 
-/* Whether a SYN may end TIME-WAIT early: its time stamp, or else its sequence number, is beyond
- * everything of the old connection (RFC 9293 section 3.6.1, RFC 6191). */
-static bool syn_is_newer(const struct pl_tcp *tcp, const struct pl_segment *syn) {
-    PL_ASSERT(pl_tcp_state(tcp) == PL_TCP_ST_TIME_WAIT);
-    if (syn->options.has_timestamps && tcp->ts.on && tcp->ts.has_recent &&
-        syn->options.ts_val != tcp->ts.recent) {
-        return (int32_t)(syn->options.ts_val - tcp->ts.recent) > 0;
-    }
-    return pl_seq32_lt(pl_tcp_rcv_nxt(tcp), syn->seq);
-}
-
-static bool is_plain_syn(const struct pl_segment *seg) {
-    return (seg->flags & (PL_TCP_SYN | PL_TCP_ACK | PL_TCP_RST | PL_TCP_FIN)) == PL_TCP_SYN;
-}
-
 /* Drops the old incarnation of a flow, so that `seg` finds none. */
 static struct pl_subflow *end_time_wait(struct plait_stack *stack, const struct pl_packet *packet,
                                         struct pl_subflow *sf) {
     struct pl_tcp *tcp = pl_subflow_tcp(sf);
-    if (!is_plain_syn(&packet->seg) || pl_tcp_state(tcp) != PL_TCP_ST_TIME_WAIT ||
-        !syn_is_newer(tcp, &packet->seg)) {
+    if (!pl_tcp_time_wait_reusable(tcp, &packet->seg)) {
         return sf;
     }
+    stack->iss_rule = (struct pl_iss_rule){PL_ISS_AT_LEAST, pl_tcp_time_wait_next_iss(tcp)};
     pl_tcp_abort(tcp, 0, stack->now);
     pl_conns_settle(stack);
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
@@ -100,7 +84,7 @@ static void without_flow(struct plait_stack *stack, struct pl_packet *packet) {
     }
 }
 
-void pl_segment_input(struct plait_stack *stack, struct pl_packet *packet) {
+static void demultiplex(struct plait_stack *stack, struct pl_packet *packet) {
     PL_ASSERT(packet->ip.protocol == PL_IP_TCP);
     if (!parse(stack, packet)) {
         return;
@@ -115,4 +99,10 @@ void pl_segment_input(struct plait_stack *stack, struct pl_packet *packet) {
         return;
     }
     pl_subflow_input(sf, &packet->seg, packet->buf, stack->now);
+}
+
+void pl_segment_input(struct plait_stack *stack, struct pl_packet *packet) {
+    PL_ASSERT(stack->iss_rule.kind == PL_ISS_ANY);
+    demultiplex(stack, packet);
+    stack->iss_rule.kind = PL_ISS_ANY;
 }

@@ -70,6 +70,17 @@ struct pl_stack_owner {
     void (*destroy)(struct plait_stack *stack);
 };
 
+/* What the initial sequence number of a flow that the segment at hand opens has to be. */
+enum pl_iss_kind {
+    PL_ISS_ANY,      /* RFC 6528 */
+    PL_ISS_AT_LEAST, /* beyond the old connection's in TIME-WAIT (RFC 9293 section 3.6.1, MAY-2) */
+    PL_ISS_EXACTLY,  /* the one that a SYN cookie gave away */
+};
+struct pl_iss_rule {
+    enum pl_iss_kind kind;
+    pl_seq32 seq;
+};
+
 struct plait_stack {
     struct pl_ctx ctx;
     plait_time now;                      /* the latest seen */
@@ -85,6 +96,7 @@ struct plait_stack {
     uint32_t conn_count;
     uint32_t conn_serial;
     uint32_t ephemeral_next;
+    struct pl_iss_rule iss_rule; /* ANY between verbs */
     struct pl_list settle_list;
     struct pl_conn_host host;
     struct pl_events events;

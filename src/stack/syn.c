@@ -39,12 +39,25 @@ static int join(struct plait_stack *stack, const struct pl_packet *packet) {
     return error == 0 ? PL_SYN_TAKEN : reason;
 }
 
+/* Whether a SYN is one that anybody may answer. From an end point to itself it is an attack: the
+ * SYN/ACK would come back to the connection that sent it ("land"). */
+static bool sane(const struct pl_packet *packet) {
+    const struct pl_segment *syn = &packet->seg;
+    const struct pl_ip *ip = &packet->ip;
+    if (syn->src_port == 0 || syn->dst_port == 0 || (syn->flags & PL_TCP_FIN) != 0) {
+        return false;
+    }
+    if (!pl_addr_is_host(&ip->src) || !pl_addr_is_host(&ip->dst)) {
+        return false;
+    }
+    return syn->src_port != syn->dst_port || !pl_addr_equal(&ip->src, &ip->dst);
+}
+
 int pl_syn_input(struct plait_stack *stack, const struct pl_packet *packet) {
     const struct pl_segment *syn = &packet->seg;
     PL_ASSERT((syn->flags & PL_TCP_SYN) != 0);
     PL_ASSERT((syn->flags & (PL_TCP_ACK | PL_TCP_RST)) == 0);
-    if (!pl_addr_is_host(&packet->ip.src) || !pl_addr_is_host(&packet->ip.dst) ||
-        syn->src_port == 0 || syn->dst_port == 0 || (syn->flags & PL_TCP_FIN) != 0) {
+    if (!sane(packet)) {
         pl_packet_drop(stack, PLAIT_COUNTER_DropBadState, packet->port->id, packet->buf->len);
         return PL_SYN_TAKEN;
     }

@@ -145,8 +145,16 @@ void pl_tcp_time_wait_input(struct pl_tcp *tcp, const struct pl_segment *seg, pl
     }
 }
 
+/* Beyond everything that the old connection may have sent, and 64 KB for what it could not know
+ * (RFC 9293 section 3.6.1: larger than the largest sequence number of the old incarnation). */
+pl_seq32 pl_tcp_time_wait_next_iss(const struct pl_tcp *tcp) {
+    PL_ASSERT(tcp->life.state == PL_TCP_ST_TIME_WAIT);
+    return pl_seq32_add(tcp->snd.nxt, UINT16_MAX + 2);
+}
+
 bool pl_tcp_time_wait_reusable(const struct pl_tcp *tcp, const struct pl_segment *syn) {
-    bool is_syn = (syn->flags & (PL_TCP_SYN | PL_TCP_ACK | PL_TCP_RST)) == PL_TCP_SYN;
+    uint8_t flags = syn->flags & (PL_TCP_SYN | PL_TCP_ACK | PL_TCP_RST | PL_TCP_FIN);
+    bool is_syn = flags == PL_TCP_SYN;
     if (tcp->life.state != PL_TCP_ST_TIME_WAIT || !is_syn) {
         return false;
     }

@@ -79,9 +79,19 @@ void pl_tcp_confirm(struct pl_tcp *tcp, plait_time now) {
     pl_tcp_timers_apply(tcp);
 }
 
+/* In SYN-RECEIVED, too, what is not acceptable is answered (RFC 9293 section 3.10.7.4). */
+static bool output_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    if (tcp->life.state != PL_TCP_ST_SYN_RECEIVED || tcp->life.held || !tcp->rcv.ack_due) {
+        return false;
+    }
+    PL_ASSERT(!pl_seq32_eq(tcp->snd.nxt, tcp->snd.iss));
+    pl_tcp_segment_ack(tcp, tx, tcp->snd.nxt, now);
+    return tcp->life.state != PL_TCP_ST_CLOSED;
+}
+
 bool pl_tcp_handshake_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     if (!tcp->life.syn_due) {
-        return false;
+        return output_ack(tcp, tx, now);
     }
     PL_ASSERT(!tcp->life.held);
     PL_ASSERT(!pl_tcp_synchronized(tcp));

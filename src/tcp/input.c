@@ -106,6 +106,20 @@ static bool check_sequence(struct pl_tcp *tcp, const struct pl_segment *seg, pla
     return false;
 }
 
+/* What the user is told when the peer resets. In CLOSING and LAST-ACK nothing, if all that is
+ * missing is the acknowledgement of our FIN (RFC 9293 section 3.10.7.4); lost payload is an error
+ * all the same. */
+static int reset_error(const struct pl_tcp *tcp) {
+    uint8_t state = tcp->life.state;
+    if (state == PL_TCP_ST_SYN_RECEIVED && !tcp->life.passive) {
+        return PLAIT_E_REFUSED;
+    }
+    PL_ASSERT(state != PL_TCP_ST_CLOSED && state != PL_TCP_ST_TIME_WAIT);
+    bool over = state == PL_TCP_ST_CLOSING || state == PL_TCP_ST_LAST_ACK;
+    bool only_fin = pl_seq32_eq(pl_seq32_add(tcp->snd.una, 1), tcp->snd.nxt);
+    return over && only_fin ? 0 : PLAIT_E_RESET;
+}
+
 /* RFC 5961 section 3.2: only the exact sequence number resets. */
 static bool check_rst(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     if ((seg->flags & PL_TCP_RST) == 0) {
@@ -117,19 +131,25 @@ static bool check_rst(struct pl_tcp *tcp, const struct pl_segment *seg, plait_ti
         challenge(tcp, now);
         return false;
     }
-    PL_ASSERT(pl_seq32_eq(seg->seq, tcp->rcv.nxt));
-    bool opening = tcp->life.state == PL_TCP_ST_SYN_RECEIVED && !tcp->life.passive;
+    int error = reset_error(tcp);
     (void)tcp->ops->options_in(tcp->up, seg, PL_SEG_RST, now);
-    pl_tcp_end(tcp, opening ? PLAIT_E_REFUSED : PLAIT_E_RESET, now);
+    pl_tcp_end(tcp, error, now);
     return false;
 }
 
-/* RFC 5961 section 4.2. In SYN-RECEIVED the peer's SYN came again: our SYN/ACK was lost. */
+/* RFC 5961 section 4.2. A passive connection in SYN-RECEIVED goes back to LISTEN, which for us is
+ * to be gone (RFC 9293 section 3.10.7.4): the peer has begun anew. */
 static bool check_syn(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT((seg->flags & PL_TCP_RST) == 0);
     if ((seg->flags & PL_TCP_SYN) == 0) {
         return true;
     }
+    if (tcp->life.state == PL_TCP_ST_SYN_RECEIVED && tcp->life.passive) {
+        PL_COUNT(tcp->ctx, DropBadState);
+        pl_tcp_end(tcp, PLAIT_E_RESET, now);
+        return false;
+    }
+    PL_COUNT(tcp->ctx, SynChallenges);
     challenge(tcp, now);
     return false;
 }

@@ -48,7 +48,7 @@ static void finish(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
 
 void pl_tcp_segment_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, plait_time now) {
     struct pl_seg_out what = {.kind = PL_SEG_ACK};
-    PL_ASSERT(pl_tcp_synchronized(tcp));
+    PL_ASSERT(tcp->life.state >= PL_TCP_ST_SYN_RECEIVED);
     begin(tcp, tx, seq, PL_TCP_ACK);
     acknowledge(tcp, &tx->seg, false);
     tx->options_len = pl_tcp_options_write(tcp, &what, tx->options, PL_TCP_OPTIONS_MAX, now);

@@ -108,6 +108,8 @@ bool pl_tcp_seq_in_flight(const struct pl_tcp *tcp, pl_seq32 seq);
  * section 3.10.7.4, RFC 6191): its timestamp, or without timestamps its sequence number, is beyond
  * the old ones. The owner then calls pl_tcp_fini and accepts the SYN. */
 bool pl_tcp_time_wait_reusable(const struct pl_tcp *tcp, const struct pl_segment *syn);
+/* The least initial sequence number for the new one. */
+pl_seq32 pl_tcp_time_wait_next_iss(const struct pl_tcp *tcp);
 
 /* ---- what schedulers and tools see ---- */
 

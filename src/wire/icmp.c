@@ -7,7 +7,7 @@
 #include "wire/checksum.h"
 
 enum { ICMP_HEADER = 8, QUOTED_TCP_MIN = 8 };
-enum { V4_UNREACHABLE = 3, V4_TIME_EXCEEDED = 11 };
+enum { V4_UNREACHABLE = 3, V4_TIME_EXCEEDED = 11, V4_PARAMETER_PROBLEM = 12 };
 enum { V6_UNREACHABLE = 1, V6_TOO_BIG = 2, V6_TIME_EXCEEDED = 3 };
 
 /* Codes of "destination unreachable". */
@@ -32,7 +32,8 @@ static enum pl_icmp_kind kind_of(uint8_t family, uint8_t type, uint8_t code) {
         if (type == V4_UNREACHABLE && code < sizeof(v4_codes)) {
             return (enum pl_icmp_kind)v4_codes[code];
         }
-        return type == V4_TIME_EXCEEDED && code == 0 ? PL_ICMP_NET_UNREACHABLE : PL_ICMP_OTHER;
+        bool soft = type == V4_TIME_EXCEEDED || type == V4_PARAMETER_PROBLEM;
+        return soft && code <= 1 ? PL_ICMP_NET_UNREACHABLE : PL_ICMP_OTHER;
     }
     if (type == V6_UNREACHABLE && code < sizeof(v6_codes)) {
         return (enum pl_icmp_kind)v6_codes[code];

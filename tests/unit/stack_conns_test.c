@@ -75,6 +75,20 @@ static struct pl_tcp *only_flow(unsigned side) {
     return NULL;
 }
 
+/* RFC 9293 section 3.6.1: the new connection begins beyond the largest number of the old one, also
+ * when that has run ahead of the clock. */
+static void test_the_next_iss_is_beyond_the_last(void **state) {
+    (void)state;
+    leave_time_wait_at_b();
+    struct pl_tcp *old = only_flow(PAIR_B);
+    assert_int_equal(pl_tcp_state(old), PL_TCP_ST_TIME_WAIT);
+    pl_seq32 ahead = pl_seq32_add(old->snd.nxt, 1 << 30);
+    old->snd.una = old->snd.nxt = ahead;
+    connect_from_5555();
+    (void)accept_one();
+    assert_int_equal(pl_tcp_iss(only_flow(PAIR_B)).v, ahead.v + 65537);
+}
+
 static void test_an_older_syn_does_not(void **state) {
     (void)state;
     leave_time_wait_at_b();
@@ -223,6 +237,7 @@ static void test_a_smaller_mtu_of_the_port(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         PLAIN_TEST(test_a_newer_syn_ends_time_wait),
+        PLAIN_TEST(test_the_next_iss_is_beyond_the_last),
         PLAIN_TEST(test_an_older_syn_does_not),
         PLAIN_TEST(test_time_wait_ends_by_itself),
         PLAIN_TEST(test_dead_before_accept),

@@ -77,7 +77,7 @@ static void test_malformed_syns_are_dropped(void **state) {
     expect_silence();
 }
 
-/* A SYN from our own address and TCP port would otherwise talk to itself (the "land" attack). */
+/* The "land" attack. */
 static void test_a_syn_from_ourselves(void **state) {
     (void)state;
     listen_on(0, NULL, 80);
@@ -85,18 +85,8 @@ static void test_a_syn_from_ourselves(void **state) {
     m.src = m.dst;
     m.src_port = m.dst_port;
     send_made(&m);
-    struct pl_ip ip;
-    struct pl_segment seg;
-    for (unsigned i = 0; i < 10; i++) {
-        bool sent = take(&ip, &seg);
-        if (!sent) {
-            break;
-        }
-        uint8_t packet[200];
-        memcpy(packet, tx.header, tx.header_len);
-        input(packet, tx.header_len);
-        assert_true(i < 5);
-    }
+    expect_silence();
+    assert_int_equal(counter(PLAIT_COUNTER_DropBadState), 1);
 }
 
 int main(void) {

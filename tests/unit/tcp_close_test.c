@@ -247,6 +247,105 @@ static void test_the_peer_dies_while_closing(void **state) {
     tcp_pair_free(p);
 }
 
+/* Takes A to a state of section 3.6; what A sends from then on is lost when it closes last. */
+static struct tcp_pair *bring(enum pl_tcp_state want) {
+    struct tcp_pair *p = open_pair();
+    p->end[PAIR_A].no_close = p->end[PAIR_B].no_close = true;
+    bool passive = want == PL_TCP_ST_CLOSE_WAIT || want == PL_TCP_ST_LAST_ACK;
+    if (passive) {
+        tcp_pair_close(p, PAIR_B);
+        tcp_pair_run_for(p, S);
+    }
+    tap.drop_all[PAIR_A] = want != PL_TCP_ST_FIN_WAIT_2 && want != PL_TCP_ST_TIME_WAIT;
+    if (want > PL_TCP_ST_ESTABLISHED && want != PL_TCP_ST_CLOSE_WAIT) {
+        tcp_pair_close(p, PAIR_A);
+        tcp_pair_run_for(p, 50 * MS);
+    }
+    if (want == PL_TCP_ST_CLOSING || want == PL_TCP_ST_TIME_WAIT) {
+        tcp_pair_close(p, PAIR_B);
+        tcp_pair_run_for(p, 50 * MS);
+    }
+    assert_int_equal(state_of(p, PAIR_A), want);
+    tap.drop_all[PAIR_A] = false;
+    tap_clear(&tap);
+    return p;
+}
+
+/* RFC 5961 section 4.2: a SYN is challenged in every synchronised state, and changes nothing. */
+static void test_syn_in_every_state(void **state) {
+    (void)state;
+    for (int st = PL_TCP_ST_ESTABLISHED; st < PL_TCP_ST_TIME_WAIT; st++) {
+        struct tcp_pair *p = bring((enum pl_tcp_state)st);
+        struct pl_segment syn = next_segment(p, PAIR_A, PL_TCP_SYN);
+        tcp_pair_inject(p, PAIR_A, &syn, 0);
+        tcp_pair_run_for(p, MS);
+        assert_int_equal(tap_count(&tap, PAIR_A, PL_TCP_ACK, false), 1);
+        assert_int_equal(state_of(p, PAIR_A), st);
+        assert_int_equal(COUNT(p, PAIR_A, SynChallenges), 1);
+        tcp_pair_free(p);
+    }
+}
+
+/* RFC 9293 section 3.10.7.4, second check: which states the user hears of a reset in. */
+static void test_reset_in_every_state(void **state) {
+    (void)state;
+    for (int st = PL_TCP_ST_ESTABLISHED; st < PL_TCP_ST_TIME_WAIT; st++) {
+        struct tcp_pair *p = bring((enum pl_tcp_state)st);
+        struct pl_segment rst = next_segment(p, PAIR_A, PL_TCP_RST);
+        bool over = st == PL_TCP_ST_CLOSING || st == PL_TCP_ST_LAST_ACK;
+        tcp_pair_inject(p, PAIR_A, &rst, 0);
+        assert_int_equal(p->end[PAIR_A].closed, 1);
+        assert_int_equal(p->end[PAIR_A].closed_error, over ? 0 : PLAIT_E_RESET);
+        tcp_pair_free(p);
+    }
+}
+
+/* In LAST-ACK with payload that nobody acknowledged the reset is an error. */
+static void test_reset_loses_payload(void **state) {
+    (void)state;
+    struct tcp_pair *p = bring(PL_TCP_ST_CLOSE_WAIT);
+    tap.drop_all[PAIR_A] = true;
+    tcp_pair_send(p, PAIR_A, 100);
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, 50 * MS);
+    assert_int_equal(state_of(p, PAIR_A), PL_TCP_ST_LAST_ACK);
+    struct pl_segment rst = next_segment(p, PAIR_A, PL_TCP_RST);
+    tcp_pair_inject(p, PAIR_A, &rst, 0);
+    assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_RESET);
+    tcp_pair_free(p);
+}
+
+/* Section 3.6: a FIN that was lost comes again in each state that has one unacknowledged. */
+static void test_fin_is_repeated_in_every_state(void **state) {
+    (void)state;
+    const enum pl_tcp_state closing[] = {PL_TCP_ST_FIN_WAIT_1, PL_TCP_ST_CLOSING,
+                                         PL_TCP_ST_LAST_ACK};
+    for (int i = 0; i < 3; i++) {
+        struct tcp_pair *p = bring(closing[i]);
+        tcp_pair_run_for(p, 3 * S);
+        assert_true(tap_count(&tap, PAIR_A, PL_TCP_FIN, false) > 0);
+        assert_int_equal(p->end[PAIR_B].fins_in, 1);
+        enum pl_tcp_state then = closing[i] == PL_TCP_ST_FIN_WAIT_1 ? PL_TCP_ST_FIN_WAIT_2
+                                 : closing[i] == PL_TCP_ST_CLOSING  ? PL_TCP_ST_TIME_WAIT
+                                                                    : PL_TCP_ST_CLOSED;
+        assert_int_equal(state_of(p, PAIR_A), then);
+        tcp_pair_free(p);
+    }
+}
+
+/* RFC 5461 section 2: no ICMP error ends a synchronised connection, hard or soft. */
+static void test_icmp_in_every_state(void **state) {
+    (void)state;
+    for (int st = PL_TCP_ST_ESTABLISHED; st <= PL_TCP_ST_TIME_WAIT; st++) {
+        struct tcp_pair *p = bring((enum pl_tcp_state)st);
+        pl_tcp_icmp_error(tcp_of(p, PAIR_A), true, PLAIT_E_REFUSED, p->now);
+        pl_tcp_icmp_error(tcp_of(p, PAIR_A), false, PLAIT_E_HOST_UNREACHABLE, p->now);
+        tcp_pair_run_for(p, MS);
+        assert_int_equal(state_of(p, PAIR_A), st);
+        tcp_pair_free(p);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_after_the_other),
@@ -263,6 +362,11 @@ int main(void) {
         cmocka_unit_test(test_abort_with_payload_in_flight),
         cmocka_unit_test(test_abort_when_nobody_knows),
         cmocka_unit_test(test_the_peer_dies_while_closing),
+        cmocka_unit_test(test_syn_in_every_state),
+        cmocka_unit_test(test_reset_in_every_state),
+        cmocka_unit_test(test_reset_loses_payload),
+        cmocka_unit_test(test_fin_is_repeated_in_every_state),
+        cmocka_unit_test(test_icmp_in_every_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

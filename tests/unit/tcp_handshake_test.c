@@ -314,6 +314,76 @@ static void test_reset_before_the_third_ack(void **state) {
     tcp_pair_free(p);
 }
 
+/* B in SYN-RECEIVED; A's third ACK is lost. */
+static struct tcp_pair *half_open(void) {
+    struct tcp_pair *p = test_pair(&tap);
+    tap.drop_flags[PAIR_A] = 1;
+    tap.flags = PL_TCP_ACK;
+    tcp_pair_connect(p, PAIR_A);
+    tcp_pair_run_for(p, 50 * MS);
+    assert_int_equal(pl_tcp_state(tcp_of(p, PAIR_B)), PL_TCP_ST_SYN_RECEIVED);
+    tap_clear(&tap);
+    return p;
+}
+
+/* RFC 9293 section 3.10.7.4, first check: an unacceptable segment is answered in SYN-RECEIVED. */
+static void test_syn_received_answers_the_unacceptable(void **state) {
+    (void)state;
+    struct tcp_pair *p = half_open();
+    struct pl_segment old = next_segment(p, PAIR_B, PL_TCP_ACK);
+    old.seq.v -= 100;
+    tcp_pair_inject(p, PAIR_B, &old, 0);
+    tcp_pair_run_for(p, MS);
+    assert_int_equal(tap.count, 1);
+    assert_int_equal(tap.note[0].flags, PL_TCP_ACK);
+    assert_int_equal(tap.note[0].seq, 1);
+    assert_int_equal(tap.note[0].ack, 1);
+    assert_int_equal(pl_tcp_state(tcp_of(p, PAIR_B)), PL_TCP_ST_SYN_RECEIVED);
+    assert_true(tcp_pair_run(p, both_open, 3 * S));
+    tcp_pair_free(p);
+}
+
+/* RFC 5961 section 3: an inexact reset is challenged before the handshake is over, too. */
+static void test_syn_received_challenges_a_reset(void **state) {
+    (void)state;
+    struct tcp_pair *p = half_open();
+    struct pl_segment rst = next_segment(p, PAIR_B, PL_TCP_RST);
+    rst.seq.v += 1;
+    tcp_pair_inject(p, PAIR_B, &rst, 0);
+    tcp_pair_run_for(p, MS);
+    assert_int_equal(tap_count(&tap, PAIR_B, PL_TCP_ACK, false), 1);
+    assert_int_equal(COUNT(p, PAIR_B, ChallengeAcks), 1);
+    assert_int_equal(p->end[PAIR_B].closed, 0);
+    tcp_pair_free(p);
+}
+
+/* Fourth check: a new SYN in the window takes a passive connection back to LISTEN; an active one
+ * (crossed SYNs) is synchronised and challenges it. */
+static void test_syn_received_and_another_syn(void **state) {
+    (void)state;
+    struct tcp_pair *p = half_open();
+    struct pl_segment syn = next_segment(p, PAIR_B, PL_TCP_SYN);
+    syn.seq.v += 10;
+    tcp_pair_inject(p, PAIR_B, &syn, 0);
+    assert_int_equal(p->end[PAIR_B].closed, 1);
+    tcp_pair_run_for(p, MS);
+    assert_int_equal(tap.count, 0);
+    tcp_pair_free(p);
+    p = test_pair(&tap);
+    tap.flags = PL_TCP_SYN | PL_TCP_ACK;
+    tap.drop_flags[PAIR_A] = tap.drop_flags[PAIR_B] = 1;
+    tcp_pair_connect(p, PAIR_A);
+    tcp_pair_connect(p, PAIR_B);
+    tcp_pair_run_for(p, 50 * MS);
+    assert_int_equal(pl_tcp_state(tcp_of(p, PAIR_B)), PL_TCP_ST_SYN_RECEIVED);
+    syn = next_segment(p, PAIR_B, PL_TCP_SYN);
+    syn.seq.v += 10;
+    tcp_pair_inject(p, PAIR_B, &syn, 0);
+    assert_int_equal(p->end[PAIR_B].closed, 0);
+    assert_int_equal(COUNT(p, PAIR_B, SynChallenges), 1);
+    tcp_pair_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_three_way),
@@ -335,6 +405,9 @@ int main(void) {
         cmocka_unit_test(test_the_upper_drops_the_third_ack),
         cmocka_unit_test(test_plain_peer),
         cmocka_unit_test(test_reset_before_the_third_ack),
+        cmocka_unit_test(test_syn_received_answers_the_unacceptable),
+        cmocka_unit_test(test_syn_received_challenges_a_reset),
+        cmocka_unit_test(test_syn_received_and_another_syn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

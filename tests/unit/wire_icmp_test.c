@@ -89,9 +89,12 @@ static void test_kinds_of_ipv4(void **state) {
     }
     struct message m = build(PLAIT_IPV4, 11, 0, 0);
     assert_int_equal(kind_of(&m), PL_ICMP_NET_UNREACHABLE);
-    m = build(PLAIT_IPV4, 11, 1, 0);
-    assert_int_equal(kind_of(&m), PL_ICMP_OTHER);
-    const uint8_t others[] = {0, 5, 8, 12, 255};
+    const uint8_t soft[] = {11, 12}; /* time exceeded, parameter problem */
+    for (int i = 0; i < 6; i++) {
+        m = build(PLAIT_IPV4, soft[i / 3], (uint8_t)(i % 3), 0);
+        assert_int_equal(kind_of(&m), i % 3 < 2 ? PL_ICMP_NET_UNREACHABLE : PL_ICMP_OTHER);
+    }
+    const uint8_t others[] = {0, 4, 5, 8, 255}; /* 4: source quench (RFC 9293 MUST-55) */
     for (int i = 0; i < 5; i++) {
         m = build(PLAIT_IPV4, others[i], 0, 0);
         assert_int_equal(kind_of(&m), PL_ICMP_OTHER);
