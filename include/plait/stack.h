@@ -90,6 +90,12 @@ enum plait_address_flag {
  * without a port. `id` is the address id (1..255), 0 picks one. Returns the id or an error. */
 int plait_address_add(struct plait_stack *stack, plait_port_id port, const struct plait_addr *addr,
                       uint32_t flags, uint16_t announce_port, uint8_t id, plait_time now);
+/* Announces an address with ADD_ADDR as `outside`, by which peers reach it: a NAT stands before the
+ * port. It was added without PLAIT_ADDRESS_SIGNAL and has it from here on. Errors: BAD_PORT,
+ * NO_ADDRESS, IN_USE (it is announced already), BAD_ARGUMENT (other families, FULLMESH). */
+int plait_address_announce(struct plait_stack *stack, plait_port_id port,
+                           const struct plait_addr *addr, const struct plait_addr *outside,
+                           plait_time now);
 /* Takes it away: subflows from it close, REMOVE_ADDR goes out. */
 int plait_address_remove(struct plait_stack *stack, plait_port_id port,
                          const struct plait_addr *addr, plait_time now);

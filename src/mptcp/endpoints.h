@@ -11,6 +11,7 @@ enum { PL_ENDPOINTS_MAX = 64, PL_PORTS_MAX = 64 };
 
 struct pl_local_endpoint {
     struct plait_addr addr;
+    struct plait_addr outside; /* what ADD_ADDR says in its place; family NONE: `addr` */
     plait_port_id port;
     uint32_t flags;         /* PLAIT_ADDRESS_… */
     uint16_t announce_port; /* 0: none */

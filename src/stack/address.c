@@ -110,6 +110,34 @@ int plait_address_add(struct plait_stack *stack, plait_port_id port_id,
     return ep->id;
 }
 
+int plait_address_announce(struct plait_stack *stack, plait_port_id port_id,
+                           const struct plait_addr *addr, const struct plait_addr *outside,
+                           plait_time now) {
+    pl_stack_enter(stack, now);
+    if (pl_stack_port(stack, port_id) == NULL) {
+        return PLAIT_E_BAD_PORT;
+    }
+    if (addr == NULL || !addr_ok(outside) || outside->family != addr->family) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    struct pl_local_endpoint *ep = find(stack, port_id, addr);
+    if (ep == NULL) {
+        return PLAIT_E_NO_ADDRESS;
+    }
+    if ((ep->flags & PLAIT_ADDRESS_SIGNAL) != 0) {
+        return PLAIT_E_IN_USE; /* an id stands for one address until it is removed */
+    }
+    if (!flags_ok(ep->flags | PLAIT_ADDRESS_SIGNAL, 0)) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    ep->outside = *outside;
+    ep->flags |= PLAIT_ADDRESS_SIGNAL;
+    stack->endpoints.generation++;
+    tell_all(stack, pl_conn_endpoint_added, ep);
+    pl_conns_settle(stack);
+    return 0;
+}
+
 static void remove_entry(struct plait_stack *stack, struct pl_local_endpoint *ep) {
     struct pl_endpoints *table = &stack->endpoints;
     struct pl_local_endpoint gone = *ep;

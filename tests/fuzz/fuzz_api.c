@@ -157,6 +157,11 @@ static void addresses(struct run *r, struct plait_stack *stack, unsigned side) {
             check(plait_address_remove(stack, port, given, r->pair.now));
             break;
         default:
+            if (what >= 192) {
+                struct plait_addr outside = some_addr(r);
+                check(plait_address_announce(stack, port, given, &outside, r->pair.now));
+                break;
+            }
             check(plait_address_set_backup(stack, port, given, what >= 128, r->pair.now));
             break;
     }

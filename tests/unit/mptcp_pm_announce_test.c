@@ -214,6 +214,28 @@ static void test_announces_port(void **state) {
     peer_fini(&peer);
 }
 
+/* Behind a NAT: the peer is told, and the HMAC covers, the address that it can reach. */
+static void test_announces_the_outside(void **state) {
+    struct plait_addr inside = pair_addr(PAIR_B, 3, PLAIT_IPV4), outside;
+    (void)state;
+    begin();
+    assert_true(pl_addr_parse("192.0.2.7", &outside));
+    assert_int_equal(plait_address_add(peer.stack, peer.port[0], &inside, 0, 0, 99, peer.now), 99);
+    peer_run(&peer, 10 * MS);
+    assert_null(peer_find(&peer, 0, PL_MP_ADD_ADDR));
+    assert_int_equal(plait_address_announce(peer.stack, peer.port[0], &inside, &outside, peer.now),
+                     0);
+    peer_run(&peer, 10 * MS);
+    const struct peer_rx *rx = peer_find(&peer, 0, PL_MP_ADD_ADDR);
+    assert_non_null(rx);
+    const struct pl_mptcp_options *o = &rx->seg.options.mptcp;
+    struct plait_endpoint at = {.addr = outside};
+    assert_true(pl_addr_equal(&o->add_addr.addr, &outside));
+    assert_int_equal(o->add_addr.address_id, 99);
+    assert_true(o->add_addr.hmac == peer_add_addr_hmac(&peer, false, 99, &at));
+    peer_fini(&peer);
+}
+
 /* An address that is taken away: REMOVE_ADDR on every subflow, several times; its subflow dies. */
 static void test_removes(void **state) {
     struct plait_addr addr = pair_addr(PAIR_B, 1, PLAIT_IPV4);
@@ -439,14 +461,23 @@ static void test_many_removals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_announced),      cmocka_unit_test(test_not_believed),
-        cmocka_unit_test(test_accepted_limit), cmocka_unit_test(test_announces),
-        cmocka_unit_test(test_never_echoed),   cmocka_unit_test(test_announces_port),
-        cmocka_unit_test(test_removes),        cmocka_unit_test(test_removal_cancelled),
-        cmocka_unit_test(test_removed),        cmocka_unit_test(test_removed_zero_and_last),
-        cmocka_unit_test(test_id_reused),      cmocka_unit_test(test_many_addresses),
-        cmocka_unit_test(test_many_removals),  cmocka_unit_test(test_unusable),
-        cmocka_unit_test(test_id_moves),       cmocka_unit_test(test_removal_waits),
+        cmocka_unit_test(test_announced),
+        cmocka_unit_test(test_not_believed),
+        cmocka_unit_test(test_accepted_limit),
+        cmocka_unit_test(test_announces),
+        cmocka_unit_test(test_never_echoed),
+        cmocka_unit_test(test_announces_port),
+        cmocka_unit_test(test_announces_the_outside),
+        cmocka_unit_test(test_removes),
+        cmocka_unit_test(test_removal_cancelled),
+        cmocka_unit_test(test_removed),
+        cmocka_unit_test(test_removed_zero_and_last),
+        cmocka_unit_test(test_id_reused),
+        cmocka_unit_test(test_many_addresses),
+        cmocka_unit_test(test_many_removals),
+        cmocka_unit_test(test_unusable),
+        cmocka_unit_test(test_id_moves),
+        cmocka_unit_test(test_removal_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,30 @@ static void test_flags(void **state) {
     assert_false(ep->backup);
 }
 
+static int announce(const char *inside, const char *outside) {
+    struct plait_addr in = addr(inside), out = addr(outside);
+    return plait_address_announce(stack, port, &in, &out, now);
+}
+
+static void test_announced_from_outside(void **state) {
+    (void)state;
+    struct plait_addr a = addr("10.0.0.3");
+    assert_int_equal(announce("10.0.0.3", "192.0.2.1"), PLAIT_E_NO_ADDRESS);
+    assert_int_equal(add("10.0.0.3", 0, 0, 0), 3);
+    assert_int_equal(announce("10.0.0.3", "2001:db8::1"), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(announce("10.0.0.3", "127.0.0.1"), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_address_announce(stack, port, &a, NULL, now), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_address_announce(stack, port, NULL, &a, now), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_address_announce(stack, 60, &a, &a, now), PLAIT_E_BAD_PORT);
+    assert_int_equal(announce("10.0.0.3", "192.0.2.1"), 0);
+    const struct pl_local_endpoint *ep = pl_endpoints_by_id(&stack->endpoints, 3);
+    assert_true((ep->flags & PLAIT_ADDRESS_SIGNAL) != 0);
+    assert_true(pl_addr_equal(&ep->addr, &a));
+    assert_int_equal(announce("10.0.0.3", "192.0.2.2"), PLAIT_E_IN_USE);
+    assert_int_equal(add("10.0.0.4", PLAIT_ADDRESS_FULLMESH, 0, 0), 4);
+    assert_int_equal(announce("10.0.0.4", "192.0.2.2"), PLAIT_E_BAD_ARGUMENT);
+}
+
 static void test_backup_comes_from_the_address_or_the_port(void **state) {
     (void)state;
     uint32_t generation = stack->endpoints.generation;
@@ -104,6 +128,7 @@ int main(void) {
         TEST(test_ids),
         TEST(test_bad_addresses),
         TEST(test_flags),
+        TEST(test_announced_from_outside),
         TEST(test_backup_comes_from_the_address_or_the_port),
         TEST(test_the_table_is_bounded),
         TEST(test_entries_follow_their_port),

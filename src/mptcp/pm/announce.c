@@ -236,9 +236,11 @@ bool pl_pm_removal_pending(const struct pl_conn *conn, uint8_t id) {
 static void add_addr_of(const struct pl_conn *conn, const struct pl_local_endpoint *ep,
                         struct pl_mptcp_options *o) {
     PL_ASSERT(ep->id != 0);
-    struct pl_remote_addr_msg msg = {ep->id, ep->addr, ep->announce_port};
+    bool natted = ep->outside.family != PLAIT_FAMILY_NONE;
+    const struct plait_addr *addr = natted ? &ep->outside : &ep->addr;
+    struct pl_remote_addr_msg msg = {ep->id, *addr, ep->announce_port};
     o->add_addr.address_id = ep->id;
-    o->add_addr.addr = ep->addr;
+    o->add_addr.addr = *addr;
     o->add_addr.has_port = ep->announce_port != 0;
     o->add_addr.port = ep->announce_port;
     o->add_addr.hmac =
