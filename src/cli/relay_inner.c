@@ -35,8 +35,8 @@ static _Noreturn void tell_and_exit(int fd, int error) {
     _exit(n == sizeof(error) ? 0 : 1);
 }
 
-/* When we die without warning, the program would go on without a network: it ends with us. That does
- * not reach further than the one process, and what runs with another user's rights forgets it. */
+/* When we die without warning, the program would go on without a network: it ends with us. That
+ * does not reach further than the one process, and what changes its user forgets it. */
 static bool end_with(pid_t parent) {
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
 }
