@@ -4,21 +4,31 @@
 struct flip {
     unsigned from;
     uint8_t option_len; /* which form: 12, 16 or 24 */
-    unsigned offset;
+    unsigned offset;    /* of the byte to change; 0: the option is taken out */
     unsigned hits;
+    unsigned resets; /* RSTs of the other side on path 1 that give "MPTCP-specific error" */
 };
+
+static bool says_mptcp_error(const struct pl_segment *seg) {
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    return (seg->flags & PL_TCP_RST) != 0 && pl_mptcp_has(o, PL_MP_TCPRST) &&
+           o->tcprst.reason == 1 && !o->tcprst.transient;
+}
 
 static bool flip_filter(struct stack_pair *pair, unsigned from, unsigned path, uint8_t *packet,
                         uint32_t len) {
     struct flip *f = pair->filter_arg;
     struct tamper t;
-    (void)path;
-    if (from != f->from || !tamper_parse(&t, packet, len)) {
+    if (!tamper_parse(&t, packet, len)) {
+        return false;
+    }
+    if (from != f->from) {
+        f->resets += path == 1 && says_mptcp_error(&t.seg) ? 1 : 0;
         return false;
     }
     uint8_t *opt = tamper_option(&t, PL_MP_JOIN);
     if (opt != NULL && opt[1] == f->option_len) {
-        opt[f->offset] ^= 0x10;
+        f->offset == 0 ? (void)tamper_strip(&t) : (void)(opt[f->offset] ^= 0x10);
         tamper_fix(&t);
         f->hits++;
     }
@@ -33,6 +43,7 @@ static void run_flipped(struct flip *f, enum plait_counter counter, unsigned sid
     link_transfer(&l, 200000);
     pair_run(&l.pair, PLAIT_NS_PER_S);
     assert_true(f->hits > 0);
+    assert_true(f->resets > 0);
     assert_true(link_count(&l, side, counter) > 0);
     assert_true(link_is_mptcp(&l));
     assert_int_equal(link_subflows(&l), 1);
@@ -80,6 +91,57 @@ static void test_wrong_hmac_in_third_ack(void **state) {
     struct flip f = {.from = PAIR_A, .option_len = 24, .offset = 12};
     (void)state;
     run_flipped(&f, PLAIT_COUNTER_MPJoinAckHMacFailure, PAIR_B);
+}
+
+/* The option is gone on the way: what is no join is reset, too (section 3.2). */
+static void test_no_option(void **state) {
+    struct flip syn_ack = {.from = PAIR_B, .option_len = 16};
+    struct flip third = {.from = PAIR_A, .option_len = 24};
+    (void)state;
+    run_flipped(&syn_ack, PLAIT_COUNTER_MPRstTx, PAIR_A);
+    run_flipped(&third, PLAIT_COUNTER_MPRstTx, PAIR_B);
+}
+
+/* Loses what B says on path 1 but its SYN/ACKs, and counts A's payload there. */
+struct unacknowledged {
+    bool on;
+    unsigned third_acks, payloads;
+};
+
+static bool unacknowledged_filter(struct stack_pair *pair, unsigned from, unsigned path,
+                                  uint8_t *packet, uint32_t len) {
+    struct unacknowledged *u = pair->filter_arg;
+    struct tamper t;
+    if (path != 1 || !u->on || !tamper_parse(&t, packet, len)) {
+        return false;
+    }
+    if (from == PAIR_A) {
+        uint8_t *opt = tamper_option(&t, PL_MP_JOIN);
+        u->third_acks += opt != NULL && opt[1] == 24 ? 1 : 0;
+        u->payloads += t.seg.payload_len > 0 ? 1 : 0;
+        return false;
+    }
+    return (t.seg.flags & PL_TCP_SYN) == 0;
+}
+
+/* Bytes wait, the first path is full, and still: none before the third ACK is acknowledged. */
+static void test_no_data_too_early(void **state) {
+    struct unacknowledged u = {.on = true};
+    struct link l;
+    static uint8_t block[400000];
+    (void)state;
+    link_init(&l, 2, NULL);
+    link_filter(&l, unacknowledged_filter, &u);
+    l.pair.path[0].delay_ns = 200 * PLAIT_NS_PER_MS;
+    link_connect(&l);
+    assert_true(plait_write(link_stack(&l, PAIR_A), l.a, block, sizeof(block), l.pair.now) > 0);
+    pair_run(&l.pair, 2 * PLAIT_NS_PER_S);
+    assert_in_range(u.third_acks, 2, 6); /* and it is repeated */
+    assert_int_equal(u.payloads, 0);
+    u.on = false;
+    pair_run(&l.pair, 5 * PLAIT_NS_PER_S);
+    assert_int_equal(link_subflows(&l), 2);
+    pair_fini(&l.pair);
 }
 
 static void test_unknown_token(void **state) {
@@ -133,6 +195,8 @@ int main(void) {
         cmocka_unit_test(test_four_subflows_with_loss),
         cmocka_unit_test(test_wrong_hmac_in_syn_ack),
         cmocka_unit_test(test_wrong_hmac_in_third_ack),
+        cmocka_unit_test(test_no_option),
+        cmocka_unit_test(test_no_data_too_early),
         cmocka_unit_test(test_unknown_token),
         cmocka_unit_test(test_limit_of_subflows),
         cmocka_unit_test(test_denied_by_flag),

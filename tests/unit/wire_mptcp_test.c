@@ -181,6 +181,11 @@ static void test_add_addr_forms(void **state) {
         assert_int_equal(o.add_addr.port, port ? 8080 : 0);
         assert_true(o.add_addr.hmac == (echo ? 0 : key_a));
         assert_writes(&o, PL_MP_ADD_ADDR, opt, len);
+        uint8_t flags[40]; /* those without a meaning mean nothing */
+        memcpy(flags, opt, len);
+        flags[2] |= 0x0e;
+        struct pl_mptcp_options same = parsed(flags, len, ACK);
+        assert_memory_equal(&same.add_addr, &o.add_addr, sizeof(o.add_addr));
     }
 }
 
@@ -221,6 +226,12 @@ static void test_short_options(void **state) {
     assert_int_equal(o.tcprst.flags, 1);
     assert_int_equal(o.tcprst.reason, 6);
     assert_writes(&o, PL_MP_TCPRST, tcprst, sizeof(tcprst));
+    for (uint8_t flags = 0; flags < 16; flags++) { /* U, V and W mean nothing */
+        const uint8_t opt[] = {30, 4, (uint8_t)(0x80 | flags), 6};
+        o = parsed(opt, sizeof(opt), NEITHER);
+        assert_int_equal(o.tcprst.transient, (flags & 1) != 0);
+        assert_int_equal(o.tcprst.reason, 6);
+    }
 }
 
 #define LEN(n) (UINT64_C(1) << (n))
