@@ -132,6 +132,9 @@ void pl_stale_run(struct pl_conn *conn, plait_time now);
 plait_time pl_stale_deadline(const struct pl_conn *conn);
 void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now);
 void pl_stale_rto(struct pl_subflow *sf, int64_t count, plait_time now);
+/* The peer says that the address at its end is gone: asks for a sign of life, and ends the subflow
+ * when there is none and another one is left (section 3.4.2). */
+void pl_stale_doubt(struct pl_subflow *sf, plait_time now);
 void pl_stale_recovered(struct pl_subflow *sf, plait_time now);
 
 #endif

@@ -13,7 +13,10 @@
  * path makes the peer reinject at once (RFC 8684 section 3.4.2), and the path manager probes for
  * its return with a new address id. When other subflows show that data is missing, one unanswered
  * question is enough, otherwise three. A path that answers again at once was declared dead too
- * early: its patience doubles. */
+ * early: its patience doubles.
+ *
+ * And the peer may say, by REMOVE_ADDR, that a path is gone: it is used no more and asked for a
+ * sign of life, and ends when none comes (RFC 8684 section 3.4.2). */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/pm/pm.h"
@@ -38,6 +41,13 @@ static void note_gap(struct pl_subflow *sf, uint64_t gap) {
     sf->gap_ns = gap > sf->gap_ns ? gap : sf->gap_ns;
 }
 
+/* What comes sooner than a round trip takes was sent before we asked. */
+static bool may_be_answer(const struct pl_subflow *sf, plait_time now) {
+    uint64_t trip = sf->tcp.rtt.min_ns;
+    PL_ASSERT(now >= sf->probed_at);
+    return trip == UINT64_MAX || now - sf->probed_at >= trip;
+}
+
 void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
     PL_ASSERT(now >= sf->last_in);
     uint64_t silence = now - sf->last_in;
@@ -45,6 +55,10 @@ void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
     sf->last_in = now;
     if (sf->stale && silence >= SILENT_MS * PLAIT_NS_PER_MS) {
         pl_tcp_retry(&sf->tcp, now);
+    }
+    if (sf->doubted && may_be_answer(sf, now)) {
+        sf->doubted = false;
+        pl_stale_recovered(sf, now);
     }
     if (payload || sf->probes > 0) {
         pl_conn_touch(sf->conn); /* the next look at it has a new date */
@@ -105,6 +119,24 @@ static void ask_for_life(struct pl_subflow *sf, plait_time now) {
         sf->probed_at = now;
         pl_tcp_probe(&sf->tcp);
     }
+}
+
+void pl_stale_doubt(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->phase == PL_SF_UP);
+    struct pl_conn *conn = sf->conn;
+    sf->probed_at = now;
+    pl_tcp_probe(&sf->tcp);
+    if (sf->doubted || !others_usable(sf)) {
+        return;
+    }
+    sf->doubted = true;
+    if (!sf->stale) {
+        sf->stale = true;
+        PL_COUNT(conn->ctx, SubflowStale);
+        PL_CONN_TRACE(conn, sf->serial, now, subflow_stale, 3, 0, 0, 0);
+    }
+    pl_reinject_subflow(sf, now);
+    pl_conn_touch(conn);
 }
 
 /* ---- the receiver's side ---- */
@@ -183,9 +215,36 @@ static void look(struct pl_subflow *sf, plait_time now) {
     pl_pm_path_dead(sf, now);
 }
 
+/* ---- what the peer removed ---- */
+
+static plait_time next_doubt(const struct pl_subflow *sf) {
+    PL_ASSERT(sf->doubted);
+    return sf->probed_at + answer_time(sf);
+}
+
+static void judge_doubted(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->phase == PL_SF_UP);
+    if (now < next_doubt(sf)) {
+        return;
+    }
+    if (sf->probes < PROBES_MAX) {
+        sf->probes++;
+        sf->probed_at = now;
+        pl_tcp_probe(&sf->tcp);
+        return;
+    }
+    sf->doubted = false;
+    if (others_usable(sf)) {
+        PL_COUNT(sf->conn->ctx, RmSubflow);
+        pl_subflow_reset(sf, PL_RESET_UNSPECIFIED, false, PLAIT_E_ABORTED, now);
+    }
+}
+
 void pl_stale_run(struct pl_conn *conn, plait_time now) {
     PL_SUBFLOW_FOREACH(sf, conn) {
-        if (sf->give_up && sf->phase == PL_SF_UP && others_usable(sf)) {
+        if (sf->doubted && sf->phase == PL_SF_UP) {
+            judge_doubted(sf, now);
+        } else if (sf->give_up && sf->phase == PL_SF_UP && others_usable(sf)) {
             sf->give_up = false;
             pl_pm_path_dead(sf, now);
         } else if (watched(sf)) {
@@ -199,7 +258,9 @@ void pl_stale_run(struct pl_conn *conn, plait_time now) {
 plait_time pl_stale_deadline(const struct pl_conn *conn) {
     plait_time first = PLAIT_TIME_NEVER;
     PL_SUBFLOW_FOREACH(sf, conn) {
-        plait_time t = watched(sf)    ? next_look(sf)
+        bool doubted = sf->doubted && sf->phase == PL_SF_UP;
+        plait_time t = doubted        ? next_doubt(sf)
+                       : watched(sf)  ? next_look(sf)
                        : lifeless(sf) ? next_sign(sf)
                                       : PLAIT_TIME_NEVER;
         first = t < first ? t : first;

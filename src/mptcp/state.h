@@ -127,6 +127,7 @@ struct pl_subflow {
     bool stale;    /* sending: RTO ran out; receiving: silent although data is missing */
     bool denied;   /* the scheduler refused it data at its last turn */
     bool declined; /* had the chance to send and did not; see pl_subflow_output */
+    bool doubted;  /* a REMOVE_ADDR came for it, and its path was asked for life */
     bool remove, removals_due; /* a REMOVE_ADDR came for it; one is to go out on it */
     bool prio_pending, fail_pending, hmac_failed, flow_added;
     bool give_up;        /* too many RTOs: to be ended outside of TCP code */

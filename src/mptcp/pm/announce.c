@@ -137,25 +137,20 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
     }
 }
 
-/* The last usable subflow stays: if it is dead, TCP will find out. */
+/* What works is asked first whether it still does; the last usable subflow only that: if it is
+ * dead, TCP will find out. */
 static void close_by_remote_id(struct pl_conn *conn, uint8_t id, plait_time now) {
-    uint32_t usable = 0;
-    PL_SUBFLOW_FOREACH(sf, conn) {
-        usable += sf->phase == PL_SF_UP ? 1 : 0;
-    }
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->remote_id != id || sf->phase == PL_SF_DEAD) {
             continue;
         }
-        if (sf->phase == PL_SF_UP && usable == 1) {
-            pl_tcp_probe(&sf->tcp);
+        if (sf->phase == PL_SF_UP) {
+            pl_stale_doubt(sf, now);
             continue;
         }
-        usable -= sf->phase == PL_SF_UP ? 1 : 0;
         PL_COUNT(conn->ctx, RmSubflow);
         sf->remove = true; /* not inside TCP's input: pl_pm_announce_run resets it */
     }
-    (void)now;
 }
 
 void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
