@@ -436,6 +436,68 @@ static void test_removed_and_alive(void **state) {
     peer_fini(&peer);
 }
 
+/* SYNs of joins to `port`. */
+static unsigned joins_to(unsigned from, uint16_t tcp_port) {
+    unsigned count = 0;
+    for (unsigned i = from; i < peer.log_count; i++) {
+        const struct pl_segment *seg = &peer.log[i].seg;
+        count += seg->flags == PL_TCP_SYN && seg->dst_port == tcp_port ? 1 : 0;
+    }
+    return count;
+}
+
+/* The same id and address with another port: a subflow to that port, besides the one there is
+ * (RFC 8684 section 3.4.1). */
+static void test_another_port(void **state) {
+    unsigned first = 0, second = 0;
+    (void)state;
+    peer_init(&peer, &(struct peer_setup){.paths = 2});
+    peer_accept(&peer);
+    struct pl_mptcp_options o = add_addr(40, 1, PLAIT_IPV4, 9000);
+    send_options(0, &o);
+    assert_true(peer_answer_join(&peer, 40, false, &first));
+    o = add_addr(40, 1, PLAIT_IPV4, 9001);
+    send_options(0, &o);
+    assert_int_equal(joins_to(0, 9001), 1);
+    assert_true(peer_answer_join(&peer, 40, false, &second));
+    peer_run(&peer, 10 * SECOND);
+    assert_non_null(peer_subflow(&peer, first));
+    assert_non_null(peer_subflow(&peer, second));
+    expect_counter(PLAIT_COUNTER_AddAddrDrop, 0);
+    send_options(0, &o); /* the same again changes nothing */
+    peer_run(&peer, 10 * SECOND);
+    expect_counter(PLAIT_COUNTER_MPJoinSynTx, 2);
+    peer_fini(&peer);
+}
+
+/* Refused for good, and announced anew: that is a wish for another attempt (section 3.4.1), one a
+ * second at most. */
+static void test_refreshed(void **state) {
+    (void)state;
+    peer_init(&peer, &(struct peer_setup){.paths = 2});
+    peer_accept(&peer);
+    struct pl_mptcp_options o = add_addr(40, 1, PLAIT_IPV4, 9000);
+    send_options(0, &o);
+    unsigned from = peer.log_count;
+    PL_SUBFLOW_FOREACH(sf, peer_conn(&peer)) {
+        if (sf->join) {
+            sf->reset_reason = PL_RESET_PROHIBITED;
+            pl_pm_rst_reason(sf, PL_RESET_PROHIBITED, false);
+            pl_subflow_reset(sf, PL_RESET_PROHIBITED, false, PLAIT_E_REFUSED, peer.now);
+        }
+    }
+    peer_run(&peer, 60 * SECOND);
+    assert_int_equal(joins_to(from, 9000), 0);
+    send_options(0, &o);
+    peer_run(&peer, 500 * MS);
+    assert_int_equal(joins_to(from, 9000), 1);
+    for (unsigned i = 0; i < 100; i++) {
+        send_options(0, &o);
+    }
+    assert_int_equal(joins_to(from, 9000), 1);
+    peer_fini(&peer);
+}
+
 /* Removed, and announced again under the same id with another address. */
 static void test_id_reused(void **state) {
     static const uint8_t five = 5;
@@ -513,6 +575,8 @@ int main(void) {
         cmocka_unit_test(test_id_moves),
         cmocka_unit_test(test_removal_waits),
         cmocka_unit_test(test_removed_and_alive),
+        cmocka_unit_test(test_another_port),
+        cmocka_unit_test(test_refreshed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,9 +132,11 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
     pm->rescan = true;
     pl_tcp_ack_now(&sf->tcp);
     pl_conn_touch(conn);
-    if (!known) {
-        pl_conn_say(conn, PLAIT_EVENT_ANNOUNCED, sf, 0, r->id);
+    if (known) {
+        pl_pm_remote_refreshed(conn, (uint8_t)(r - pm->remotes), now);
+        return;
     }
+    pl_conn_say(conn, PLAIT_EVENT_ANNOUNCED, sf, 0, r->id);
 }
 
 /* What works is asked first whether it still does; the last usable subflow only that: if it is

@@ -426,6 +426,32 @@ void pl_pm_path_dead(struct pl_subflow *sf, plait_time now) {
     pl_conn_touch(conn);
 }
 
+/* What was given up or waits gets another chance, a failed attempt no sooner than a second from
+ * now: a peer that says it all the time must not make us knock all the time. A subflow to the old
+ * port goes on, without a path of its own. */
+void pl_pm_remote_refreshed(struct pl_conn *conn, uint8_t remote_index, plait_time now) {
+    PL_ASSERT(remote_index > 0 && remote_index < conn->pm->remote_count);
+    struct pl_pm *pm = conn->pm;
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        struct pl_path *p = &pm->paths[i];
+        if (p->remote_index != remote_index) {
+            continue;
+        }
+        const struct pl_subflow *sf = p->subflow != 0 ? pl_conn_subflow(conn, p->subflow) : NULL;
+        if (sf != NULL && sf->phase == PL_SF_UP &&
+            sf->tcp.tuple.remote_port != pm->remotes[remote_index].port) {
+            p->subflow = 0;
+            p->retry_at = now;
+        } else if (p->subflow == 0) {
+            plait_time soon = now + PLAIT_NS_PER_S;
+            p->given_up = false;
+            p->failures = 0;
+            p->refusals = 0;
+            p->retry_at = p->retry_at < soon ? p->retry_at : soon;
+        }
+    }
+}
+
 void pl_pm_port_up(struct pl_conn *conn, plait_port_id port, plait_time now) {
     struct pl_pm *pm = conn->pm;
     for (unsigned i = 0; pm != NULL && i < pm->path_count; i++) {

@@ -30,6 +30,8 @@ plait_time pl_pm_paths_deadline(const struct pl_conn *conn);
 struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf);
 /* The peer told us, with an RST, whether it is worth trying again (section 3.6). */
 void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient);
+/* The peer announced an address that is known again: with another port, or to be tried again. */
+void pl_pm_remote_refreshed(struct pl_conn *conn, uint8_t remote_index, plait_time now);
 void pl_pm_port_up(struct pl_conn *conn, plait_port_id port, plait_time now);
 /* A path is dead though its port is up: tell the peer (REMOVE_ADDR), drop the subflow, probe. */
 void pl_pm_path_dead(struct pl_subflow *sf, plait_time now);
