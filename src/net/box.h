@@ -61,8 +61,11 @@ void pl_strip_pass(uint32_t segments, uint8_t *packet, uint32_t len);
 
 /* ---- a changed payload (RFC 8684 section 3.7) ----
  *
- * An application-level gateway that rewrites a byte and knows how to make the checksum right again.
- * `at` chooses which. Returns whether there was one. */
+ * An application-level gateway that makes a small letter of a byte (sets 0x20) and knows how to
+ * make TCP's checksum right again. It never clears a bit: the sum of a few such changes is never
+ * zero, so that a DSS checksum over several packets notices them. `at` chooses the byte. Returns
+ * whether there was one. */
+enum { PL_REWRITE_BIT = 0x20 };
 bool pl_rewrite_pass(uint64_t at, uint8_t *packet, uint32_t len);
 
 /* ---- randomised sequence numbers ----

@@ -53,9 +53,15 @@ bool pl_rewrite_pass(uint64_t at, uint8_t *packet, uint32_t len) {
     if (whole <= view.tcp_header_len) {
         return false;
     }
-    uint32_t offset = view.tcp_header_len + (uint32_t)(at % (whole - view.tcp_header_len));
-    pl_box_put_tcp(&view, offset, view.tcp[offset] ^ 0x20);
-    return true;
+    uint32_t len_max = whole - view.tcp_header_len;
+    for (uint32_t i = 0; i < len_max; i++) {
+        uint32_t offset = view.tcp_header_len + (uint32_t)((at + i) % len_max);
+        if ((view.tcp[offset] & PL_REWRITE_BIT) == 0) {
+            pl_box_put_tcp(&view, offset, view.tcp[offset] | PL_REWRITE_BIT);
+            return true;
+        }
+    }
+    return false;
 }
 
 static void add32(struct pl_box_view *view, uint32_t offset, uint32_t delta) {

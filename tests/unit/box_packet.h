@@ -50,7 +50,7 @@ static inline struct box_packet box_packet_make(const struct plait_endpoint *fro
         memcpy(p.data + at + 20, options, options_len);
     }
     pl_tcp_write(p.data + at, &seg, options_len);
-    memcpy(p.data + at + 20 + options_len, "hello", 5);
+    memcpy(p.data + at + 20 + options_len, "HELLO", 5);
     uint64_t sum = pl_sum_pseudo(&from->addr, &to->addr, PL_IP_TCP, tcp_len);
     pl_put16(p.data + at + 16, (uint16_t)~pl_sum_fold(pl_sum_add(sum, p.data + at, tcp_len)));
     p.len = at + tcp_len;
