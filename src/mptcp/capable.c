@@ -235,10 +235,6 @@ static enum pl_verdict no_dss(struct pl_subflow *sf, plait_time now) {
     return PL_VERDICT_RESET;
 }
 
-static bool acks_data(const struct pl_subflow *sf, const struct pl_segment *seg) {
-    return pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);
-}
-
 /* The peer is known to speak MPTCP, but our data is acknowledged without a DATA_ACK: it does not
  * see our options, or we do not see its. It may have fallen back already, so that what it takes for
  * the stream is this subflow: fall back as well, or give the subflow up, but never go on
@@ -246,10 +242,11 @@ static bool acks_data(const struct pl_subflow *sf, const struct pl_segment *seg)
 static enum pl_verdict unanswered_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                      plait_time now) {
     const struct pl_mptcp_options *o = &seg->options.mptcp;
-    if (sf->dss_seen || o->present != 0 || o->bad != 0) {
+    if (sf->proven || sf->doubtful || o->present != 0 || o->bad != 0) {
         return PL_VERDICT_OK;
     }
-    return acks_data(sf, seg) || is_fin(seg) ? no_dss(sf, now) : PL_VERDICT_OK;
+    bool ended = is_fin(seg) && !sf->dss_seen;
+    return pl_subflow_acks_data(sf, seg) || ended ? no_dss(sf, now) : PL_VERDICT_OK;
 }
 
 /* Both keys known, nothing confirmed: does the peer's MPTCP reach us? */
@@ -267,7 +264,7 @@ static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_seg
     if (pl_mptcp_has(o, PL_MP_CAPABLE) || o->present != 0) {
         return PL_VERDICT_OK;
     }
-    bool speaks = seg->payload_len > 0 || is_fin(seg) || acks_data(sf, seg);
+    bool speaks = seg->payload_len > 0 || is_fin(seg) || pl_subflow_acks_data(sf, seg);
     return speaks ? no_dss(sf, now) : PL_VERDICT_OK;
 }
 

@@ -89,6 +89,7 @@ static void ack_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_ti
     pl_seq64 ack = o->dss.ack_is_64 ? pl_seq64_of(o->dss.ack)
                                     : pl_seq64_expand(conn->send.una, (uint32_t)o->dss.ack);
     sf->dss_seen = true;
+    sf->proven = sf->proven || pl_subflow_acks_data(sf, seg);
     pl_send_data_ack(conn, ack, pl_tcp_scaled_window(&sf->tcp, seg), now);
 }
 
@@ -114,6 +115,9 @@ static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *se
     uint32_t len = o->dss.len;
     if (len == 0) {
         return infinite_in(sf, now);
+    }
+    if (sf->doubtful) {
+        return PL_VERDICT_OK; /* mappings are void since a checksum failed */
     }
     if (o->dss.has_checksum != conn->checksum) {
         PL_COUNT(conn->ctx, DSSNotMatching);

@@ -3,23 +3,57 @@
  * A connection falls back by a change of mode and of its one subflow's upper: the stream's
  * positions stay. From then on subflow-level acknowledgements count. It is possible only while
  * everything in flight is contiguous on one subflow; when it is not, the subflow that fails is
- * reset and the others carry on. */
+ * reset and the others carry on.
+ *
+ * Whether the bytes behind a wrong checksum continue the stream only their sender knows: it may
+ * have repeated some of them under other mappings. So the receiver does not fall back by itself.
+ * The subflow becomes `doubtful`: its payload waits, neither delivered nor DATA_ACKed, MP_FAIL goes
+ * out on every ACK, and nothing is repeated or joined. The peer's MP_FAIL or infinite mapping says
+ * that it has reverted to plain TCP, and what waited is the stream's; a reset says that it could
+ * not. No answer after some repetitions is a reset, too. Who has reverted answers again when the
+ * peer, which shows by its DATA_ACKs that it still waits, repeats its MP_FAIL. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/pm/pm.h"
 #include "mptcp/subflow.h"
 
+enum { FAILS_MAX = 6, ANSWERS_MAX = 16 };
+
+struct line {
+    pl_seq64 end;
+    uint64_t bytes;
+    bool broken;
+};
+
+static void follow(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset, uint32_t len,
+                   const struct pl_tcp_origin *origin) {
+    struct line *line = arg;
+    (void)chunk, (void)offset, (void)origin;
+    line->broken = line->broken || (line->bytes > 0 && line->end.v != tag);
+    line->end = pl_seq64_of(tag + len);
+    line->bytes += len;
+}
+
+/* What is on its way is the end of the stream, in order, and all of it was sent once only. */
+static bool contiguous(const struct pl_conn *conn, const struct pl_subflow *sf) {
+    const struct pl_send *s = &conn->send;
+    struct line line = {.end = s->nxt};
+    pl_tcp_inflight_walk(&sf->tcp, follow, &line);
+    return pl_list_empty(&s->reinject) && !line.broken && pl_seq64_eq(line.end, s->nxt) &&
+           pl_seq64_le(s->repeated, s->una) && pl_seq64_le(s->suspect, s->una);
+}
+
 bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *sf) {
     PL_ASSERT(sf->conn == conn);
-    uint32_t alive = 0;
-    PL_SUBFLOW_FOREACH(other, conn) {
-        alive += other->phase != PL_SF_DEAD ? 1 : 0;
+    uint32_t others = 0;
+    PL_SUBFLOW_FOREACH(other, conn) { /* one that is being opened carries nothing yet */
+        bool carries = other->phase != PL_SF_DEAD && other->phase != PL_SF_OPENING;
+        others += carries && other != sf ? 1 : 0;
     }
     /* A subflow that has been told to end cannot become the whole stream. */
     bool whole = sf->phase == PL_SF_OPENING || sf->phase == PL_SF_UP;
-    return alive <= 1 && !sf->join && whole && conn->mode == PL_MODE_MPTCP &&
-           pl_list_empty(&conn->recv.ooo) && pl_list_empty(&conn->send.reinject) &&
-           conn->send.reinjected_bytes == 0;
+    return others == 0 && !sf->join && whole && conn->mode == PL_MODE_MPTCP &&
+           pl_list_empty(&conn->recv.ooo) && contiguous(conn, sf);
 }
 
 static void sum_len(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset, uint32_t len,
@@ -27,6 +61,32 @@ static void sum_len(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t of
     uint64_t *sum = arg;
     (void)tag, (void)chunk, (void)offset, (void)origin;
     *sum += len;
+}
+
+/* The peer's FIN came while the bytes before it were in doubt. */
+static bool ended(const struct pl_subflow *sf) {
+    switch (pl_tcp_state(&sf->tcp)) {
+        case PL_TCP_ST_CLOSE_WAIT:
+        case PL_TCP_ST_CLOSING:
+        case PL_TCP_ST_LAST_ACK:
+        case PL_TCP_ST_TIME_WAIT:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/* What the subflow has held back is the stream's next. */
+static void take_held(struct pl_subflow *sf, plait_time now) {
+    bool asked = sf->doubtful;
+    sf->doubtful = false;
+    sf->fail_at = PLAIT_TIME_NEVER;
+    sf->fail_count = 0;
+    sf->fail_pending = sf->fail_pending && !asked;
+    pl_map_flush(sf, now);
+    if (asked && ended(sf)) {
+        pl_recv_fin(sf->conn, sf->conn->recv.nxt, now);
+    }
 }
 
 void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_reason reason,
@@ -49,7 +109,7 @@ void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_r
     }
     conn->infinite_pending = spoke && reason != PL_FALLBACK_INFINITE;
     pl_tcp_set_ops(&sf->tcp, &pl_upper_plain);
-    pl_map_flush(sf, now);
+    take_held(sf, now);
     if (conn->token_added) {
         conn->host->token_remove(conn->host->arg, conn);
         conn->token_added = false;
@@ -67,39 +127,104 @@ void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_r
     pl_conn_touch(conn);
 }
 
-void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, plait_time now) {
+bool pl_conn_in_doubt(const struct pl_conn *conn) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->doubtful && sf->phase != PL_SF_DEAD) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void pl_checksum_failed(struct pl_subflow *sf, struct pl_map *map, plait_time now) {
     PL_ASSERT(sf->conn->checksum);
     PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
-    PL_ASSERT(sf->phase != PL_SF_DEAD);
+    PL_ASSERT(sf->phase != PL_SF_DEAD && !sf->doubtful);
     struct pl_conn *conn = sf->conn;
+    bool next = pl_seq64_eq(map->dsn, conn->recv.nxt) && sf->unmapped == NULL;
     PL_COUNT(conn->ctx, DataCsumErr);
     sf->fail_pending = true;
-    sf->fail_dsn = dsn;
-    if (!pl_fallback_possible(conn, sf)) {
+    sf->fail_dsn = map->dsn;
+    if (!next || !pl_fallback_possible(conn, sf)) {
         PL_COUNT(conn->ctx, DSSCorruptionReset);
         pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
         return;
     }
-    /* One subflow, all contiguous: the bytes are what the path made of them, as with plain TCP.
-     * MP_FAIL goes out on the next ACK; the peer answers with an infinite mapping. */
     PL_COUNT(conn->ctx, DSSCorruptionFallback);
-    pl_fallback(conn, sf, PL_FALLBACK_MP_FAIL, now);
-    pl_tcp_ack_now(&sf->tcp);
+    sf->doubtful = true;
+    sf->fail_count = 0;
+    sf->fail_at = now;
+    pl_map_doubt(sf, map);
+    pl_conn_touch(conn);
+}
+
+void pl_fail_run(struct pl_conn *conn, plait_time now) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (!sf->doubtful || sf->phase == PL_SF_DEAD || now < sf->fail_at) {
+            continue;
+        }
+        if (sf->fail_count == FAILS_MAX) {
+            pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
+            continue;
+        }
+        uint64_t by_rtt = sf->tcp.rtt.srtt_ns + 4 * sf->tcp.rtt.rttvar_ns;
+        uint64_t base = by_rtt > 200 * PLAIT_NS_PER_MS ? by_rtt : 200 * PLAIT_NS_PER_MS;
+        sf->fail_at = now + (base << sf->fail_count);
+        sf->fail_count++;
+        pl_tcp_ack_now(&sf->tcp);
+    }
+}
+
+plait_time pl_fail_deadline(const struct pl_conn *conn) {
+    plait_time first = PLAIT_TIME_NEVER;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->doubtful && sf->phase != PL_SF_DEAD && sf->fail_at < first) {
+            first = sf->fail_at;
+        }
+    }
+    return first;
+}
+
+/* The start of a mapping that we sent and that was not DATA_ACKed; an answer may name any byte that
+ * was sent. */
+static bool plausible(const struct pl_subflow *sf, pl_seq64 dsn) {
+    const struct pl_send *s = &sf->conn->send;
+    return pl_seq64_le(dsn, s->nxt) && (sf->doubtful || pl_seq64_le(s->una, dsn));
 }
 
 enum pl_verdict pl_fail_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(pl_mptcp_has(&seg->options.mptcp, PL_MP_FAIL));
     PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     struct pl_conn *conn = sf->conn;
-    (void)seg;
+    bool asked = sf->doubtful;
     PL_COUNT(conn->ctx, MPFailRx);
+    if (!plausible(sf, pl_seq64_of(seg->options.mptcp.fail.dsn))) {
+        return PL_VERDICT_OK;
+    }
+    if (!asked) { /* answered in kind, also on a RST (section 3.7) */
+        sf->fail_pending = true;
+        sf->fail_dsn = conn->recv.nxt;
+    }
     if (!pl_fallback_possible(conn, sf)) {
         sf->reset_reason = PL_RESET_MPTCP;
         return PL_VERDICT_RESET;
     }
-    sf->fail_pending = true; /* answer in kind (section 3.7) */
-    sf->fail_dsn = conn->recv.nxt;
     pl_fallback(conn, sf, PL_FALLBACK_MP_FAIL, now);
-    pl_tcp_ack_now(&sf->tcp);
+    if (!asked) {
+        pl_tcp_ack_now(&sf->tcp);
+    }
     return PL_VERDICT_OK;
+}
+
+void pl_fail_again(struct pl_subflow *sf, const struct pl_segment *seg) {
+    PL_ASSERT(sf->conn->mode == PL_MODE_PLAIN);
+    bool waits = pl_mptcp_has(&seg->options.mptcp, PL_MP_DSS);
+    if (!sf->conn->fallen_back || !waits || sf->fail_count == ANSWERS_MAX) {
+        return;
+    }
+    PL_COUNT(sf->conn->ctx, MPFailRx);
+    sf->fail_count++;
+    sf->fail_pending = true;
+    sf->fail_dsn = sf->conn->recv.nxt;
+    pl_tcp_ack_now(&sf->tcp);
 }

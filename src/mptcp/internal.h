@@ -50,6 +50,8 @@ enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *in, pl
 void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk, plait_time now);
 void pl_map_clear(struct pl_subflow *sf);
 void pl_map_check(const struct pl_subflow *sf);
+/* Mappings are void from here on: what was held for this one, and all that follows, waits. */
+void pl_map_doubt(struct pl_subflow *sf, struct pl_map *map);
 /* The subflow is plain TCP now: what it has acknowledged and held back is the stream's next. */
 void pl_map_flush(struct pl_subflow *sf, plait_time now);
 
@@ -124,8 +126,14 @@ void pl_fallback(struct pl_conn *conn, struct pl_subflow *sf, enum pl_fallback_r
 /* May this connection still fall back on this subflow? One subflow, nothing out of order. */
 bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *sf);
 enum pl_verdict pl_fail_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now);
+/* MP_FAIL after the fallback: the peer may have missed the answer. */
+void pl_fail_again(struct pl_subflow *sf, const struct pl_segment *seg);
 /* The checksum of a mapping, which still holds its payload, is wrong. */
-void pl_checksum_failed(struct pl_subflow *sf, pl_seq64 dsn, plait_time now);
+void pl_checksum_failed(struct pl_subflow *sf, struct pl_map *map, plait_time now);
+/* Whether MP_FAIL went out and the peer has not said yet what becomes of its only subflow. */
+bool pl_conn_in_doubt(const struct pl_conn *conn);
+void pl_fail_run(struct pl_conn *conn, plait_time now);
+plait_time pl_fail_deadline(const struct pl_conn *conn);
 
 /* stale.c: dead paths */
 void pl_stale_run(struct pl_conn *conn, plait_time now);

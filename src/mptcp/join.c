@@ -133,8 +133,7 @@ enum pl_verdict pl_join_in(struct pl_subflow *sf, const struct pl_segment *seg,
     if (sf->phase == PL_SF_UP && pl_mptcp_has(o, PL_MP_JOIN) && o->join.len == 24) {
         pl_tcp_ack_now(&sf->tcp); /* our ACK to the third ACK was lost */
     }
-    bool acks_data = pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);
-    if (acks_data && !sf->dss_seen && o->present == 0 && o->bad == 0) {
+    if (pl_subflow_acks_data(sf, seg) && !sf->proven && o->present == 0 && o->bad == 0) {
         sf->reset_reason = PL_RESET_MIDDLEBOX; /* options got lost (section 3.7) */
         sf->reset_transient = false;
         return PL_VERDICT_RESET;

@@ -97,7 +97,7 @@ void pl_conn_say(struct pl_conn *conn, enum plait_event_type type, const struct 
 
 bool pl_conn_fully_established(const struct pl_conn *conn) {
     return conn->mode == PL_MODE_MPTCP && conn->capable == PL_CAPABLE_CONFIRMED &&
-           conn->state == PL_CONN_OPEN;
+           conn->state == PL_CONN_OPEN && !pl_conn_in_doubt(conn);
 }
 
 void pl_conn_opened(struct pl_conn *conn, plait_time now) {
@@ -162,12 +162,12 @@ static void reap(struct pl_conn *conn, plait_time now) {
 }
 
 static plait_time earliest(const struct pl_conn *conn) {
-    plait_time t[5] = {
+    plait_time t[6] = {
         pl_join_deadline(conn),  pl_reinject_deadline(conn), pl_close_deadline(conn),
-        pl_stale_deadline(conn), pl_pm_deadline(conn),
+        pl_stale_deadline(conn), pl_pm_deadline(conn),       pl_fail_deadline(conn),
     };
     plait_time first = PLAIT_TIME_NEVER;
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         first = t[i] < first ? t[i] : first;
     }
     return first;
@@ -178,6 +178,7 @@ bool pl_conn_settle(struct pl_conn *conn, plait_time now) {
     pl_list_remove(&conn->settle_link);
     reap(conn, now);
     pl_join_run(conn, now);
+    pl_fail_run(conn, now);
     pl_stale_run(conn, now);
     pl_reinject_run(conn, now);
     pl_close_run(conn, now);

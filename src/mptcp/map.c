@@ -108,6 +108,19 @@ void pl_map_flush(struct pl_subflow *sf, plait_time now) {
     pl_map_clear(sf);
 }
 
+void pl_map_doubt(struct pl_subflow *sf, struct pl_map *map) {
+    PL_ASSERT(sf->unmapped == NULL);
+    PL_ASSERT(sf->doubtful && map->held != NULL);
+    sf->unmapped = map->held;
+    sf->unmapped_tail = map->held_tail;
+    sf->unmapped_seq = map->seq;
+    sf->unmapped_bytes = map->arrived;
+    map->held = NULL;
+    PL_LIST_FOREACH_SAFE(link, &sf->maps) {
+        map_free(sf, map_of(link));
+    }
+}
+
 static bool same_mapping(const struct pl_map *map, const struct pl_map_in *in) {
     PL_ASSERT(in->len > 0);
     return (uint64_t)(in->dsn.v - map->dsn.v) ==
@@ -169,8 +182,8 @@ enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *given,
     pl_seq32 oldest = sf->unmapped != NULL ? sf->unmapped_seq : pl_tcp_rcv_nxt(&sf->tcp);
     uint32_t reach = conn->recv.limit_bytes * 2 + 65536;
     PL_ASSERT(in.len > 0);
-    if (pl_seq32_le(pl_seq32_add(in.seq, in.len), oldest)) {
-        return PL_VERDICT_OK; /* all of it is here already */
+    if (sf->doubtful || pl_seq32_le(pl_seq32_add(in.seq, in.len), oldest)) {
+        return PL_VERDICT_OK; /* void, or all of it is here already */
     }
     if (pl_seq32_diff(in.seq, oldest) > (int32_t)reach) {
         PL_COUNT(conn->ctx, DSSNoMatchTCP);
@@ -238,7 +251,7 @@ static void verify(struct pl_subflow *sf, struct pl_map *map, struct pl_chunk *c
     }
     pl_seq64 dsn = map->dsn;
     if (pl_dss_checksum(dsn, ssn, map->wire_len, map->sum) != map->checksum) {
-        pl_checksum_failed(sf, dsn, now); /* may free the mapping */
+        pl_checksum_failed(sf, map, now); /* may free the mapping */
         return;
     }
     struct pl_chunk *run = map->held;
@@ -262,7 +275,9 @@ static void hold_unmapped(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *
     }
     sf->unmapped_bytes += chunk->len;
     run_append(&sf->unmapped, &sf->unmapped_tail, chunk);
-    if (sf->unmapped_bytes > UNMAPPED_MAX) {
+    /* In doubt it is what a sender may have in flight that does not know yet. */
+    uint32_t most = sf->doubtful ? sf->conn->recv.limit_bytes + 65536 : UNMAPPED_MAX;
+    if (sf->unmapped_bytes > most) {
         PL_COUNT(sf->conn->ctx, DSSNoMatchTCP);
         pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
     }
@@ -311,7 +326,7 @@ void pl_map_data_in(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *chunk,
             pl_chunk_unref(chunk); /* reset: what follows is not to be trusted, either */
             return;
         }
-        struct pl_map *map = map_find(sf, seq);
+        struct pl_map *map = sf->doubtful ? NULL : map_find(sf, seq);
         if (map == NULL) {
             hold_unmapped(sf, seq, chunk, now);
             return;
@@ -352,4 +367,5 @@ void pl_map_check(const struct pl_subflow *sf) {
     PL_ASSERT(count == 0 || sf->conn->mode == PL_MODE_MPTCP || sf->phase == PL_SF_DEAD);
     PL_ASSERT(run_bytes(sf->unmapped) == sf->unmapped_bytes);
     PL_ASSERT(sf->map_spare == NULL || sf->map_spare->held == NULL);
+    PL_ASSERT(!sf->doubtful || sf->map_count == 0);
 }

@@ -56,6 +56,7 @@ int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup
     sf->remote_id = setup->remote_id;
     sf->backup = setup->backup || port.backup;
     sf->join_resend_at = PLAIT_TIME_NEVER;
+    sf->fail_at = PLAIT_TIME_NEVER;
     sf->last_in = now;
     pl_list_init(&sf->maps);
     pl_list_append(&conn->subflows, &sf->link);
@@ -108,6 +109,11 @@ void pl_subflow_close(struct pl_subflow *sf, plait_time now) {
 
 bool pl_subflow_usable(const struct pl_subflow *sf) {
     return sf->phase == PL_SF_UP;
+}
+
+bool pl_subflow_acks_data(const struct pl_subflow *sf, const struct pl_segment *seg) {
+    bool sent = sf->tcp.stats.bytes_sent > 0; /* else it may be our FIN */
+    return sent && pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);
 }
 
 struct pl_subflow *pl_conn_subflow(const struct pl_conn *conn, uint32_t serial) {
@@ -255,6 +261,9 @@ static void fin_in(struct pl_subflow *sf, plait_time now) {
     struct pl_conn *conn = sf->conn;
     if (conn->mode == PL_MODE_PLAIN) {
         pl_recv_fin(conn, conn->recv.nxt, now);
+        return;
+    }
+    if (sf->doubtful) { /* the answer to MP_FAIL may come late: see pl_fallback */
         return;
     }
     if (sf->unmapped != NULL) { /* a stream whose mappings were lost on the way has ended */

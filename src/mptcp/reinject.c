@@ -141,6 +141,7 @@ static void fill(struct pl_conn *conn, struct pl_tcp_payload *out, struct pl_chu
     out->push = true;
     out->sum = conn->checksum ? pl_send_checksum(chunk, offset, len, &sum) : 0;
     conn->send.reinjected_bytes += len;
+    conn->send.repeated = pl_seq64_max(conn->send.repeated, pl_seq64_add(dsn, len));
     PL_COUNT(conn->ctx, MPTCPRetrans);
 }
 
@@ -188,8 +189,11 @@ bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
 static void find_byte(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
                       uint32_t len, const struct pl_tcp_origin *origin) {
     struct holder *h = arg;
-    (void)chunk, (void)offset, (void)origin;
-    if (pl_seq64_le(pl_seq64_of(tag), h->dsn) && pl_seq64_lt(h->dsn, pl_seq64_of(tag + len))) {
+    (void)chunk, (void)offset;
+    /* A checksum covers the whole mapping, and the peer takes all of it or nothing. */
+    uint64_t first = h->conn->checksum ? origin->tag : tag;
+    uint64_t end = h->conn->checksum ? origin->tag + origin->len : tag + len;
+    if (pl_seq64_le(pl_seq64_of(first), h->dsn) && pl_seq64_lt(h->dsn, pl_seq64_of(end))) {
         h->found = true;
     }
 }
@@ -211,6 +215,16 @@ static bool stuck(const struct pl_subflow *sf, pl_seq64 dsn) {
     return false;
 }
 
+/* Another one that carried data: what this one has carried itself, it need not repeat. */
+static bool has_sibling(const struct pl_subflow *sf) {
+    PL_SUBFLOW_FOREACH(other, sf->conn) {
+        if (other != sf && other->phase >= PL_SF_UP) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Goes on behind what was repeated already when that makes a difference. */
 bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
                       plait_time now) {
@@ -220,7 +234,7 @@ bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
     struct pl_send *s = &conn->send;
     pl_seq64 at = pl_seq64_max(s->una, s->opportunistic);
     int64_t ahead = pl_seq64_diff(at, s->una), left = pl_seq64_diff(s->nxt, at);
-    if (conn->subflow_count < 2 || left <= 0 || ahead >= HEAD_MAX || carries(sf, at) ||
+    if (!has_sibling(sf) || left <= 0 || ahead >= HEAD_MAX || carries(sf, at) ||
         (ahead > 0 && !stuck(sf, at))) {
         return false;
     }
@@ -238,7 +252,8 @@ bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
 
 plait_time pl_reinject_deadline(const struct pl_conn *conn) {
     const struct pl_send *s = &conn->send;
-    if (conn->mode != PL_MODE_MPTCP || conn->state != PL_CONN_OPEN || !pl_send_outstanding(conn)) {
+    if (conn->mode != PL_MODE_MPTCP || conn->state != PL_CONN_OPEN || !pl_send_outstanding(conn) ||
+        pl_conn_in_doubt(conn)) { /* the peer may have fallen back, and take it as new */
         return PLAIT_TIME_NEVER;
     }
     bool suspect = pl_seq64_lt(s->una, s->suspect);

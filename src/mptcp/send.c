@@ -50,6 +50,7 @@ void pl_send_start(struct pl_conn *conn, pl_seq64 first) {
     s->window_edge = first;
     s->suspect = first;
     s->opportunistic = first;
+    s->repeated = first;
 }
 
 bool pl_send_all_sent(const struct pl_conn *conn) {

@@ -48,6 +48,7 @@ struct pl_send {
     pl_seq64 window_edge;    /* highest DATA_ACK + window seen */
     pl_seq64 suspect;        /* bytes below may be gone though a subflow acknowledged them */
     pl_seq64 opportunistic;  /* head-of-line bytes up to here were reinjected already */
+    pl_seq64 repeated;       /* end of the last byte that went out under a second mapping */
     struct pl_list reinject; /* struct pl_reinject, by dsn of arrival */
     uint32_t limit_bytes, limit_bytes_max;
     plait_time progress;     /* una moved last, or the first byte went out */
@@ -133,7 +134,11 @@ struct pl_subflow {
     bool give_up;        /* too many RTOs: to be ended outside of TCP code */
     bool reinjected;     /* what it holds was handed to the others */
     bool dss_seen;       /* a DATA_ACK came back on this subflow */
+    bool proven;         /* one came with the acknowledgement of payload */
     bool bare;           /* the last new acknowledgement came without any option */
+    bool doubtful;       /* a checksum failed: payload waits for the peer's answer to MP_FAIL */
+    uint8_t fail_count;  /* MP_FAILs sent: asking in doubt, answering after fallback */
+    plait_time fail_at;  /* when to ask again */
     uint8_t syn_count;   /* SYNs sent with MP_CAPABLE */
     uint8_t join_resend; /* third ACKs of a join sent */
     plait_time join_resend_at;
@@ -146,7 +151,7 @@ struct pl_subflow {
     struct pl_list maps; /* struct pl_map */
     uint32_t map_count;
     struct pl_map *map_spare;
-    struct pl_chunk *unmapped, *unmapped_tail; /* payload that has no mapping yet */
+    struct pl_chunk *unmapped, *unmapped_tail; /* payload without a mapping, or in doubt */
     pl_seq32 unmapped_seq;
     uint32_t unmapped_bytes;
     struct pl_ooo *ooo_hint; /* where this subflow's last data went */

@@ -59,7 +59,7 @@ static uint32_t write_fail(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
     if (!sf->fail_pending || room < 12) {
         return 0;
     }
-    sf->fail_pending = false;
+    sf->fail_pending = sf->doubtful; /* again and again, until it is answered */
     PL_COUNT(sf->conn->ctx, MPFailTx);
     return pl_mptcp_write(out, PL_MP_FAIL, &o);
 }
@@ -272,7 +272,11 @@ static uint32_t plain_write_options(void *up, const struct pl_seg_out *seg, uint
 
 static enum pl_verdict plain_options_in(void *up, const struct pl_segment *seg,
                                         enum pl_seg_kind kind, plait_time now) {
-    (void)up, (void)seg, (void)kind, (void)now;
+    struct pl_subflow *sf = up;
+    (void)now;
+    if (kind != PL_SEG_RST && pl_mptcp_has(&seg->options.mptcp, PL_MP_FAIL)) {
+        pl_fail_again(sf, seg);
+    }
     return PL_VERDICT_OK;
 }
 

@@ -62,33 +62,177 @@ static void end_plain(void) {
     peer_fini(&peer);
 }
 
-/* One subflow: the bytes are what the path made of them, as with plain TCP; MP_FAIL tells the
- * peer, whose infinite mapping and further data follow. */
-static void test_failure_alone(void **state) {
-    (void)state;
-    begin_with(&with_checksum);
+/* One subflow whose payload is in doubt from byte 1000 on. Returns where the log was. */
+static unsigned begin_doubt_with(const struct peer_setup *setup) {
+    begin_with(setup);
     peer_data(&peer, 0, 0, 1000);
     expect_read(1000);
     unsigned from = peer.log_count;
     send_corrupt(0, 1000, 500);
-    peer_run(&peer, 50 * MS);
+    peer_pull(&peer);
+    return from;
+}
+
+static unsigned begin_doubt(void) {
+    return begin_doubt_with(&with_checksum);
+}
+
+/* MP_FAIL goes out, again and again, and until the peer has said what it makes of it, nothing
+ * behind the failure is delivered or acknowledged, mapped or not. */
+static void test_doubt(void **state) {
+    (void)state;
+    unsigned from = begin_doubt();
     const struct peer_rx *rx = peer_find(&peer, from, PL_MP_FAIL);
     assert_non_null(rx);
     assert_int_equal(rx->seg.options.mptcp.fail.dsn, peer.idsn_local + 1 + 1000);
+    assert_true(pl_mptcp_has(&rx->seg.options.mptcp, PL_MP_DSS));
     expect_counter(PLAIT_COUNTER_DataCsumErr, 1);
     expect_counter(PLAIT_COUNTER_DSSCorruptionFallback, 1);
-    expect_plain();
-    expect_bytes(500, 1000);
+    peer_data(&peer, 0, 1000, 500); /* a repetition at the data level */
+    peer_data(&peer, 0, 1500, 500);
+    from = peer.log_count;
+    peer_run(&peer, SECOND);
+    assert_in_range(peer_count(&peer, from, PL_MP_FAIL), 1, 3);
+    expect_read(1000);
+    assert_int_equal(peer.ack_seen, 1000);
+    assert_int_equal(option(PLAIT_OPT_IS_MPTCP), 1);
+    peer_fini(&peer);
+}
+
+/* The infinite mapping: the bytes are what the path made of them, as with plain TCP. */
+static void test_doubt_ends_by_infinite_mapping(void **state) {
+    (void)state;
+    begin_doubt();
     struct pl_mptcp_options o = infinite(1000, 1000);
     send_next(0, 1500, 700, &o);
+    expect_plain();
+    expect_bytes(1200, 1000);
     send_next(0, 2200, 300, NULL);
-    expect_bytes(1000, UINT64_MAX);
+    expect_bytes(300, UINT64_MAX);
+    unsigned from = peer.log_count;
+    peer_run(&peer, SECOND);
+    assert_int_equal(peer_count(&peer, from, PL_MP_FAIL), 0);
     peer_write(&peer, 0, 300);
-    rx = peer_find(&peer, 0, -1);
+    const struct peer_rx *rx = peer_find(&peer, 0, -1);
     assert_int_equal(rx->seg.payload_len, 300);
-    assert_true(rx->seg.options.mptcp.dss.has_map);
-    assert_int_equal(rx->seg.options.mptcp.dss.len, 0); /* ours is infinite, too */
+    assert_int_equal(rx->seg.options.mptcp.present, 0);
     end_plain();
+}
+
+/* Its MP_FAIL is enough when it has nothing more to send, and no reason for another of ours. The
+ * FIN that came before belongs to the stream then. */
+static void test_doubt_ends_by_mp_fail(void **state) {
+    (void)state;
+    uint8_t byte;
+    for (unsigned with_fin = 0; with_fin < 2; with_fin++) {
+        begin_doubt();
+        if (with_fin != 0) {
+            peer_send(&peer, &(struct peer_seg){.flags = PL_TCP_FIN, .seq = PEER_NO_OFFSET});
+        }
+        struct pl_mptcp_options o = fail_option(0);
+        unsigned from = peer.log_count;
+        send_options(0, &o);
+        peer_run(&peer, SECOND);
+        assert_null(peer_find(&peer, from, PL_MP_FAIL));
+        expect_plain();
+        expect_bytes(500, 1000);
+        assert_int_equal(plait_read(peer.stack, peer.sock, &byte, 1, peer.now),
+                         with_fin != 0 ? 0 : PLAIT_E_AGAIN);
+        peer_fini(&peer);
+    }
+}
+
+/* No answer: a reset, which says MP_FAIL, too. The bytes can still come over another subflow. */
+static void test_doubt_without_answer(void **state) {
+    (void)state;
+    unsigned from = begin_doubt();
+    peer_run(&peer, 60 * SECOND);
+    const struct peer_rx *rst = expect_rst(from, 0);
+    assert_true(pl_mptcp_has(&rst->seg.options.mptcp, PL_MP_FAIL));
+    assert_int_equal(rst->seg.options.mptcp.fail.dsn, peer.idsn_local + 1 + 1000);
+    assert_int_equal(rst->seg.options.mptcp.tcprst.reason, PL_RESET_MIDDLEBOX);
+    assert_int_equal(option(PLAIT_OPT_STATE), PLAIT_SOCKET_OPEN);
+    expect_read(1000);
+    unsigned second = peer_join(&peer, 1, false);
+    peer_data(&peer, second, 1000, 500);
+    expect_read(1500);
+    peer_fini(&peer);
+}
+
+/* In doubt nothing is repeated (the peer may take it for new bytes by now), and nobody joins. */
+static void test_doubt_repeats_nothing(void **state) {
+    (void)state;
+    begin_with(&with_checksum);
+    peer_write(&peer, 0, 1000);
+    peer.flow[0].rcv_nxt = 1000;
+    peer_ack(&peer, 0, 500); /* a whole mapping would be DATA_ACKed at once */
+    send_corrupt(0, 0, 500);
+    unsigned from = peer.log_count;
+    peer_run(&peer, 5 * SECOND);
+    for (unsigned i = from; i < peer.log_count; i++) {
+        assert_int_equal(peer.log[i].seg.payload_len, 0);
+    }
+    unsigned second = peer_join(&peer, 1, false);
+    assert_false(peer.flow[second].open);
+    expect_counter(PLAIT_COUNTER_MPJoinRejected, 1);
+    peer_fini(&peer);
+}
+
+/* A window of payload may come before the sender knows; more than that is a broken subflow. */
+static void test_doubt_is_bounded(void **state) {
+    (void)state;
+    struct plait_config config;
+    plait_config_init(&config);
+    config.receive_buffer_bytes = 500000;
+    unsigned from =
+        begin_doubt_with(&(struct peer_setup){.cap_flags = PL_CAPABLE_CHECKSUM, .config = &config});
+    for (uint32_t sent = 500; sent < 500000; sent += 1000) {
+        send_next(0, 1500, 1000, NULL);
+    }
+    assert_int_equal(peer_subflow(&peer, 0)->phase, PL_SF_UP);
+    for (uint32_t sent = 0; sent < 70000; sent += 1000) {
+        send_next(0, 1500, 1000, NULL);
+    }
+    assert_non_null(expect_rst(from, 0));
+    peer_fini(&peer);
+}
+
+/* The answer got lost: who still sends DATA_ACKs gets another, who has reverted does not. */
+static void test_answered_again(void **state) {
+    (void)state;
+    begin_with(&with_checksum);
+    struct pl_mptcp_options o = fail_option(0);
+    send_options(0, &o);
+    expect_plain();
+    unsigned from = peer.log_count;
+    send_options(0, &o);
+    assert_int_equal(peer_count(&peer, from, PL_MP_FAIL), 0);
+    o.present |= 1 << PL_MP_DSS;
+    o.dss.has_ack = true;
+    o.dss.ack_is_64 = true;
+    for (unsigned i = 0; i < 40; i++) {
+        send_options(0, &o);
+    }
+    assert_in_range(peer_count(&peer, from, PL_MP_FAIL), 8, 20);
+    end_plain();
+}
+
+/* A DSN that was not sent, or was DATA_ACKed: not an answer to anything. */
+static void test_implausible_fail(void **state) {
+    (void)state;
+    begin_with(&with_checksum);
+    peer_write(&peer, 0, 1000);
+    peer.flow[0].rcv_nxt = 1000;
+    peer_ack(&peer, 0, 1000);
+    static const uint64_t at[] = {999, 1001, UINT64_C(1) << 40};
+    for (unsigned i = 0; i < 3; i++) {
+        struct pl_mptcp_options o = fail_option(at[i]);
+        send_options(0, &o);
+        assert_int_equal(option(PLAIT_OPT_IS_MPTCP), 1);
+        assert_int_equal(peer_subflow(&peer, 0)->phase, PL_SF_UP);
+    }
+    expect_counter(PLAIT_COUNTER_MPFailRx, 3);
+    peer_fini(&peer);
 }
 
 /* Two subflows: that subflow is reset with MP_FAIL, nothing of it is acknowledged, and the bytes
@@ -223,7 +367,9 @@ static void test_not_with_two_subflows(void **state) {
         unsigned second = peer_join(&peer, 1, false), from = peer.log_count;
         struct pl_mptcp_options o = fail ? fail_option(0) : infinite(0, 0);
         send_options(second, &o);
-        assert_int_equal(expect_rst(from, second)->seg.options.mptcp.tcprst.reason, PL_RESET_MPTCP);
+        const struct pl_mptcp_options *rst = &expect_rst(from, second)->seg.options.mptcp;
+        assert_int_equal(rst->tcprst.reason, PL_RESET_MPTCP);
+        assert_int_equal(pl_mptcp_has(rst, PL_MP_FAIL), fail);
         peer_data(&peer, 0, 0, 100);
         expect_read(100);
         assert_int_equal(option(PLAIT_OPT_IS_MPTCP), 1);
@@ -293,9 +439,36 @@ static void test_join_without_dss(void **state) {
     peer_fini(&peer);
 }
 
+/* A DATA_ACK of nothing does not prove that the peer gets our mappings; one of payload does, and
+ * the next ACKs may come without (section 3.7). */
+static void test_what_proves(void **state) {
+    (void)state;
+    for (unsigned proven = 0; proven < 2; proven++) {
+        begin();
+        peer_ack(&peer, 0, 0);
+        peer_write(&peer, 0, 1000);
+        if (proven != 0) {
+            peer.flow[0].rcv_nxt = 500;
+            peer_ack(&peer, 0, 500);
+        }
+        peer.flow[0].rcv_nxt = 1000;
+        peer_send(&peer, &(struct peer_seg){.seq = PEER_NO_OFFSET});
+        assert_int_equal(option(PLAIT_OPT_IS_MPTCP), proven);
+        assert_int_equal(option(PLAIT_OPT_SEND_QUEUE), proven * 500);
+        peer_fini(&peer);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failure_alone),
+        cmocka_unit_test(test_doubt),
+        cmocka_unit_test(test_doubt_ends_by_infinite_mapping),
+        cmocka_unit_test(test_doubt_ends_by_mp_fail),
+        cmocka_unit_test(test_doubt_without_answer),
+        cmocka_unit_test(test_doubt_repeats_nothing),
+        cmocka_unit_test(test_doubt_is_bounded),
+        cmocka_unit_test(test_answered_again),
+        cmocka_unit_test(test_implausible_fail),
         cmocka_unit_test(test_failure_of_two),
         cmocka_unit_test(test_rest_of_the_segment),
         cmocka_unit_test(test_failure_not_contiguous),
@@ -307,6 +480,7 @@ int main(void) {
         cmocka_unit_test(test_unmapped_bytes_at_fallback),
         cmocka_unit_test(test_fallback_while_closing),
         cmocka_unit_test(test_join_without_dss),
+        cmocka_unit_test(test_what_proves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

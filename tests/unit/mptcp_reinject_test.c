@@ -172,6 +172,23 @@ static void test_head_of_line(void **state) {
     peer_fini(&peer);
 }
 
+/* A peer that verifies checksums takes a mapping as a whole: that it has got a part is no reason to
+ * send this again. */
+static void test_part_of_a_mapping(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2, .cap_flags = PL_CAPABLE_CHECKSUM});
+    unsigned second = peer_join(&peer, 1, false);
+    pl_subflow_close(peer_subflow(&peer, second), peer.now);
+    peer_write(&peer, 0, 2800);
+    peer.flow[0].rcv_nxt = 700;
+    peer_ack(&peer, 0, 0);
+    peer_conn(&peer)->send.window_edge = peer_conn(&peer)->send.nxt;
+    peer_write(&peer, 2800, 1000);
+    peer_run(&peer, 20 * MS);
+    assert_int_equal(peer_conn(&peer)->send.reinjected_bytes, 0);
+    peer_fini(&peer);
+}
+
 /* Entries that were acknowledged in the meantime, wholly or in part, do not go out. */
 static void test_acknowledged_meanwhile(void **state) {
     (void)state;
@@ -196,10 +213,15 @@ static void test_acknowledged_meanwhile(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_never_worse),   cmocka_unit_test(test_tiny_buffers),
-        cmocka_unit_test(test_dead_subflow),  cmocka_unit_test(test_dead_with_acknowledged_bytes),
-        cmocka_unit_test(test_stale_subflow), cmocka_unit_test(test_stall),
-        cmocka_unit_test(test_head_of_line),  cmocka_unit_test(test_acknowledged_meanwhile),
+        cmocka_unit_test(test_never_worse),
+        cmocka_unit_test(test_tiny_buffers),
+        cmocka_unit_test(test_dead_subflow),
+        cmocka_unit_test(test_dead_with_acknowledged_bytes),
+        cmocka_unit_test(test_stale_subflow),
+        cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_head_of_line),
+        cmocka_unit_test(test_part_of_a_mapping),
+        cmocka_unit_test(test_acknowledged_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
