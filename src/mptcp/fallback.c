@@ -53,7 +53,8 @@ bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *s
     /* A subflow that has been told to end cannot become the whole stream. */
     bool whole = sf->phase == PL_SF_OPENING || sf->phase == PL_SF_UP;
     return others == 0 && !sf->join && whole && conn->mode == PL_MODE_MPTCP &&
-           pl_list_empty(&conn->recv.ooo) && contiguous(conn, sf);
+           pl_list_empty(&conn->recv.ooo) && pl_seq64_le(conn->recv.lost_end, conn->recv.nxt) &&
+           contiguous(conn, sf);
 }
 
 static void sum_len(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset, uint32_t len,

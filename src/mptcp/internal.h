@@ -93,6 +93,8 @@ void pl_recv_start(struct pl_conn *conn, pl_seq64 first);
 void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk, plait_time now);
 void pl_recv_check(const struct pl_conn *conn);
 void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now);
+/* Payload of unknown place was thrown away after its subflow had acknowledged it. */
+void pl_recv_lost(struct pl_conn *conn);
 /* The window to advertise; and: it was advertised, so its right edge stays. */
 uint32_t pl_recv_window(const struct pl_conn *conn);
 void pl_recv_promise(struct pl_conn *conn);

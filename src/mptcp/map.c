@@ -270,6 +270,9 @@ static void hold_unmapped(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *
     bool follows = sf->unmapped != NULL &&
                    pl_seq32_eq(seq, pl_seq32_add(sf->unmapped_seq, sf->unmapped_bytes));
     if (!follows) {
+        if (sf->unmapped != NULL) {
+            pl_recv_lost(sf->conn);
+        }
         unmapped_drop(sf);
         sf->unmapped_seq = seq;
     }

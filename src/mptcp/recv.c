@@ -3,11 +3,18 @@
  *
  * `nxt` is the DATA_ACK. What arrives at nxt goes to the ready queue, what arrives ahead waits in
  * the sorted list `ooo`; the first copy of a byte wins. Each subflow's data is mostly ascending, so
- * it remembers where its last piece went (ooo_hint) and the list is rarely walked. The window is
- * shared by all subflows and counts from nxt; its right edge never moves back. */
+ * it remembers where its last piece went (ooo_hint) and the list is rarely walked. Its length is
+ * bounded as well as its bytes: tiny pieces with holes between them cost more in nodes than in
+ * payload. The window is shared by all subflows and counts from nxt; its right edge never moves
+ * back. What is thrown away was acknowledged by a subflow and comes again at the data level only:
+ * while it is missing (`lost_end`), that subflow cannot become the whole stream. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
+
+/* Nodes that may wait: some of any size, and beyond them one for so many bytes. */
+enum { OOO_NODES_MIN = 1024, OOO_NODE_BYTES = 1024 };
+enum { REACH_MORE = 65536 }; /* beyond the largest window, data is not looked at */
 
 void pl_recv_init(struct pl_conn *conn, uint32_t limit_bytes) {
     PL_ASSERT(limit_bytes > 0);
@@ -36,10 +43,30 @@ static struct pl_chunk *ooo_remove(struct pl_conn *conn, struct pl_ooo *o) {
         }
     }
     PL_ASSERT(conn->recv.ooo_bytes >= chunk->len);
+    PL_ASSERT(conn->recv.ooo_count > 0);
     conn->recv.ooo_bytes -= chunk->len;
+    conn->recv.ooo_count--;
     pl_list_remove(&o->link);
     pl_ctx_free(conn->ctx, o, sizeof *o);
     return chunk;
+}
+
+/* Payload up to `end` is not taken though its subflow has acknowledged it. */
+static void lose(struct pl_conn *conn, pl_seq64 end) {
+    conn->recv.lost_end = pl_seq64_max(conn->recv.lost_end, end);
+}
+
+void pl_recv_lost(struct pl_conn *conn) {
+    lose(conn, pl_seq64_add(conn->recv.nxt, (uint64_t)conn->recv.limit_bytes + REACH_MORE));
+}
+
+/* Drops the piece that is furthest ahead. */
+static void ooo_drop_last(struct pl_conn *conn) {
+    PL_ASSERT(!pl_list_empty(&conn->recv.ooo));
+    struct pl_ooo *last = ooo_of(conn->recv.ooo.prev);
+    PL_COUNT(conn->ctx, DropMemory);
+    lose(conn, ooo_end(last));
+    pl_chunk_unref(ooo_remove(conn, last));
 }
 
 static void ooo_clear(struct pl_conn *conn) {
@@ -67,6 +94,7 @@ void pl_recv_start(struct pl_conn *conn, pl_seq64 first) {
     PL_ASSERT(pl_list_empty(&conn->recv.ooo));
     conn->recv.nxt = first;
     conn->recv.edge = first;
+    conn->recv.lost_end = first;
 }
 
 static void ready_append(struct pl_conn *conn, struct pl_chunk *chunk) {
@@ -101,11 +129,16 @@ static void check_fin(struct pl_conn *conn) {
     pl_conn_touch(conn);
 }
 
-/* Cuts `n` bytes off the front of a chunk; NULL when memory is out (the chunk is gone then, too).
- */
-static struct pl_chunk *cut_front(struct pl_chunk *chunk, uint32_t n) {
+/* Cuts `n` bytes off the front of the chunk at `dsn`; NULL when memory is out (the chunk is gone
+ * then, too, and comes again because it is not DATA_ACKed). */
+static struct pl_chunk *cut_front(struct pl_conn *conn, pl_seq64 dsn, struct pl_chunk *chunk,
+                                  uint32_t n) {
     PL_ASSERT(n > 0 && n < chunk->len);
     struct pl_chunk *rest = pl_chunk_slice(chunk, n, chunk->len - n);
+    if (rest == NULL) {
+        PL_COUNT(conn->ctx, DropMemory);
+        lose(conn, pl_seq64_add(dsn, chunk->len));
+    }
     pl_chunk_unref(chunk);
     return rest;
 }
@@ -119,16 +152,17 @@ static void drain_ooo(struct pl_conn *conn, plait_time now) {
         if (overlap < 0) {
             break;
         }
+        pl_seq64 dsn = first->dsn;
         struct pl_chunk *chunk = ooo_remove(conn, first);
         if (overlap >= (int64_t)chunk->len) {
             pl_chunk_unref(chunk);
             continue;
         }
         if (overlap > 0) {
-            chunk = cut_front(chunk, (uint32_t)overlap);
+            chunk = cut_front(conn, dsn, chunk, (uint32_t)overlap);
         }
         if (chunk == NULL) {
-            break; /* not DATA_ACKed, so it comes again */
+            break;
         }
         PL_COUNT(conn->ctx, OFOMerge);
         ready_append(conn, chunk);
@@ -149,6 +183,32 @@ static struct pl_list *ooo_place(struct pl_subflow *sf, pl_seq64 dsn) {
     return at;
 }
 
+/* Makes a node behind `at`. Takes the chunk. */
+static void ooo_add(struct pl_subflow *sf, struct pl_list *at, pl_seq64 dsn,
+                    struct pl_chunk *chunk) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_recv *r = &conn->recv;
+    PL_ASSERT(chunk->len > 0);
+    struct pl_ooo *o = pl_ctx_alloc(conn->ctx, sizeof *o);
+    if (o == NULL) {
+        PL_COUNT(conn->ctx, DropMemory);
+        lose(conn, pl_seq64_add(dsn, chunk->len));
+        pl_chunk_unref(chunk);
+        return;
+    }
+    PL_COUNT(conn->ctx, OFOQueue);
+    o->dsn = dsn;
+    o->chunk = chunk;
+    pl_list_init(&o->link);
+    pl_list_insert_before(at->next, &o->link);
+    r->ooo_bytes += chunk->len;
+    r->ooo_count++;
+    sf->ooo_hint = o;
+    while (r->ooo_count > OOO_NODES_MIN + r->ooo_bytes / OOO_NODE_BYTES) {
+        ooo_drop_last(conn);
+    }
+}
+
 /* Inserts what the list does not have yet. Pieces behind existing nodes are inserted one by one. */
 static void ooo_insert(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk) {
     PL_ASSERT(pl_seq64_lt(sf->conn->recv.nxt, dsn));
@@ -164,7 +224,7 @@ static void ooo_insert(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chu
                 return;
             }
             if (overlap > 0) {
-                chunk = cut_front(chunk, (uint32_t)overlap);
+                chunk = cut_front(conn, dsn, chunk, (uint32_t)overlap);
                 dsn = pl_seq64_add(dsn, (uint64_t)overlap);
                 continue;
             }
@@ -177,22 +237,16 @@ static void ooo_insert(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chu
             rest_dsn = pl_seq64_add(dsn, keep);
             rest = pl_chunk_slice(whole, keep, whole->len - keep);
             chunk = pl_chunk_slice(whole, 0, keep);
+            if (rest == NULL) {
+                lose(conn, pl_seq64_add(dsn, whole->len));
+            }
             pl_chunk_unref(whole);
         }
-        struct pl_ooo *o = chunk != NULL ? pl_ctx_alloc(conn->ctx, sizeof *o) : NULL;
-        if (o == NULL) {
+        if (chunk == NULL) {
             PL_COUNT(conn->ctx, DropMemory);
-            if (chunk != NULL) {
-                pl_chunk_unref(chunk);
-            }
+            lose(conn, rest_dsn);
         } else {
-            PL_COUNT(conn->ctx, OFOQueue);
-            o->dsn = dsn;
-            o->chunk = chunk;
-            pl_list_init(&o->link);
-            pl_list_insert_before(at->next, &o->link);
-            conn->recv.ooo_bytes += chunk->len;
-            sf->ooo_hint = o;
+            ooo_add(sf, at, dsn, chunk);
         }
         chunk = rest;
         dsn = rest_dsn;
@@ -211,8 +265,9 @@ void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk
         return;
     }
     int64_t ahead = pl_seq64_diff(pl_seq64_add(dsn, chunk->len), r->nxt);
-    if (conn->mode == PL_MODE_MPTCP && ahead > (int64_t)r->limit_bytes + 65536) {
+    if (conn->mode == PL_MODE_MPTCP && ahead > (int64_t)r->limit_bytes + REACH_MORE) {
         PL_COUNT(conn->ctx, NoDSSInWindow); /* section 3.8: out of window, not DATA_ACKed */
+        lose(conn, pl_seq64_add(dsn, chunk->len));
         pl_chunk_unref(chunk);
         return;
     }
@@ -233,9 +288,8 @@ void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk
     }
     if (behind > 0) {
         PL_COUNT(conn->ctx, DuplicateData);
-        chunk = cut_front(chunk, (uint32_t)behind);
+        chunk = cut_front(conn, dsn, chunk, (uint32_t)behind);
         if (chunk == NULL) {
-            PL_COUNT(conn->ctx, DropMemory);
             return;
         }
     }
@@ -270,7 +324,7 @@ void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now) {
     if (r->fin_known || pl_seq64_lt(fin_dsn, r->nxt)) {
         return; /* a repetition */
     }
-    if (pl_seq64_diff(fin_dsn, r->nxt) > (int64_t)r->limit_bytes + 65536) {
+    if (pl_seq64_diff(fin_dsn, r->nxt) > (int64_t)r->limit_bytes + REACH_MORE) {
         return;
     }
     r->fin_known = true;
@@ -290,8 +344,7 @@ void pl_recv_make_room(struct pl_conn *conn, pl_seq64 dsn, uint32_t bytes) {
         if (pl_seq64_le(last->dsn, dsn)) {
             break;
         }
-        PL_COUNT(conn->ctx, DropMemory);
-        pl_chunk_unref(ooo_remove(conn, last));
+        ooo_drop_last(conn);
     }
     if (pl_list_empty(ooo)) {
         conn->recv.hole_since = PLAIT_TIME_NEVER;
@@ -335,7 +388,7 @@ struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes) {
 
 void pl_recv_check(const struct pl_conn *conn) {
     const struct pl_recv *r = &conn->recv;
-    uint64_t ready = 0, waiting = 0;
+    uint64_t ready = 0, waiting = 0, count = 0;
     pl_seq64 last = r->nxt;
     PL_ASSERT((r->head == NULL) == (r->tail == NULL));
     PL_ASSERT(r->head == NULL || r->head_offset < r->head->len);
@@ -351,8 +404,11 @@ void pl_recv_check(const struct pl_conn *conn) {
         PL_ASSERT(waiting == 0 ? pl_seq64_lt(last, o->dsn) : pl_seq64_le(last, o->dsn));
         last = pl_seq64_add(o->dsn, o->chunk->len);
         waiting += o->chunk->len;
+        count++;
     }
     PL_ASSERT(waiting == r->ooo_bytes);
+    PL_ASSERT(count == r->ooo_count);
+    PL_ASSERT(count <= OOO_NODES_MIN + waiting / OOO_NODE_BYTES);
     PL_ASSERT((waiting == 0) == (r->hole_since == PLAIT_TIME_NEVER));
     PL_ASSERT(waiting == 0 || conn->mode == PL_MODE_MPTCP);
     PL_ASSERT(!r->fin_reached || r->fin_known);

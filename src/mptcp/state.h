@@ -76,8 +76,9 @@ struct pl_recv {
     struct pl_chunk *head, *tail; /* ready to read; linked by chunk->next */
     uint32_t head_offset;
     uint32_t ready_bytes;
-    uint32_t ooo_bytes;
+    uint32_t ooo_bytes, ooo_count;
     struct pl_list ooo; /* struct pl_ooo */
+    pl_seq64 lost_end;  /* end of what was thrown away after its subflow had acknowledged it */
     pl_seq64 nxt;       /* next DSN expected: the DATA_ACK */
     pl_seq64 edge;      /* highest nxt + window advertised */
     pl_seq64 fin_dsn;

@@ -288,6 +288,23 @@ static void test_failure_not_contiguous(void **state) {
     peer_fini(&peer);
 }
 
+/* Bytes that were acknowledged and thrown away can only come again at the data level. */
+static void test_failure_after_a_loss(void **state) {
+    (void)state;
+    begin_with(&with_checksum);
+    unsigned from = peer.log_count;
+    send_next(0, 700, 300, NULL); /* not mapped, and replaced by the next of its kind */
+    peer_data(&peer, 0, 0, 700);
+    send_next(0, 2000, 300, NULL);
+    struct pl_mptcp_options o = peer_map(&peer, 2000, 1000, 300, false);
+    send_options(0, &o);
+    peer_data(&peer, 0, 700, 1300);
+    expect_read(2300);
+    send_corrupt(0, 2300, 500);
+    assert_true(pl_mptcp_has(&expect_rst(from, 0)->seg.options.mptcp, PL_MP_FAIL));
+    peer_fini(&peer);
+}
+
 /* MP_FAIL of the peer while bytes are on their way: answered in kind, an infinite mapping with the
  * next data, and from then on the subflow's acknowledgements count. */
 static void test_fail_in(void **state) {
@@ -472,6 +489,7 @@ int main(void) {
         cmocka_unit_test(test_failure_of_two),
         cmocka_unit_test(test_rest_of_the_segment),
         cmocka_unit_test(test_failure_not_contiguous),
+        cmocka_unit_test(test_failure_after_a_loss),
         cmocka_unit_test(test_fail_in),
         cmocka_unit_test(test_fail_with_infinite_mapping),
         cmocka_unit_test(test_infinite_mapping_in),

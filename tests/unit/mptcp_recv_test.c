@@ -236,6 +236,29 @@ static void test_memory_full_of_waiting_bytes(void **state) {
     peer_fini(&peer);
 }
 
+/* One byte and a hole, again and again: no more nodes than a bounded number wait, the furthest go
+ * first, and what is dropped is taken when it comes again. */
+static void test_tiny_pieces(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    for (uint32_t i = 0; i < 5000; i++) {
+        peer_data(&peer, 0, 1 + 2 * i, 1);
+    }
+    const struct pl_recv *r = &peer_conn(&peer)->recv;
+    assert_in_range(r->ooo_count, 1000, 1100);
+    assert_true(pl_seq64_lt(r->nxt, r->lost_end));
+    assert_in_range(peer_counter(&peer, PLAIT_COUNTER_DropMemory), 3800, 4100);
+    uint64_t first = peer.idsn_local + 1;
+    assert_int_equal(PL_CONTAINER(r->ooo.prev, struct pl_ooo, link)->dsn.v - first, 2049);
+    plait_stack_check(peer.stack);
+    for (uint32_t at = 0; at < 12000; at += 1000) {
+        peer_data(&peer, 0, at, 1000);
+    }
+    expect_read(12000);
+    assert_true(pl_seq64_le(r->lost_end, r->nxt));
+    peer_fini(&peer);
+}
+
 /* Nothing to cut a piece with: it is dropped, not acknowledged, and taken when it comes again. */
 static void test_no_memory_for_a_piece(void **state) {
     (void)state;
@@ -294,6 +317,7 @@ int main(void) {
         cmocka_unit_test(test_memory_full_of_waiting_bytes),
         cmocka_unit_test(test_no_memory_for_a_piece),
         cmocka_unit_test(test_take),
+        cmocka_unit_test(test_tiny_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
