@@ -64,6 +64,72 @@ static void test_hystart_leaves_when_delay_rises(void **state) {
     assert_int_equal(cc.ssthresh, cc.cwnd);
 }
 
+static void test_hystart_ends_when_delay_goes_on_rising(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    go_round(&cc, 10, 40 * MS);
+    go_round(&cc, 20, 60 * MS);
+    go_round(&cc, 7, 80 * MS);
+    assert_true(cc.hystart_on);
+    go_round(&cc, 8, 80 * MS); /* another eighth: the queue is ours */
+    assert_false(cc.hystart_on);
+    assert_int_equal(cc.ssthresh, cc.cwnd);
+}
+
+/* A round of `n` ACKs, `gap` apart, of packets that took `rtt`; returns the end of it. */
+static plait_time train(struct pl_cc *cc, plait_time now, unsigned n, uint64_t gap, uint64_t rtt) {
+    for (unsigned i = 0; i < n; i++) {
+        struct pl_cc_ack a = {
+            .now = now, .bytes = MSS, .rtt_ns = rtt, .srtt_ns = rtt, .round_start = i == 0};
+        pl_cc_ack(cc, &a);
+        now += gap;
+    }
+    return now;
+}
+
+/* ACKs that come 2 ms apart are 10 in an RTT of 20 ms: a window of 15 fills the path. */
+static void test_hystart_sees_a_full_path(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    plait_time now = train(&cc, 1000 * MS, 10, 2 * MS, 20 * MS);
+    uint32_t before = cc.cwnd;
+    now = train(&cc, now, 20, 2 * MS, 20 * MS); /* no delay, but the rate */
+    assert_true(cc.cwnd < before + 15 * MSS);
+    (void)train(&cc, now, 20, 2 * MS, 26 * MS);
+    assert_false(cc.hystart_on);
+}
+
+static void test_hystart_forgives_the_rate(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    plait_time now = train(&cc, 1000 * MS, 10, 2 * MS, 20 * MS);
+    now = train(&cc, now, 10, 2 * MS, 20 * MS);
+    now = train(&cc, now, 8, 2 * MS, 20 * MS); /* the delay does not follow: no bottleneck */
+    uint32_t before = cc.cwnd;
+    ack(&cc, MSS, 20 * MS, false);
+    assert_true(cc.hystart_on);
+    assert_int_equal(cc.cwnd, before + MSS);
+}
+
+/* What comes in spurts says nothing about the path: each is a train of its own. */
+static void test_hystart_ignores_pauses(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    plait_time now = 1000 * MS;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    (void)train(&cc, now, 10, 0, 20 * MS);
+    for (unsigned i = 0; i < 8; i++) {
+        now += 4 * MS;
+        struct pl_cc_ack a = {
+            .now = now, .bytes = 2 * MSS, .rtt_ns = 20 * MS, .round_start = i == 0};
+        pl_cc_ack(&cc, &a);
+    }
+    assert_int_equal(cc.cwnd, 36 * MSS);
+}
+
 static void test_hystart_comes_back(void **state) {
     (void)state;
     struct pl_cc cc;
@@ -163,6 +229,10 @@ int main(void) {
         cmocka_unit_test(test_initial_window),
         cmocka_unit_test(test_slow_start_doubles),
         cmocka_unit_test(test_hystart_leaves_when_delay_rises),
+        cmocka_unit_test(test_hystart_ends_when_delay_goes_on_rising),
+        cmocka_unit_test(test_hystart_sees_a_full_path),
+        cmocka_unit_test(test_hystart_forgives_the_rate),
+        cmocka_unit_test(test_hystart_ignores_pauses),
         cmocka_unit_test(test_hystart_comes_back),
         cmocka_unit_test(test_loss),
         cmocka_unit_test(test_slow_start_stops_at_ssthresh),

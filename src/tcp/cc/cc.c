@@ -4,13 +4,20 @@
  * (RFC 9406) watches the round-trip time: when the least RTT of a round rises clearly above that of
  * the round before, growth slows to a quarter ("conservative slow start") and ends after five such
  * rounds unless the RTT falls again. Packets are paced, so L is infinite (section 4.3). The state
- * of HyStart++ and that of the algorithm are never needed at the same time and share memory. */
+ * of HyStart++ and that of the algorithm are never needed at the same time and share memory.
+ *
+ * Two things are added, because five rounds of a quarter are three windows, more than a queue of a
+ * bandwidth-delay product holds. The rate at which ACKs come is a second reason to slow down: when
+ * the window is half as large again as what that rate delivers in the least RTT, the path is full,
+ * a round before the delay of its first packets shows it. And when the delay has risen once more by
+ * the threshold since growth slowed down, the queue is ours and the remaining rounds are spared. */
 #include "tcp/cc/cc.h"
 
 #include "base/assert.h"
 #include "plait/stack.h"
 
 enum { RTT_SAMPLES = 8, RTT_DIVISOR = 8, CSS_DIVISOR = 4, CSS_ROUNDS = 5 };
+enum { RATE_SHARE = 4, TRAIN_PAUSE = 8, TRAIN_PAUSE_US_MIN = 1000 }; /* shares of an RTT */
 #define RTT_THRESH_NS_MIN (4 * PLAIT_NS_PER_MS)
 #define RTT_THRESH_NS_MAX (16 * PLAIT_NS_PER_MS)
 
@@ -60,12 +67,22 @@ static void grow(struct pl_cc *cc, uint32_t bytes) {
     cc->cwnd += bytes < room ? bytes : room;
 }
 
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Ends the initial slow start where it is. */
+static void hystart_leave(struct pl_cc *cc) {
+    PL_ASSERT(cc->hystart_on);
+    cc->ssthresh = cc->cwnd;
+    hystart_end(cc);
+}
+
 static void hystart_round(struct pl_cc *cc) {
     PL_ASSERT(cc->hystart_on);
     struct pl_cc_hystart *h = &cc->u.hystart;
     if (h->baseline_ns != UINT64_MAX && ++h->css_rounds >= CSS_ROUNDS) {
-        cc->ssthresh = cc->cwnd;
-        hystart_end(cc);
+        hystart_leave(cc);
         return;
     }
     h->last_min_ns = h->round_min_ns;
@@ -73,30 +90,71 @@ static void hystart_round(struct pl_cc *cc) {
     h->samples = 0;
 }
 
-static void hystart_sample(struct pl_cc_hystart *h, uint64_t rtt_ns) {
-    PL_ASSERT(rtt_ns > 0);
-    if (rtt_ns < h->round_min_ns) {
-        h->round_min_ns = rtt_ns;
+/* In conservative slow start: was it entered for nothing, or is the queue growing? True: over. */
+static bool hystart_judge(struct pl_cc_hystart *h) {
+    PL_ASSERT(h->baseline_ns != UINT64_MAX);
+    if (h->round_min_ns < h->baseline_ns) {
+        h->baseline_ns = UINT64_MAX;
+        h->css_rounds = 0;
+        return false;
     }
+    return h->round_min_ns >= h->baseline_ns + h->baseline_ns / RTT_DIVISOR;
+}
+
+/* A pause of more than an eighth of the least RTT is the sender's own, and ends the train. */
+static void hystart_train(struct pl_cc_hystart *h, const struct pl_cc_ack *ack) {
+    uint64_t rtt_ns = least(h->last_min_ns, h->round_min_ns);
+    uint64_t pause_us = rtt_ns / (TRAIN_PAUSE * 1000);
+    pause_us = pause_us > TRAIN_PAUSE_US_MIN ? pause_us : TRAIN_PAUSE_US_MIN;
+    uint32_t now_us = (uint32_t)(ack->now / 1000), us = now_us - h->train_at_us;
+    if (rtt_ns == UINT64_MAX || us > h->train_us + pause_us) {
+        h->train_at_us = now_us;
+        h->train_us = 0;
+        h->train_bytes = 0;
+        return;
+    }
+    h->train_us = us;
+    h->train_bytes += ack->bytes;
+}
+
+/* Whether ACKs come no faster than the path can carry: in the least RTT they would acknowledge two
+ * thirds of the window at most. */
+static bool hystart_full(const struct pl_cc *cc) {
+    const struct pl_cc_hystart *h = &cc->u.hystart;
+    uint64_t rtt_us = least(h->last_min_ns, h->round_min_ns) / 1000;
+    PL_ASSERT(rtt_us < UINT64_MAX / 1000);
+    if (h->train_us == 0 || h->train_us < rtt_us / RATE_SHARE) {
+        return false;
+    }
+    return h->train_bytes * rtt_us / h->train_us * 3 / 2 < cc->cwnd;
+}
+
+/* True when slow start is over. */
+static bool hystart_sample(struct pl_cc *cc, const struct pl_cc_ack *ack) {
+    struct pl_cc_hystart *h = &cc->u.hystart;
+    PL_ASSERT(ack->rtt_ns > 0);
+    h->round_min_ns = least(h->round_min_ns, ack->rtt_ns);
     if (h->samples < RTT_SAMPLES) {
         h->samples++;
     }
     if (h->samples < RTT_SAMPLES || h->last_min_ns == UINT64_MAX) {
-        return;
+        return false;
     }
     if (h->baseline_ns != UINT64_MAX) {
-        if (h->round_min_ns < h->baseline_ns) { /* the exit was spurious */
-            h->baseline_ns = UINT64_MAX;
-            h->css_rounds = 0;
-        }
-        return;
+        return hystart_judge(h);
     }
     uint64_t thresh = h->last_min_ns / RTT_DIVISOR;
     thresh = thresh > RTT_THRESH_NS_MAX ? RTT_THRESH_NS_MAX : thresh;
     thresh = thresh < RTT_THRESH_NS_MIN ? RTT_THRESH_NS_MIN : thresh;
     if (h->round_min_ns >= h->last_min_ns + thresh) {
         h->baseline_ns = h->round_min_ns;
+    } else if (hystart_full(cc)) {
+        uint64_t rtt_ns = least(h->last_min_ns, h->round_min_ns);
+        h->baseline_ns = rtt_ns + rtt_ns / RTT_DIVISOR;
+        h->round_min_ns = UINT64_MAX; /* what was sent before says nothing */
+        h->samples = 0;
     }
+    return false;
 }
 
 static void slow_start(struct pl_cc *cc, const struct pl_cc_ack *ack) {
@@ -112,8 +170,10 @@ static void slow_start(struct pl_cc *cc, const struct pl_cc_ack *ack) {
             return;
         }
     }
-    if (ack->rtt_ns > 0) {
-        hystart_sample(&cc->u.hystart, ack->rtt_ns);
+    hystart_train(&cc->u.hystart, ack);
+    if (ack->rtt_ns > 0 && hystart_sample(cc, ack)) {
+        hystart_leave(cc);
+        return;
     }
     bool css = cc->u.hystart.baseline_ns != UINT64_MAX;
     grow(cc, css ? ack->bytes / CSS_DIVISOR : ack->bytes);

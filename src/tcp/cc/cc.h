@@ -34,6 +34,9 @@ struct pl_cc_ops {
 struct pl_cc_hystart {
     uint64_t round_min_ns, last_min_ns; /* UINT64_MAX = none */
     uint64_t baseline_ns;               /* of conservative slow start; UINT64_MAX = not in it */
+    uint32_t train_at_us;               /* when the present train of ACKs began, modulo 2^32 */
+    uint32_t train_us;                  /* from then to the last ACK */
+    uint32_t train_bytes;               /* delivered since */
     uint8_t samples, css_rounds;
 };
 
