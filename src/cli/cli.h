@@ -18,6 +18,8 @@ int cmd_run(int argc, char **argv);
 __attribute__((weak)) int cmd_lab(int argc, char **argv);
 __attribute__((weak)) int cmd_sim(int argc, char **argv);
 
+int cmd_sim_grid(int argc, char **argv); /* argv[1] = "grid" */
+
 /* Prints "plait: ..." and a newline on stderr. */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);
 

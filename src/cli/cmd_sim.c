@@ -29,7 +29,8 @@ struct sim_command {
 
 static int cmd_sim_help(void) {
     printf(
-        "usage: plait sim run [OPTION]...\n\n"
+        "usage: plait sim run [OPTION]...\n"
+        "       plait sim grid [OPTION]...   (`plait sim grid --help`)\n\n"
         "Runs seeds: each chooses a network, faults and a workload, and is checked.\n\n"
         "  --seed S         one seed\n"
         "  --seeds A..B     these seeds\n"
@@ -312,6 +313,9 @@ int cmd_sim(int argc, char **argv) {
         .options = {.allowed = PL_SIM_FAULTS_ALL, .fill = PL_SIM_FILL_DEFAULT},
         .jobs = {.workers = 1},
     };
+    if (argc > 1 && strcmp(argv[1], "grid") == 0) {
+        return cmd_sim_grid(argc, argv);
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return cmd_sim_help();
