@@ -31,10 +31,16 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@bench/run $(BUILD)
 
+# Half an hour; CELLS='10/20/*/1' or QUICK=1 measure less (bench/tcp/run says more).
+bench-tcp:
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory all
+	@bench/tcp/run $(BUILD)
+
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all demo check soak bench format clean
+.PHONY: all demo check soak bench bench-tcp format clean
