@@ -44,6 +44,7 @@ int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx, const struct pl_tcp_setu
 void pl_tcp_fini(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->ctx != NULL);
     pl_tcp_records_clear(tcp);
+    pl_tcp_undo_forget(tcp);
     pl_tcp_receive_clear(tcp);
     pl_list_remove(&tcp->out_link);
     pl_timer_cancel(&tcp->ctx->timers, &tcp->timer);

@@ -23,6 +23,7 @@ void pl_tcp_end(struct pl_tcp *tcp, int error, plait_time now) {
         tcp->ops->event(tcp->up, PL_TCP_CLOSED, error, now);
     }
     pl_tcp_records_clear(tcp);
+    pl_tcp_undo_forget(tcp);
     pl_tcp_receive_clear(tcp);
 }
 
@@ -64,6 +65,7 @@ static void time_wait(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(pl_seq32_eq(tcp->snd.una, tcp->snd.nxt));
     PL_ASSERT(tcp->snd.fin_sent);
     pl_tcp_records_clear(tcp);
+    pl_tcp_undo_forget(tcp);
     pl_tcp_receive_clear(tcp);
     pl_tcp_timers_clear(tcp);
     tcp->snd.more = false;

@@ -19,6 +19,7 @@ struct pl_tcp_ack_facts {
     uint32_t payload_bytes; /* the payload in it */
     uint32_t delivered;     /* newly known to have arrived, cumulatively or selectively */
     uint32_t newly_sacked;
+    uint32_t original;                  /* of delivered: was never sent again */
     uint32_t lost;                      /* newly marked lost */
     uint64_t rtt_first_ns, rtt_last_ns; /* of the oldest and the newest segment; 0 = none */
     struct pl_sack_block dsack;
@@ -107,6 +108,16 @@ void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now);
 void pl_tcp_recovery_repaired(struct pl_tcp *tcp, plait_time now);
 void pl_tcp_recovery_sent(struct pl_tcp *tcp, uint32_t bytes, bool retransmission, plait_time now);
 void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now); /* calls the upper */
+
+/* undo.c */
+void pl_tcp_undo_begin(struct pl_tcp *tcp);
+void pl_tcp_undo_forget(struct pl_tcp *tcp);
+void pl_tcp_undo_linger(struct pl_tcp *tcp);
+void pl_tcp_undo_sent(struct pl_tcp *tcp, uint32_t bytes, plait_time now);
+bool pl_tcp_undo_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f);
+void pl_tcp_frto_begin(struct pl_tcp *tcp, bool in_recovery);
+bool pl_tcp_frto_new_first(const struct pl_tcp *tcp);
+void pl_tcp_frto_tried(struct pl_tcp *tcp, bool sent);
 
 /* rtt.c */
 void pl_tcp_rtt_init(struct pl_tcp *tcp);

@@ -1,10 +1,10 @@
 /* tcp/output.c - deciding what leaves next.
  *
  * The order: an RST that is owed; an ACK whose SACK blocks would not fit beside payload; a tail
- * loss probe; what is lost, lowest sequence first; new payload from the upper; the FIN; a bare ACK
- * or probe. Payload needs room in the congestion window and the pacer's consent; new payload also
- * needs the peer's window. When nothing may leave, whatever would change that (an ACK, a timer,
- * a kick) puts the connection into the output list again. */
+ * loss probe; what is lost, lowest sequence first (F-RTO turns that round); new payload from the
+ * upper; the FIN; a bare ACK or probe. Payload needs room in the congestion window and the pacer's
+ * consent; new payload also needs the peer's window. When nothing may leave, whatever would change
+ * that (an ACK, a timer, a kick) puts the connection into the output list again. */
 #include "base/assert.h"
 #include "tcp/engine.h"
 
@@ -236,7 +236,7 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
         return false;
     }
     PL_ASSERT(len <= allowed);
-    PL_ASSERT(pl_list_empty(&tcp->rack.lost) || probe);
+    PL_ASSERT(pl_list_empty(&tcp->rack.lost) || probe || pl_tcp_frto_new_first(tcp));
     struct pl_tcp_record *rec = fetch(tcp, len, now);
     if (rec == NULL || !transmit(tcp, tx, rec, now)) {
         return false;
@@ -334,6 +334,18 @@ static bool sack_first(const struct pl_tcp *tcp) {
     return tcp->rcv.ack_due && (tcp->rcv.island_count > 0 || tcp->rcv.dsack_due);
 }
 
+static bool send_payload(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    if (pl_tcp_frto_new_first(tcp)) {
+        bool sent = send_new(tcp, tx, false, now);
+        pl_tcp_frto_tried(tcp, sent);
+        if (sent || tcp->life.state == PL_TCP_ST_CLOSED) {
+            return sent;
+        }
+    }
+    bool lost = !pl_list_empty(&tcp->rack.lost);
+    return lost ? send_lost(tcp, tx, now) : send_new(tcp, tx, false, now);
+}
+
 static bool output_synchronized(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     uint32_t mss = pl_tcp_mss(tcp);
     PL_ASSERT(pl_tcp_synchronized(tcp));
@@ -347,11 +359,10 @@ static bool output_synchronized(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_
     if (send_tlp(tcp, tx, now)) {
         return true;
     }
-    bool lost = !pl_list_empty(&tcp->rack.lost);
-    if (lost ? send_lost(tcp, tx, now) : send_new(tcp, tx, false, now)) {
+    if (send_payload(tcp, tx, now)) {
         return true;
     }
-    if (send_fin(tcp, tx, now)) {
+    if (tcp->life.state != PL_TCP_ST_CLOSED && send_fin(tcp, tx, now)) {
         return true;
     }
     return tcp->life.state != PL_TCP_ST_CLOSED && send_ack(tcp, tx, now);

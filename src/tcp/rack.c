@@ -55,6 +55,7 @@ void pl_tcp_rack_delivered(struct pl_tcp *tcp, const struct pl_tcp_record *rec, 
             return;
         }
     } else {
+        f->original += (uint32_t)pl_seq32_diff(end, rec->seq);
         f->rtt_first_ns = rtt_ns > f->rtt_first_ns ? rtt_ns : f->rtt_first_ns;
         f->rtt_last_ns = f->rtt_last_ns == 0 || rtt_ns < f->rtt_last_ns ? rtt_ns : f->rtt_last_ns;
     }

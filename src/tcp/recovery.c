@@ -4,9 +4,8 @@
  * RECOVERY  RACK marked something lost: one reduction per window (RFC 5681), and Proportional Rate
  *           Reduction (RFC 9937) spreads it over the round trip by setting cwnd at every ACK
  * LOSS      the retransmission timer ran out: one segment, then slow start to ssthresh
- * Both end when everything is acknowledged that was out when they began. If the first ACK that
- * advances echoes a timestamp from before the first retransmission, nothing had been lost: windows
- * are restored (the Eifel detection of RFC 3522 with RFC 4015's response). */
+ * Both end when everything is acknowledged that was out when they began, or when it turns out
+ * that nothing had been lost (undo.c). */
 #include "base/assert.h"
 #include "tcp/engine.h"
 
@@ -22,9 +21,7 @@ static void trace_phase(struct pl_tcp *tcp, plait_time now) {
 
 static void reduce(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->cc.cwnd > 0);
-    tcp->rec.undo_cwnd = tcp->cc.cwnd;
-    tcp->rec.undo_ssthresh = tcp->cc.ssthresh;
-    tcp->rec.undo_stamped = false;
+    pl_tcp_undo_begin(tcp);
     pl_cc_loss(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una));
 }
 
@@ -82,7 +79,8 @@ static void leave(struct pl_tcp *tcp, plait_time now) {
         tcp->cc.cwnd = tcp->cc.ssthresh;
     }
     tcp->rec.phase = PL_TCP_PHASE_OPEN;
-    tcp->rec.undo_cwnd = 0;
+    tcp->rec.frto = PL_TCP_FRTO_OFF;
+    pl_tcp_undo_linger(tcp);
     pl_tcp_rack_adapt(tcp, false, true);
     trace_phase(tcp, now);
 }
@@ -106,39 +104,9 @@ void pl_tcp_recovery_sent(struct pl_tcp *tcp, uint32_t bytes, bool retransmissio
     if (r->phase == PL_TCP_PHASE_RECOVERY) {
         r->prr_out += bytes;
     }
-    if (retransmission && r->undo_cwnd > 0 && !r->undo_stamped) {
-        r->undo_stamp = pl_tcp_ts_of(tcp, now);
-        r->undo_stamped = true;
+    if (retransmission) {
+        pl_tcp_undo_sent(tcp, bytes, now);
     }
-}
-
-/* ---- undo ---- */
-
-static bool was_spurious(const struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
-    const struct pl_tcp_recovery *r = &tcp->rec;
-    const struct pl_tcp_options *o = &f->seg->options;
-    if (f->cum_bytes == 0 || r->undo_cwnd == 0 || !r->undo_stamped) {
-        return false;
-    }
-    if (!tcp->ts.on || !o->has_timestamps || o->ts_ecr == 0) {
-        return false;
-    }
-    return (int32_t)(o->ts_ecr - r->undo_stamp) < 0;
-}
-
-static void undo(struct pl_tcp *tcp, plait_time now) {
-    PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_OPEN);
-    PL_LIST_FOREACH_SAFE(it, &tcp->rack.lost) {
-        struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, order);
-        if (!rec->unsent) {
-            pl_tcp_record_mark_flying(tcp, rec);
-        }
-    }
-    PL_ASSERT(tcp->rec.undo_cwnd > 0);
-    pl_cc_undo(&tcp->cc, tcp->rec.undo_cwnd, tcp->rec.undo_ssthresh);
-    tcp->rec.phase = PL_TCP_PHASE_OPEN;
-    tcp->rec.undo_cwnd = 0;
-    trace_phase(tcp, now);
 }
 
 /* ---- every ACK ---- */
@@ -165,9 +133,9 @@ void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_recovery *r = &tcp->rec;
     uint32_t before = tcp->cc.cwnd;
     PL_ASSERT(r->phase <= PL_TCP_PHASE_LOSS);
-    bool undone = r->phase != PL_TCP_PHASE_OPEN && was_spurious(tcp, f);
+    bool undone = pl_tcp_undo_ack(tcp, f);
     if (undone) {
-        undo(tcp, f->now);
+        trace_phase(tcp, f->now);
     }
     if (r->phase != PL_TCP_PHASE_OPEN && pl_seq32_le(r->recover, tcp->snd.una)) {
         leave(tcp, f->now);
@@ -222,8 +190,9 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
     tcp->snd.dupacks = 0;
     pl_tcp_tlp_reset(tcp);
     pl_tcp_rack_rto(tcp, now);
+    pl_tcp_frto_begin(tcp, r->phase != PL_TCP_PHASE_OPEN);
     r->phase = PL_TCP_PHASE_LOSS;
-    r->recover = tcp->snd.nxt;
+    r->recover = pl_tcp_sent_end(tcp);
     r->seen = true;
     pl_cc_restart(&tcp->cc);
     tcp->cc.cwnd = pl_tcp_flight(tcp) + tcp->cc.mss;

@@ -136,16 +136,26 @@ struct pl_tcp_rack { /* rack.c: RFC 8985 */
     bool waiting : 1;     /* SLOT_PROBE is the reordering timer */
 };
 
-struct pl_tcp_recovery { /* recovery.c: RFC 9937, 5681, 4015 */
+enum pl_tcp_frto { PL_TCP_FRTO_OFF, PL_TCP_FRTO_HEAD, PL_TCP_FRTO_NEW };
+
+/* What was before a reaction to loss; undo.c. */
+struct pl_tcp_undo {
+    struct pl_cc cc;
+    pl_seq32 start, end;           /* D-SACKs in here are for our retransmissions */
+    uint32_t stamp;                /* our timestamp of the first retransmission */
+    uint32_t retransmitted, twice; /* bytes: sent again, and reported to have arrived twice */
+};
+
+struct pl_tcp_recovery {      /* recovery.c: RFC 9937, 5681; undo.c: RFC 5682, 4015 */
+    struct pl_tcp_undo *undo; /* NULL: nothing to take back */
     pl_seq32 recover;
     uint32_t prr_delivered, prr_out, prr_flight;
-    uint32_t undo_cwnd, undo_ssthresh; /* 0 = nothing to undo */
-    uint32_t undo_stamp;               /* our timestamp of the first retransmission */
-    uint32_t rto_first_ms;             /* when the present run of RTOs began */
-    uint8_t rto_count;                 /* RTOs in a row without progress */
-    uint8_t phase;                     /* enum pl_tcp_phase */
-    bool undo_stamped : 1;
-    bool seen : 1; /* there was a loss: recover is valid */
+    uint32_t rto_first_ms; /* when the present run of RTOs began */
+    uint8_t rto_count;     /* RTOs in a row without progress */
+    uint8_t phase : 2;     /* enum pl_tcp_phase */
+    uint8_t frto : 2;      /* enum pl_tcp_frto */
+    uint8_t frto_left : 2; /* new segments that may go before lost ones */
+    uint8_t seen : 1;      /* there was a loss: recover is valid */
 };
 
 struct pl_tcp_pace { /* pacing.c */

@@ -191,16 +191,35 @@ static void test_idle(void **state) {
     assert_int_equal(cc.ssthresh, 60 * MSS);
 }
 
+/* The curve goes on where it was, slow start with its memory too (RFC 9438 section 4.9.2). */
 static void test_undo(void **state) {
     (void)state;
-    struct pl_cc cc;
+    struct pl_cc cc, before;
     pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
-    uint32_t ssthresh = cc.ssthresh;
+    go_round(&cc, 10, 20 * MS);
+    before = cc;
     pl_cc_loss(&cc, 10 * MSS);
     cc.cwnd = cc.ssthresh;
-    pl_cc_undo(&cc, 10 * MSS, ssthresh);
-    assert_int_equal(cc.cwnd, 10 * MSS);
-    assert_int_equal(cc.ssthresh, ssthresh);
+    pl_cc_undo(&cc, &before);
+    assert_memory_equal(&cc, &before, sizeof(cc));
+    pl_cc_loss(&cc, 20 * MSS);
+    cc.cwnd = cc.ssthresh;
+    go_round(&cc, 20, 20 * MS);
+    assert_true(cc.u.cubic.epoch > 0 && cc.u.cubic.wmax == 20 * MSS);
+    before = cc;
+    pl_cc_loss(&cc, 20 * MSS);
+    cc.cwnd = cc.ssthresh;
+    pl_cc_set_mss(&cc, 500);
+    pl_cc_undo(&cc, &before);
+    assert_int_equal(cc.u.cubic.epoch, before.u.cubic.epoch);
+    assert_int_equal(cc.u.cubic.wmax, before.u.cubic.wmax);
+    assert_int_equal(cc.cwnd, before.cwnd);
+    assert_int_equal(cc.mss, 500);
+    cc.cwnd = 100 * MSS; /* it has grown beyond since: only the bound comes back */
+    cc.ssthresh = 4 * MSS;
+    pl_cc_undo(&cc, &before);
+    assert_int_equal(cc.cwnd, 100 * MSS);
+    assert_int_equal(cc.ssthresh, before.ssthresh);
 }
 
 static void test_bounds(void **state) {

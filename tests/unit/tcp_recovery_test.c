@@ -33,7 +33,7 @@ static void test_one_reduction(void **state) {
     tap.drop_data[PAIR_A] = 1 << 10;
     tcp_pair_send(p, PAIR_A, 400 * MSS);
     assert_true(tcp_pair_run(p, recovering, S));
-    uint32_t at_entry = a->rec.undo_cwnd;
+    uint32_t at_entry = a->rec.undo->cc.cwnd;
     assert_int_equal(a->cc.ssthresh, (uint64_t)at_entry * 7 / 10);
     assert_true(tcp_pair_run(p, recovered, S));
     assert_true(a->cc.cwnd >= a->cc.ssthresh && a->cc.cwnd <= a->cc.ssthresh + MSS);

@@ -224,13 +224,15 @@ void pl_cc_idle(struct pl_cc *cc, uint64_t rtos) {
     }
 }
 
-void pl_cc_undo(struct pl_cc *cc, uint32_t cwnd, uint32_t ssthresh) {
-    PL_ASSERT(cwnd > 0);
-    if (cc->cwnd < cwnd) {
-        cc->cwnd = cwnd;
+void pl_cc_undo(struct pl_cc *cc, const struct pl_cc *before) {
+    PL_ASSERT(before->cwnd > 0 && before->ops == cc->ops);
+    uint32_t mss = cc->mss;
+    if (cc->cwnd < before->cwnd) {
+        *cc = *before;
+        pl_cc_set_mss(cc, mss);
+        return;
     }
-    if (cc->ssthresh < ssthresh) {
-        cc->ssthresh = ssthresh;
+    if (cc->ssthresh < before->ssthresh) {
+        cc->ssthresh = before->ssthresh;
     }
-    cc->ops->restart(cc, false);
 }

@@ -87,8 +87,9 @@ void pl_cc_loss(struct pl_cc *cc, uint32_t flight_bytes);
 void pl_cc_restart(struct pl_cc *cc);
 /* The connection was idle for `rtos` retransmission timeouts: cwnd decays (RFC 2861). */
 void pl_cc_idle(struct pl_cc *cc, uint64_t rtos);
-/* The last congestion event was none. */
-void pl_cc_undo(struct pl_cc *cc, uint32_t cwnd, uint32_t ssthresh);
+/* The last congestion event was none: back to a copy from before it, unless the window has grown
+ * beyond that since (RFC 9438 section 4.9). */
+void pl_cc_undo(struct pl_cc *cc, const struct pl_cc *before);
 
 /* Integer cube root, for CUBIC's K. */
 uint64_t pl_cc_cbrt(uint64_t x);
