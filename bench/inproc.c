@@ -2,8 +2,10 @@
  * any device.
  *
  *   inproc [--subflows N] [--mtu BYTES] [--tso] [--checksum] [--seconds S]
+ *   inproc --idle CONNECTIONS [--subflows N]
  *
- * Prints one JSON object: payload bytes and data segments a second of wall time. */
+ * Prints one JSON object: payload bytes and data segments a second of wall time; or what an idle
+ * connection takes of memory at either end, all tables included. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,16 +15,24 @@
 #include "plait/plait.h"
 #include "port/posix_env.h"
 
-enum { PORTS_MAX = 4, BATCH = 64, DELAY_NS = 50000 };
+enum { PORTS_MAX = 4, BATCH = 64, DELAY_NS = 50000, IDLE_MAX = 50000 };
 
 struct options {
-    unsigned subflows, mtu;
+    unsigned subflows, mtu, idle;
     bool tso, checksum;
     double seconds;
 };
 
+/* An environment that counts what its stack holds. */
+struct counted {
+    struct pl_posix_env real; /* first: what its functions get as `user` */
+    void *(*alloc)(void *user, size_t size);
+    void (*free)(void *user, void *ptr, size_t size);
+    uint64_t bytes;
+};
+
 struct bench {
-    struct pl_posix_env env;
+    struct counted env[2];
     struct plait_stack *stack[2];
     plait_port_id port[2][PORTS_MAX];
     plait_sock listener, a, b;
@@ -38,6 +48,28 @@ static void need(bool ok, const char *what) {
     }
 }
 
+static void *counted_alloc(void *user, size_t size) {
+    struct counted *c = user;
+    void *ptr = c->alloc(user, size);
+    c->bytes += ptr != NULL ? size : 0;
+    return ptr;
+}
+
+static void counted_free(void *user, void *ptr, size_t size) {
+    struct counted *c = user;
+    c->bytes -= size;
+    c->free(user, ptr, size);
+}
+
+static const struct plait_env *counted_init(struct counted *c) {
+    need(pl_posix_env_init(&c->real) == 0, "pl_posix_env_init");
+    c->alloc = c->real.env.alloc;
+    c->free = c->real.env.free;
+    c->real.env.alloc = counted_alloc;
+    c->real.env.free = counted_free;
+    return &c->real.env;
+}
+
 static struct plait_addr address(unsigned side, unsigned path) {
     return (struct plait_addr){.bytes = {10, 0, (uint8_t)path, (uint8_t)(side + 1)},
                                .family = PLAIT_IPV4};
@@ -47,9 +79,9 @@ static void set_up(struct bench *b, const struct options *o) {
     struct plait_config config;
     plait_config_init(&config);
     config.checksum = o->checksum;
-    need(pl_posix_env_init(&b->env) == 0, "pl_posix_env_init");
     for (unsigned side = 0; side < 2; side++) {
-        need(plait_stack_create(&b->stack[side], &b->env.env, &config) == 0, "plait_stack_create");
+        const struct plait_env *env = counted_init(&b->env[side]);
+        need(plait_stack_create(&b->stack[side], env, &config) == 0, "plait_stack_create");
         for (unsigned p = 0; p < o->subflows; p++) {
             struct plait_port_config port = {.size = sizeof(port), .name = "mem", .mtu = o->mtu};
             struct plait_addr addr = address(side, p);
@@ -70,7 +102,7 @@ static struct plait_buf *copy_packet(struct bench *b, const struct plait_tx *tx)
         if (b->buf != NULL) {
             plait_buf_unref(b->buf);
         }
-        b->buf = plait_buf_alloc(&b->env.env, len < 2048 ? 2048 : 66000);
+        b->buf = plait_buf_alloc(&b->env[0].real.env, len < 2048 ? 2048 : 66000);
         need(b->buf != NULL, "plait_buf_alloc");
     }
     memcpy(b->buf->data, tx->header, tx->header_len);
@@ -111,20 +143,48 @@ static void round_trip(struct bench *b, const struct options *o) {
     b->now += DELAY_NS;
 }
 
-static void open_connection(struct bench *b, const struct options *o) {
-    struct plait_endpoint remote = {.addr = address(1, 0), .port = 80};
+static void listen_on_b(struct bench *b) {
     need(plait_open(b->stack[1], &b->listener) == 0, "plait_open");
     need(plait_bind(b->stack[1], b->listener, 0, NULL, 80) == 0, "plait_bind");
     need(plait_listen(b->stack[1], b->listener, 16) == 0, "plait_listen");
+}
+
+static void open_connection(struct bench *b, const struct options *o, unsigned rounds) {
+    struct plait_endpoint remote = {.addr = address(1, 0), .port = 80};
+    b->b = 0;
     need(plait_open(b->stack[0], &b->a) == 0, "plait_open");
     need(plait_connect(b->stack[0], b->a, &remote, b->now) == 0, "plait_connect");
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < rounds; i++) {
         round_trip(b, o);
         if (b->b == 0) {
             (void)!plait_accept(b->stack[1], b->listener, &b->b);
         }
     }
     need(b->b != 0, "plait_accept");
+}
+
+/* Connections that are open, have said something once, and then nothing for ten seconds. */
+static void idle(struct bench *b, const struct options *o) {
+    uint8_t bytes[16] = {0};
+    uint64_t before[2] = {b->env[0].bytes, b->env[1].bytes};
+    for (unsigned i = 0; i < o->idle; i++) {
+        open_connection(b, o, 40);
+        need(plait_write(b->stack[0], b->a, bytes, 16, b->now) == 16, "plait_write");
+        for (unsigned k = 0; k < 10; k++) {
+            round_trip(b, o);
+        }
+        need(plait_read(b->stack[1], b->b, bytes, 16, b->now) == 16, "plait_read");
+    }
+    for (unsigned i = 0; i < 200000; i++) {
+        round_trip(b, o);
+    }
+    struct plait_stack_stats stats = {.size = sizeof(stats)};
+    plait_stack_stats(b->stack[1], &stats);
+    need(stats.connections == o->idle && stats.subflows == o->idle * o->subflows, "all subflows");
+    printf("{\"idle_bytes\": %" PRIu64 ", \"idle_bytes_passive\": %" PRIu64
+           ", \"connections\": %u, \"subflows\": %u}\n",
+           (b->env[0].bytes - before[0]) / o->idle, (b->env[1].bytes - before[1]) / o->idle,
+           o->idle, o->subflows);
 }
 
 static uint64_t transfer(struct bench *b, const struct options *o) {
@@ -142,12 +202,22 @@ static uint64_t transfer(struct bench *b, const struct options *o) {
     return pl_posix_now() - start;
 }
 
+static void bulk(struct bench *b, const struct options *o) {
+    open_connection(b, o, 200);
+    double seconds = (double)transfer(b, o) / 1e9;
+    struct plait_subflow_info info[PORTS_MAX];
+    int subflows = plait_subflows(b->stack[0], b->a, info, PORTS_MAX);
+    printf("{\"gbps\": %.3f, \"segments_per_s\": %.0f, \"subflows\": %d, \"bytes\": %" PRIu64 "}\n",
+           (double)b->bytes * 8 / 1e9 / seconds, (double)b->segments / seconds, subflows, b->bytes);
+}
+
 static bool parse(int argc, char **argv, struct options *o) {
     const struct option longs[] = {{"subflows", required_argument, NULL, 's'},
                                    {"mtu", required_argument, NULL, 'm'},
                                    {"tso", no_argument, NULL, 't'},
                                    {"checksum", no_argument, NULL, 'c'},
                                    {"seconds", required_argument, NULL, 'd'},
+                                   {"idle", required_argument, NULL, 'i'},
                                    {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -167,12 +237,15 @@ static bool parse(int argc, char **argv, struct options *o) {
             case 'd':
                 o->seconds = strtod(optarg, NULL);
                 break;
+            case 'i':
+                o->idle = (unsigned)strtoul(optarg, NULL, 10);
+                break;
             default:
                 return false;
         }
     }
     return o->subflows >= 1 && o->subflows <= PORTS_MAX && o->mtu >= 576 && o->mtu <= 65535 &&
-           o->seconds > 0 && optind == argc;
+           o->seconds > 0 && o->idle <= IDLE_MAX && optind == argc;
 }
 
 int main(int argc, char **argv) {
@@ -181,19 +254,16 @@ int main(int argc, char **argv) {
     if (!parse(argc, argv, &o)) {
         fprintf(stderr,
                 "usage: inproc [--subflows 1..4] [--mtu 576..65535] [--tso] [--checksum]"
-                " [--seconds S]\n");
+                " [--seconds S] [--idle CONNECTIONS]\n");
         return 2;
     }
     set_up(&b, &o);
-    open_connection(&b, &o);
-    double seconds = (double)transfer(&b, &o) / 1e9;
-    struct plait_subflow_info info[PORTS_MAX];
-    int subflows = plait_subflows(b.stack[0], b.a, info, PORTS_MAX);
-    printf("{\"gbps\": %.3f, \"segments_per_s\": %.0f, \"subflows\": %d, \"bytes\": %" PRIu64 "}\n",
-           (double)b.bytes * 8 / 1e9 / seconds, (double)b.segments / seconds, subflows, b.bytes);
+    listen_on_b(&b);
+    o.idle > 0 ? idle(&b, &o) : bulk(&b, &o);
     plait_buf_unref(b.buf);
     plait_stack_destroy(b.stack[0]);
     plait_stack_destroy(b.stack[1]);
-    pl_posix_env_fini(&b.env);
+    pl_posix_env_fini(&b.env[0].real);
+    pl_posix_env_fini(&b.env[1].real);
     return 0;
 }
