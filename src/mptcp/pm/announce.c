@@ -12,11 +12,6 @@
 #include "wire/addr.h"
 
 enum { ANNOUNCE_TRIES = 3, REMOVE_TIMES = 3 };
-enum {
-    ANNOUNCEMENTS_MAX =
-        sizeof((struct pl_pm *)0)->announcements / sizeof((struct pl_pm *)0)->announcements[0]
-};
-
 /* ---- incoming ---- */
 
 static struct pl_remote *remote_by_id(struct pl_pm *pm, uint8_t id) {
@@ -79,7 +74,7 @@ static struct pl_remote *remote_place(struct pl_conn *conn, struct pl_remote *ol
         return NULL;
     }
     if (old == NULL) {
-        return pm->remote_count < PL_REMOTES_MAX ? &pm->remotes[pm->remote_count++] : NULL;
+        return pl_pm_add_remote(conn->ctx, pm);
     }
     PL_ASSERT(!old->usable);
     for (unsigned i = 0; i < pm->path_count; i++) {
@@ -178,8 +173,9 @@ void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *
 /* ---- outgoing ---- */
 
 /* Where a removal of `id` goes: its old entry, one that is done, a new one, or the oldest, which
- * was said several times. */
-static struct pl_removal *removal_place(struct pl_pm *pm, uint8_t id) {
+ * was said several times. NULL when there is no memory: then the peer finds out by itself. */
+static struct pl_removal *removal_place(struct pl_conn *conn, uint8_t id) {
+    struct pl_pm *pm = conn->pm;
     struct pl_removal *place = NULL;
     PL_ASSERT(pm->removal_count <= PL_REMOVALS_MAX);
     for (unsigned i = 0; i < pm->removal_count; i++) {
@@ -189,18 +185,18 @@ static struct pl_removal *removal_place(struct pl_pm *pm, uint8_t id) {
         }
         place = place == NULL && r->left == 0 ? r : place;
     }
-    if (place == NULL && pm->removal_count < PL_REMOVALS_MAX) {
-        place = &pm->removals[pm->removal_count++];
-    }
-    return place != NULL ? place : &pm->removals[0];
+    place = place == NULL ? pl_pm_add_removal(conn->ctx, pm) : place;
+    return place != NULL || pm->removal_count == 0 ? place : &pm->removals[0];
 }
 
 void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, const struct plait_addr *addr,
                            plait_time now) {
     PL_ASSERT(conn->pm != NULL);
     struct pl_pm *pm = conn->pm;
-    *removal_place(pm, id) =
-        (struct pl_removal){.id = id, .addr = *addr, .left = REMOVE_TIMES, .next = now};
+    struct pl_removal *place = removal_place(conn, id);
+    if (place != NULL) {
+        *place = (struct pl_removal){.id = id, .addr = *addr, .left = REMOVE_TIMES, .next = now};
+    }
     for (unsigned i = 0; i < pm->announcement_count; i++) {
         if (pm->announcements[i].endpoint_id == id) {
             pm->announcements[i] = pm->announcements[--pm->announcement_count];
@@ -360,12 +356,14 @@ static void collect(struct pl_conn *conn) {
         }
         bool own = pl_addr_equal(&ep->addr, &conn->tuple.local) && ep->announce_port == 0;
         if ((ep->flags & PLAIT_ADDRESS_SIGNAL) == 0 || known || own || !ep->up ||
-            !pl_pm_id_free(conn, ep->id, &ep->addr) ||
-            pm->announcement_count == ANNOUNCEMENTS_MAX) {
+            !pl_pm_id_free(conn, ep->id, &ep->addr)) {
             continue;
         }
-        pm->announcements[pm->announcement_count++] =
-            (struct pl_announcement){.endpoint_id = ep->id, .resend_at = 0};
+        struct pl_announcement *a = pl_pm_add_announcement(conn->ctx, pm);
+        if (a == NULL) {
+            return;
+        }
+        a->endpoint_id = ep->id;
     }
 }
 
@@ -382,7 +380,7 @@ static struct pl_announcement *current(const struct pl_conn *conn) {
 }
 
 static void announce(struct pl_conn *conn, plait_time now) {
-    PL_ASSERT(conn->pm->announcement_count <= ANNOUNCEMENTS_MAX);
+    PL_ASSERT(conn->pm->announcement_count <= PL_ANNOUNCEMENTS_MAX);
     struct pl_announcement *a = current(conn);
     struct pl_subflow *sf = pl_conn_signal_subflow(conn);
     if (a == NULL || sf == NULL || now < a->resend_at) {

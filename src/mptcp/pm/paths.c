@@ -65,10 +65,11 @@ static void want(struct pl_conn *conn, plait_port_id port, const struct plait_ad
         }
     }
     if (p == NULL) {
-        if (pm->path_count == PL_PATHS_MAX) {
-            return;
-        }
-        p = &pm->paths[pm->path_count++];
+        p = pl_pm_add_path(conn->ctx, pm);
+    }
+    if (p == NULL) {
+        pm->rescan = pm->path_count < PL_PATHS_MAX; /* there may be memory next time */
+        return;
     }
     *p = (struct pl_path){
         .port = port,

@@ -17,11 +17,17 @@ int pl_pm_init(struct pl_conn *conn) {
     }
     conn->pm->rescan = true;
     conn->pm->id_next = 255;
+    if (pl_pm_add_remote(conn->ctx, conn->pm) == NULL ||
+        pl_pm_add_path(conn->ctx, conn->pm) == NULL) {
+        pl_pm_fini(conn);
+        return PLAIT_E_NO_MEMORY;
+    }
     return 0;
 }
 
 void pl_pm_fini(struct pl_conn *conn) {
     if (conn->pm != NULL) {
+        pl_pm_free_tables(conn->ctx, conn->pm);
         pl_ctx_free(conn->ctx, conn->pm, sizeof *conn->pm);
         conn->pm = NULL;
     }
@@ -30,13 +36,12 @@ void pl_pm_fini(struct pl_conn *conn) {
 void pl_pm_first(struct pl_conn *conn, struct pl_subflow *sf) {
     PL_ASSERT(!sf->join);
     struct pl_pm *pm = conn->pm;
-    PL_ASSERT(pm->remote_count == 0 && pm->path_count == 0);
+    PL_ASSERT(pm->remote_count == 1 && pm->path_count == 1);
     pm->remotes[0] = (struct pl_remote){
         .addr = sf->tcp.tuple.remote,
         .port = sf->tcp.tuple.remote_port,
         .usable = true,
     };
-    pm->remote_count = 1;
     pm->paths[0] = (struct pl_path){
         .port = sf->port,
         .local = sf->tcp.tuple.local,
@@ -44,7 +49,6 @@ void pl_pm_first(struct pl_conn *conn, struct pl_subflow *sf) {
         .worked = true,
         .subflow = sf->serial,
     };
-    pm->path_count = 1;
 }
 
 void pl_pm_run(struct pl_conn *conn, plait_time now) {
@@ -115,7 +119,8 @@ void pl_pm_check(const struct pl_conn *conn) {
     PL_ASSERT(pm->remote_count >= 1 && pm->remote_count <= PL_REMOTES_MAX);
     PL_ASSERT(pm->path_count >= 1 && pm->path_count <= PL_PATHS_MAX);
     PL_ASSERT(pm->removal_count <= PL_REMOVALS_MAX);
-    PL_ASSERT(pm->announcement_count <= sizeof pm->announcements / sizeof pm->announcements[0]);
+    PL_ASSERT(pm->announcement_count <= pm->announcement_cap);
+    PL_ASSERT(pm->announcement_cap <= PL_ANNOUNCEMENTS_MAX);
     PL_ASSERT(pm->remotes[0].id == 0);
     PL_ASSERT(pm->id_next != 0);
     for (unsigned i = 1; i < pm->remote_count; i++) {
