@@ -30,7 +30,8 @@ struct sim_command {
 static int cmd_sim_help(void) {
     printf(
         "usage: plait sim run [OPTION]...\n"
-        "       plait sim grid [OPTION]...   (`plait sim grid --help`)\n\n"
+        "       plait sim grid [OPTION]...   (`plait sim grid --help`)\n"
+        "       plait sim script [OPTION]... FILE...   (`plait sim script --help`)\n\n"
         "Runs seeds: each chooses a network, faults and a workload, and is checked.\n\n"
         "  --seed S         one seed\n"
         "  --seeds A..B     these seeds\n"
@@ -316,13 +317,16 @@ int cmd_sim(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "grid") == 0) {
         return cmd_sim_grid(argc, argv);
     }
+    if (argc > 1 && strcmp(argv[1], "script") == 0) {
+        return cmd_sim_script(argc - 1, argv + 1);
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return cmd_sim_help();
         }
     }
     if (argc < 2 || strcmp(argv[1], "run") != 0) {
-        cli_say("sim: say `plait sim run`; `plait sim --help` tells more");
+        cli_say("sim: say `plait sim run` or `plait sim script`; `plait sim --help` tells more");
         return EXIT_USAGE;
     }
     if (!parse(&command, argc, argv)) {

@@ -1,0 +1,224 @@
+/* The names that scripts use for what include/plait/ has as enumerations and struct members. A new
+ * setting, option or member of an information struct is a line here. */
+#include <stddef.h>
+#include <string.h>
+
+#include "plait/trace.h"
+#include "sim/script_cursor.h"
+#include "sim/script_names.h"
+
+/* ---- socket options, events, errors, counters, states ---- */
+
+static const struct {
+    const char *name;
+    int value;
+} options[] = {
+    {"mptcp", PLAIT_OPT_MPTCP},
+    {"nodelay", PLAIT_OPT_NODELAY},
+    {"send_buffer", PLAIT_OPT_SEND_BUFFER},
+    {"receive_buffer", PLAIT_OPT_RECEIVE_BUFFER},
+    {"defer", PLAIT_OPT_DEFER},
+    {"is_mptcp", PLAIT_OPT_IS_MPTCP},
+    {"state", PLAIT_OPT_STATE},
+    {"error", PLAIT_OPT_ERROR},
+    {"send_queue", PLAIT_OPT_SEND_QUEUE},
+    {"receive_queue", PLAIT_OPT_RECEIVE_QUEUE},
+    {"user", PLAIT_OPT_USER},
+    {"port_mask", PLAIT_OPT_PORT_MASK},
+};
+
+static const char *const events[] = {
+    "none",           "accept",    "connected", "readable",  "writable", "error",    "closed",
+    "sf_established", "sf_closed", "sf_prio",   "announced", "removed",  "fallback",
+};
+
+static const char *const states[] = {
+    "CLOSED",     "SYN-SENT",   "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1",
+    "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",      "LAST-ACK",    "TIME-WAIT",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+int pl_script_option_find(const char *name) {
+    for (unsigned i = 0; i < COUNT(options); i++) {
+        if (strcmp(options[i].name, name) == 0) {
+            return options[i].value;
+        }
+    }
+    return -1;
+}
+
+static int find(const char *const *names, unsigned count, const char *name) {
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+int pl_script_event_find(const char *name) {
+    return find(events, COUNT(events), name);
+}
+
+const char *pl_script_event_name(unsigned event) {
+    return event < COUNT(events) ? events[event] : "?";
+}
+
+int pl_script_state_find(const char *name) {
+    return find(states, COUNT(states), name);
+}
+
+const char *pl_script_state_name(uint64_t state) {
+    return state < COUNT(states) ? states[state] : "?";
+}
+
+int pl_script_counter_find(const char *name) {
+    for (unsigned i = 0; i < PLAIT_COUNTER_COUNT; i++) {
+        if (strcmp(plait_counter_name(i), name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+bool pl_script_error_find(const char *name, int64_t *out) {
+    for (int code = 0; code > -200; code--) {
+        if (strcmp(plait_error_name(code), name) == 0) {
+            *out = code;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- members of structs ---- */
+
+#define CONFIG(name, kind) \
+    { #name, kind, offsetof(struct plait_config, name) }
+#define SUBFLOW(name, kind) \
+    { #name, kind, offsetof(struct plait_subflow_info, name) }
+#define CONN(name, kind) \
+    { #name, kind, offsetof(struct plait_connection_info, name) }
+#define STATS(name, kind) \
+    { #name, kind, offsetof(struct plait_stack_stats, name) }
+
+static const struct pl_script_member config_members[] = {
+    CONFIG(mptcp, PL_MEMBER_BOOL),
+    CONFIG(checksum, PL_MEMBER_BOOL),
+    CONFIG(deny_join_initial, PL_MEMBER_BOOL),
+    CONFIG(ecn, PL_MEMBER_BOOL),
+    CONFIG(cc, PL_MEMBER_CC),
+    CONFIG(connections_max, PL_MEMBER_U32),
+    CONFIG(subflows_max, PL_MEMBER_U32),
+    CONFIG(add_addr_accepted_max, PL_MEMBER_U32),
+    CONFIG(send_buffer_bytes, PL_MEMBER_U32),
+    CONFIG(receive_buffer_bytes, PL_MEMBER_U32),
+    CONFIG(memory_bytes_max, PL_MEMBER_U64),
+    CONFIG(rto_min_ns, PL_MEMBER_TIME),
+    CONFIG(time_wait_ns, PL_MEMBER_TIME),
+    CONFIG(orphan_ns, PL_MEMBER_TIME),
+    CONFIG(no_subflow_ns, PL_MEMBER_TIME),
+    CONFIG(syn_timeout_ns, PL_MEMBER_TIME),
+    CONFIG(stale_ns_min, PL_MEMBER_TIME),
+};
+
+/* Of a subflow, and behind them of its connection. */
+static const struct pl_script_member info_members[] = {
+    SUBFLOW(established, PL_MEMBER_BOOL),
+    SUBFLOW(backup, PL_MEMBER_BOOL),
+    SUBFLOW(backup_peer, PL_MEMBER_BOOL),
+    SUBFLOW(stale, PL_MEMBER_BOOL),
+    SUBFLOW(srtt_ns, PL_MEMBER_TIME),
+    SUBFLOW(rttvar_ns, PL_MEMBER_TIME),
+    SUBFLOW(rto_ns, PL_MEMBER_TIME),
+    SUBFLOW(cwnd_bytes, PL_MEMBER_U32),
+    SUBFLOW(ssthresh_bytes, PL_MEMBER_U32),
+    SUBFLOW(inflight_bytes, PL_MEMBER_U32),
+    SUBFLOW(mss, PL_MEMBER_U32),
+    SUBFLOW(retrans_bytes, PL_MEMBER_U64),
+    SUBFLOW(segments_sent, PL_MEMBER_U64),
+    SUBFLOW(segments_received, PL_MEMBER_U64),
+    CONN(mptcp, PL_MEMBER_BOOL),
+    CONN(fallback, PL_MEMBER_BOOL),
+    CONN(checksum, PL_MEMBER_BOOL),
+    CONN(bytes_sent, PL_MEMBER_U64),
+    CONN(bytes_acked, PL_MEMBER_U64),
+    CONN(bytes_received, PL_MEMBER_U64),
+    CONN(reinjected_bytes, PL_MEMBER_U64),
+    CONN(subflows, PL_MEMBER_U32),
+    CONN(add_addr_signal, PL_MEMBER_U32),
+    CONN(add_addr_accepted, PL_MEMBER_U32),
+};
+enum { INFO_CONN_FIRST = 14 };
+
+static const struct pl_script_member stats_members[] = {
+    STATS(connections, PL_MEMBER_U32),
+    STATS(subflows, PL_MEMBER_U32),
+    STATS(memory_bytes, PL_MEMBER_U64),
+};
+
+static int member_find(const struct pl_script_member *members, unsigned count, const char *name) {
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(members[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+int pl_script_info_find(const char *name) {
+    return member_find(info_members, COUNT(info_members), name);
+}
+
+int pl_script_stats_find(const char *name) {
+    return member_find(stats_members, COUNT(stats_members), name);
+}
+
+const struct pl_script_member *pl_script_info_member(unsigned index, bool *of_connection) {
+    *of_connection = index >= INFO_CONN_FIRST;
+    return &info_members[index];
+}
+
+const struct pl_script_member *pl_script_stats_member(unsigned index) {
+    return &stats_members[index];
+}
+
+const struct pl_script_member *pl_script_config_find(const char *name) {
+    int i = member_find(config_members, COUNT(config_members), name);
+    return i < 0 ? NULL : &config_members[i];
+}
+
+uint64_t pl_script_member_get(const struct pl_script_member *member, const void *object) {
+    const uint8_t *at = (const uint8_t *)object + member->offset;
+    uint32_t narrow = 0;
+    uint64_t wide = 0;
+    switch (member->kind) {
+        case PL_MEMBER_BOOL:
+        case PL_MEMBER_CC:
+            return *at;
+        case PL_MEMBER_U32:
+            memcpy(&narrow, at, sizeof(narrow));
+            return narrow;
+        default:
+            memcpy(&wide, at, sizeof(wide));
+            return wide;
+    }
+}
+
+void pl_script_member_set(const struct pl_script_member *member, void *object, uint64_t value) {
+    uint8_t *at = (uint8_t *)object + member->offset;
+    uint32_t narrow = (uint32_t)value;
+    switch (member->kind) {
+        case PL_MEMBER_BOOL:
+        case PL_MEMBER_CC:
+            *at = (uint8_t)value;
+            break;
+        case PL_MEMBER_U32:
+            memcpy(at, &narrow, sizeof(narrow));
+            break;
+        default:
+            memcpy(at, &value, sizeof(value));
+            break;
+    }
+}
