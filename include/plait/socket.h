@@ -26,10 +26,12 @@ enum plait_socket_state {
     PLAIT_SOCKET_DEAD,
 };
 
-/* Options for plait_set / plait_get; values are int64_t. */
+/* Options for plait_set / plait_get; values are int64_t. Those of TCP and IP have Linux's names and
+ * meanings (plait_option_name), hold for every subflow of a connection, those that open later
+ * included, and are inherited from a listener. */
 enum plait_option {
     PLAIT_OPT_MPTCP,          /* 0/1, before connect or listen; default from the stack */
-    PLAIT_OPT_NODELAY,        /* always 1: the core sends at once, there is no Nagle to turn on */
+    PLAIT_OPT_NODELAY,        /* 0/1: small segments do not wait for each other (Nagle) */
     PLAIT_OPT_SEND_BUFFER,    /* bytes */
     PLAIT_OPT_RECEIVE_BUFFER, /* bytes */
     PLAIT_OPT_DEFER,          /* listener: hold SYNs until plait_confirm */
@@ -40,7 +42,41 @@ enum plait_option {
     PLAIT_OPT_RECEIVE_QUEUE,  /* read only: bytes that can be read now */
     PLAIT_OPT_USER,           /* any value; given back in events */
     PLAIT_OPT_PORT_MASK,      /* bit i: port id i may carry subflows (ids 1..63); 0 = all */
+    PLAIT_OPT_CORK,           /* 0/1: only full segments leave; 200 ms at most */
+    PLAIT_OPT_MAXSEG,         /* bytes of payload and options in a segment at most; 0: the path's */
+    PLAIT_OPT_KEEPALIVE,      /* 0/1 */
+    PLAIT_OPT_KEEPIDLE,       /* seconds of silence before the first probe */
+    PLAIT_OPT_KEEPINTVL,      /* seconds between probes */
+    PLAIT_OPT_KEEPCNT,        /* probes without an answer that end a subflow */
+    PLAIT_OPT_USER_TIMEOUT,   /* ms that written bytes may go unacknowledged; 0: the usual */
+    PLAIT_OPT_QUICKACK,       /* 1: acknowledge at once, always; 0: never in haste */
+    PLAIT_OPT_SYNCNT,         /* SYNs sent again before giving up; 0: until the time-out */
+    PLAIT_OPT_LINGER2,        /* seconds in FIN-WAIT-2 after plait_close */
+    PLAIT_OPT_WINDOW_CLAMP,   /* bytes of receive window at most; 0: no bound */
+    PLAIT_OPT_MAX_PACING_RATE, /* bytes a second of each subflow at most; 0: no bound */
+    PLAIT_OPT_CONGESTION,      /* enum plait_cc */
+    PLAIT_OPT_TOS,             /* IPv4 TOS and IPv6 traffic class, without the ECN bits */
+    PLAIT_OPT_TTL,             /* IPv4 TTL and IPv6 hop limit */
+    PLAIT_OPT_MARK,            /* any 32 bits; handed to the port in plait_tx.mark */
+    PLAIT_OPT_NOTSENT_LOWAT,   /* bytes written and never sent at most; 0: no bound */
+    PLAIT_OPT_RCVLOWAT,        /* bytes that make a socket readable */
+    PLAIT_OPT_LINGER,          /* -1: close goes on delivering; 0: close resets; more: as -1 */
+    PLAIT_OPT_FREEBIND,        /* 0/1: plait_bind to an address that is not here (yet) */
+    PLAIT_OPT_TRANSPARENT,     /* 0/1: connections from and to addresses that are not ours */
+    PLAIT_OPT_V6ONLY,          /* 0/1: a listener on any address takes IPv6 only */
+    PLAIT_OPT_REUSEADDR,       /* 0/1 (default): listen though connections of the port linger */
+    PLAIT_OPT_DEFER_ACCEPT,    /* seconds to wait for data before a connection can be accepted */
+    PLAIT_OPT_OOBINLINE,       /* always 1: urgent bytes stay in the stream (RFC 6093) */
+    PLAIT_OPT_COUNT,
 };
+/* Linux's name of an option ("TCP_NODELAY"), "PLAIT_..." for our own, NULL for what is none; and
+ * back, NO_OPTION for a name that is none. "IPV6_TCLASS", "IPV6_UNICAST_HOPS" are TOS and TTL. */
+const char *plait_option_name(enum plait_option option);
+int plait_option_find(const char *name);
+/* As plait_set, for values that a person wrote: a number, or for TCP_CONGESTION a name ("cubic").
+ */
+PLAIT_MUST_CHECK int plait_set_text(struct plait_stack *stack, plait_sock sock, const char *name,
+                                    const char *value);
 
 PLAIT_MUST_CHECK int plait_open(struct plait_stack *stack, plait_sock *out);
 PLAIT_MUST_CHECK int plait_set(struct plait_stack *stack, plait_sock sock, enum plait_option option,

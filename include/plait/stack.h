@@ -131,6 +131,7 @@ struct plait_tx {
     uint16_t csum_start;  /* with needs_csum: offset of the TCP header */
     uint16_t csum_offset; /* with needs_csum: 16; the field holds the pseudo-header sum */
     bool needs_csum;
+    uint32_t mark; /* PLAIT_OPT_MARK of the socket, for the device's policy */
 };
 
 /* Pulls up to `max` packets for a port. Returns how many. 0: nothing to send now. */

@@ -185,6 +185,16 @@ static void finish(struct pl_conn *conn, plait_time now) {
     pl_conn_closed(conn, 0, now);
 }
 
+/* Everything of ours has arrived, the end included, and the peer goes on (RFC 9293 section 3.3.2;
+ * for MPTCP RFC 8684 section 3.3.3). */
+static bool fin_wait_2(const struct pl_conn *conn) {
+    const struct pl_subflow *first = first_subflow(conn);
+    if (conn->mode == PL_MODE_MPTCP) {
+        return conn->send.fin_acked;
+    }
+    return first != NULL && pl_tcp_state(&first->tcp) == PL_TCP_ST_FIN_WAIT_2;
+}
+
 static plait_time orphan_deadline(const struct pl_conn *conn) {
     PL_ASSERT(conn->orphan == (conn->orphan_since != PLAIT_TIME_NEVER));
     if (!conn->orphan || conn->state == PL_CONN_CLOSED) {
@@ -192,7 +202,9 @@ static plait_time orphan_deadline(const struct pl_conn *conn) {
     }
     plait_time since =
         conn->send.progress > conn->orphan_since ? conn->send.progress : conn->orphan_since;
-    return since + conn->ctx->config.orphan_ns;
+    uint64_t patience = conn->ctx->config.orphan_ns;
+    uint64_t linger2 = pl_conn_tuning(conn)->linger2_s * PLAIT_NS_PER_S;
+    return since + (fin_wait_2(conn) && linger2 < patience ? linger2 : patience);
 }
 
 static plait_time lonely_deadline(const struct pl_conn *conn) {
@@ -233,6 +245,9 @@ static void orphan_run(struct pl_conn *conn, plait_time now) {
 
 static void patience_run(struct pl_conn *conn, plait_time now) {
     orphan_run(conn, now);
+    if (now >= pl_conn_user_deadline(conn)) {
+        pl_conn_abort(conn, PLAIT_E_TIMED_OUT, now); /* RFC 9293 section 3.9.1.8: aborted */
+    }
     if (now >= lonely_deadline(conn)) {
         pl_conn_closed(conn, PLAIT_E_TIMED_OUT, now);
     }
@@ -257,7 +272,7 @@ void pl_close_run(struct pl_conn *conn, plait_time now) {
 }
 
 plait_time pl_close_deadline(const struct pl_conn *conn) {
-    plait_time t[5] = {
+    plait_time t[6] = {
         /* Without a subflow there is nothing to do; the next one brings a turn. */
         data_fin_due(conn) && pl_conn_signal_subflow(conn) != NULL ? conn->send.fin_resend
                                                                    : PLAIT_TIME_NEVER,
@@ -265,9 +280,10 @@ plait_time pl_close_deadline(const struct pl_conn *conn) {
         lonely_deadline(conn),
         linger_deadline(conn),
         conn->send.memory_retry,
+        pl_conn_user_deadline(conn),
     };
     plait_time first = PLAIT_TIME_NEVER;
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         first = t[i] < first ? t[i] : first;
     }
     return first;

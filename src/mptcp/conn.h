@@ -23,6 +23,8 @@ struct pl_conn_setup {
     uint64_t port_mask;                               /* PLAIT_OPT_PORT_MASK, 0 = all */
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* upper bounds; 0: the stack's */
     uint32_t serial;                                  /* names the connection in traces */
+    const struct pl_tcp_tuning *tuning;               /* copied; NULL: the defaults */
+    bool transparent; /* the first subflow's local address need not be ours */
 };
 
 PLAIT_MUST_CHECK int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx,
@@ -79,6 +81,9 @@ enum pl_conn_state pl_conn_state(const struct pl_conn *conn);
 int pl_conn_error(const struct pl_conn *conn);
 bool pl_conn_is_mptcp(const struct pl_conn *conn);
 int pl_conn_set_buffers(struct pl_conn *conn, uint32_t send_bytes, uint32_t receive_bytes);
+/* Socket options, for all subflows. The struct is copied. Errors: NO_MEMORY. */
+PLAIT_MUST_CHECK int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuning *tuning,
+                                  plait_time now);
 uint64_t pl_conn_send_queue(const struct pl_conn *conn);
 uint64_t pl_conn_receive_queue(const struct pl_conn *conn);
 void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out);

@@ -15,8 +15,9 @@ struct pl_flow_port {
     struct pl_list *out_list;
     uint32_t mtu;
     bool tso;
-    bool backup;  /* PLAIT_PORT_BACKUP */
-    pl_seq32 iss; /* RFC 6528 for this tuple */
+    bool backup;      /* PLAIT_PORT_BACKUP */
+    bool transparent; /* asked, not told: the local address need not be the port's */
+    pl_seq32 iss;     /* RFC 6528 for this tuple */
     uint32_t ts_offset;
 };
 

@@ -59,10 +59,11 @@ void pl_map_flush(struct pl_subflow *sf, plait_time now);
 void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes);
 void pl_send_fini(struct pl_conn *conn);
 void pl_send_start(struct pl_conn *conn, pl_seq64 first);
-enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
-                              plait_time now);
+enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_t unit,
+                              struct pl_tcp_payload *out, plait_time now);
 void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait_time now);
 int64_t pl_send_room(struct pl_conn *conn);
+bool pl_send_writable(const struct pl_conn *conn);
 void pl_send_append(struct pl_conn *conn, struct pl_chunk *chunk);
 bool pl_send_all_sent(const struct pl_conn *conn);
 bool pl_send_outstanding(const struct pl_conn *conn);
@@ -97,8 +98,11 @@ void pl_recv_fin(struct pl_conn *conn, pl_seq64 fin_dsn, plait_time now);
 void pl_recv_lost(struct pl_conn *conn);
 /* The window to advertise; and: it was advertised, so its right edge stays. */
 uint32_t pl_recv_window(const struct pl_conn *conn);
+/* There is enough to read, or nothing more will come. */
+bool pl_recv_readable(const struct pl_conn *conn);
 void pl_recv_promise(struct pl_conn *conn);
 void pl_recv_set_limit(struct pl_conn *conn, uint32_t bytes);
+void pl_recv_tuned(struct pl_conn *conn);
 /* New payload: the window follows the rate. */
 void pl_recv_arrived(struct pl_conn *conn, uint32_t bytes, plait_time now);
 /* Throws away what could be read. */
@@ -113,6 +117,12 @@ void pl_close_run(struct pl_conn *conn, plait_time now);
 plait_time pl_close_deadline(const struct pl_conn *conn);
 enum pl_verdict pl_fastclose_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                 enum pl_seg_kind kind, plait_time now);
+
+/* tune.c: socket options */
+const struct pl_tcp_tuning *pl_conn_tuning(const struct pl_conn *conn); /* never NULL */
+uint8_t pl_conn_cc(const struct pl_conn *conn);
+void pl_conn_tune_fini(struct pl_conn *conn);
+plait_time pl_conn_user_deadline(const struct pl_conn *conn);
 
 /* fallback.c: section 3.7 */
 enum pl_fallback_reason {

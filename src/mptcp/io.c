@@ -61,6 +61,13 @@ static void blocked_by_memory(struct pl_conn *conn, plait_time now) {
     pl_conn_touch(conn);
 }
 
+/* The user timeout of what is written into an empty queue starts now. */
+static void queue_begins(struct pl_conn *conn, plait_time now) {
+    if (pl_seq64_eq(conn->send.una, conn->send.end)) {
+        conn->send.progress = now;
+    }
+}
+
 int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_time now) {
     const uint8_t *bytes = data;
     int rc = write_allowed(conn);
@@ -70,6 +77,7 @@ int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_
     int64_t room = pl_send_room(conn);
     uint64_t want = room <= 0 ? 0 : len < (uint64_t)room ? len : (uint64_t)room;
     uint64_t done = 0;
+    queue_begins(conn, now);
     conn->send.blocked = want < len;
     conn->send.memory_retry = PLAIT_TIME_NEVER;
     while (done < want) {
@@ -150,6 +158,7 @@ int64_t pl_conn_splice(struct pl_conn *from, struct pl_conn *to, size_t max, pla
     int64_t room = pl_send_room(to);
     uint64_t want = room <= 0 ? 0 : max < (uint64_t)room ? max : (uint64_t)room;
     uint64_t done = 0;
+    queue_begins(to, now);
     to->send.blocked = from->recv.ready_bytes > want;
     to->send.memory_retry = PLAIT_TIME_NEVER;
     while (done < want && from->recv.ready_bytes > 0) {
@@ -161,6 +170,7 @@ int64_t pl_conn_splice(struct pl_conn *from, struct pl_conn *to, size_t max, pla
         }
         done += chunk->len;
         pl_send_append(to, chunk);
+        to->send.spliced = true;
     }
     if (done == 0) {
         return PLAIT_E_AGAIN;
@@ -175,12 +185,10 @@ int64_t pl_conn_splice(struct pl_conn *from, struct pl_conn *to, size_t max, pla
 int pl_conn_poll(const struct pl_conn *conn) {
     const struct pl_send *s = &conn->send;
     int bits = 0;
-    if (conn->recv.ready_bytes > 0 || conn->recv.fin_reached || conn->state == PL_CONN_CLOSED) {
+    if (pl_recv_readable(conn) || conn->state == PL_CONN_CLOSED) {
         bits |= PLAIT_POLL_READ;
     }
-    bool room = pl_seq64_diff(s->end, s->una) < (int64_t)s->limit_bytes &&
-                s->memory_retry == PLAIT_TIME_NEVER;
-    if (conn->state == PL_CONN_OPEN && (room || s->fin_wanted)) {
+    if (conn->state == PL_CONN_OPEN && (pl_send_writable(conn) || s->fin_wanted)) {
         bits |= PLAIT_POLL_WRITE;
     }
     if (conn->error < 0) {

@@ -32,6 +32,7 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
     conn->host = host;
     conn->port_mask = setup->port_mask;
     conn->trace_id.connection = setup->serial;
+    conn->transparent = setup->transparent;
     conn->mode = setup->mptcp ? PL_MODE_MPTCP : PL_MODE_PLAIN;
     conn->sched = &pl_sched_lowest_rtt;
     conn->serial_next = 1;
@@ -43,6 +44,10 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
     pl_send_init(conn, setup->send_buffer_bytes ? setup->send_buffer_bytes : c->send_buffer_bytes);
     pl_recv_init(
         conn, setup->receive_buffer_bytes ? setup->receive_buffer_bytes : c->receive_buffer_bytes);
+    if (setup->tuning != NULL && pl_conn_tune(conn, setup->tuning, 0) != 0) {
+        pl_conn_destroy(conn);
+        return PLAIT_E_NO_MEMORY;
+    }
     *out = conn;
     return 0;
 }
@@ -63,6 +68,7 @@ void pl_conn_destroy(struct pl_conn *conn) {
     pl_send_fini(conn);
     pl_recv_fini(conn);
     pl_pm_fini(conn);
+    pl_conn_tune_fini(conn);
     pl_list_remove(&conn->settle_link);
     pl_timer_cancel(&ctx->timers, &conn->timer);
     pl_ctx_timers_sub(ctx, 1);

@@ -27,8 +27,11 @@ void pl_subflow_input(struct pl_subflow *sf, const struct pl_segment *seg, struc
     sf->declined = false;
     make_room(sf, seg, buf);
     pl_tcp_input(&sf->tcp, seg, buf, now);
-    /* TIME-WAIT is the end of a plain connection, and TCP has no event for it. */
-    if (sf->phase == PL_SF_DEAD || pl_tcp_state(&sf->tcp) == PL_TCP_ST_TIME_WAIT) {
+    /* TIME-WAIT is the end of a plain connection and FIN-WAIT-2 shortens the patience with one that
+     * nobody has; TCP has no events for them. */
+    enum pl_tcp_state state = pl_tcp_state(&sf->tcp);
+    if (sf->phase == PL_SF_DEAD || state == PL_TCP_ST_TIME_WAIT ||
+        (state == PL_TCP_ST_FIN_WAIT_2 && sf->conn->orphan)) {
         pl_conn_touch(sf->conn);
     }
 }

@@ -16,7 +16,7 @@ int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup
     PL_ASSERT(conn->state != PL_CONN_CLOSED);
     PL_ASSERT(setup->port != 0);
     PL_ASSERT(!setup->join || conn->mode == PL_MODE_MPTCP);
-    struct pl_flow_port port = {0};
+    struct pl_flow_port port = {.transparent = conn->transparent && !setup->join};
     struct pl_tcp_tuple tuple = setup->tuple;
     int rc = conn->host->flow_prepare(conn->host->arg, setup->port, &tuple, &port, now);
     if (rc < 0) {
@@ -37,7 +37,8 @@ int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup
         .tso = port.tso,
         .iss = port.iss,
         .ts_offset = port.ts_offset,
-        .cc = conn->ctx->config.cc,
+        .cc = pl_conn_cc(conn),
+        .tuning = pl_conn_tuning(conn),
         .syn_timeout_ns = setup->join && setup->syn_timeout_ns == 0 ? JOIN_SECONDS * PLAIT_NS_PER_S
                                                                     : setup->syn_timeout_ns,
     };

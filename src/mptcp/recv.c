@@ -299,7 +299,9 @@ void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk
         pl_conn_touch(conn);
     }
     check_fin(conn);
-    pl_conn_say(conn, PLAIT_EVENT_READABLE, NULL, 0, 0);
+    if (pl_recv_readable(conn)) {
+        pl_conn_say(conn, PLAIT_EVENT_READABLE, NULL, 0, 0);
+    }
     if (conn->orphan) {
         pl_conn_touch(conn); /* nobody will read it */
     }

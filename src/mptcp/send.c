@@ -61,6 +61,15 @@ bool pl_send_outstanding(const struct pl_conn *conn) {
     return pl_seq64_lt(conn->send.una, conn->send.nxt);
 }
 
+/* PLAIT_OPT_NOTSENT_LOWAT: what is written is worth nothing until it can be sent, and cannot be
+ * taken back. */
+static int64_t notsent_room(const struct pl_conn *conn) {
+    uint32_t most = pl_conn_tuning(conn)->notsent_lowat;
+    int64_t unsent = pl_seq64_diff(conn->send.end, conn->send.nxt);
+    PL_ASSERT(unsent >= 0);
+    return most > 0 ? (int64_t)most - unsent : INT64_MAX;
+}
+
 /* Bytes the application may add. The limit follows the congestion windows, so that the queue is
  * some round trips deep and not always the maximum. */
 int64_t pl_send_room(struct pl_conn *conn) {
@@ -76,7 +85,15 @@ int64_t pl_send_room(struct pl_conn *conn) {
     if (want > s->limit_bytes) {
         s->limit_bytes = (uint32_t)want;
     }
-    return (int64_t)s->limit_bytes - pl_seq64_diff(s->end, s->una);
+    int64_t room = (int64_t)s->limit_bytes - pl_seq64_diff(s->end, s->una);
+    int64_t unsent_room = notsent_room(conn);
+    return room < unsent_room ? room : unsent_room;
+}
+
+bool pl_send_writable(const struct pl_conn *conn) {
+    const struct pl_send *s = &conn->send;
+    return pl_seq64_diff(s->end, s->una) < (int64_t)s->limit_bytes && notsent_room(conn) > 0 &&
+           s->memory_retry == PLAIT_TIME_NEVER;
 }
 
 void pl_send_append(struct pl_conn *conn, struct pl_chunk *chunk) {
@@ -166,6 +183,9 @@ static void take(struct pl_subflow *sf, uint32_t len, struct pl_tcp_payload *out
             s->fin_sent = true;
         }
     }
+    if (pl_conn_tuning(conn)->notsent_lowat > 0) {
+        pl_send_wake_writer(conn);
+    }
     PL_CONN_TRACE(conn, sf->serial, now, data_out, out->tag, len, 0, 0);
 }
 
@@ -217,8 +237,16 @@ static bool refused_by_scheduler(struct pl_subflow *sf, plait_time now) {
     return true;
 }
 
-enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
-                              plait_time now) {
+/* How much of `unsent` may go when segments are to be full: what ends the stream need not be. */
+static int64_t whole(const struct pl_conn *conn, int64_t unsent, uint32_t unit) {
+    bool no_wait = conn->send.fin_wanted || conn->abort_error != 0 ||
+                   (conn->send.spliced && !pl_conn_tuning(conn)->cork);
+    PL_ASSERT(unsent > 0);
+    return unit == 0 || no_wait ? unsent : unsent - unsent % unit;
+}
+
+enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_t unit,
+                              struct pl_tcp_payload *out, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct pl_send *s = &conn->send;
     uint32_t max = max_bytes > LEN_MAX ? LEN_MAX : max_bytes;
@@ -233,6 +261,10 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, struct 
     int64_t unsent = pl_seq64_diff(s->end, s->nxt);
     if (unsent == 0 || sf->denied || refused_by_scheduler(sf, now)) {
         return PL_TCP_NEXT_NOTHING;
+    }
+    unsent = whole(conn, unsent, unit);
+    if (unsent == 0) {
+        return PL_TCP_NEXT_LESS;
     }
     int64_t room = window_room(conn);
     if (room <= 0) {
@@ -291,7 +323,9 @@ static void release(struct pl_send *s, pl_seq64 to) {
 
 void pl_send_wake_writer(struct pl_conn *conn) {
     struct pl_send *s = &conn->send;
-    if (s->blocked && pl_send_room(conn) >= (int64_t)(s->limit_bytes / 4)) {
+    uint32_t worth = s->limit_bytes / 4, lowat = pl_conn_tuning(conn)->notsent_lowat;
+    worth = lowat > 0 && lowat / 2 < worth ? lowat / 2 + 1 : worth;
+    if (s->blocked && pl_send_room(conn) >= (int64_t)worth) {
         s->blocked = false;
         s->memory_retry = PLAIT_TIME_NEVER;
         pl_conn_say(conn, PLAIT_EVENT_WRITABLE, NULL, 0, 0);

@@ -63,6 +63,7 @@ struct pl_send {
     bool fin_sent;   /* DATA_FIN (or FIN) went out at least once */
     bool fin_acked;
     bool blocked; /* the application was told AGAIN */
+    bool spliced; /* the bytes are another sender's, who has had its Nagle */
 };
 
 /* Data that arrived ahead of recv.nxt, sorted by dsn, without overlaps. */
@@ -178,8 +179,9 @@ struct pl_conn {
     bool infinite_pending; /* the next data segment announces the infinite mapping */
     bool fastclose;        /* RSTs carry MP_FASTCLOSE */
     bool connected_said, closed_said, fin_on_ack;
-    bool counted;   /* in MPCurrEstab */
-    bool keys_sent; /* initiator: a segment with both keys went out */
+    bool counted;     /* in MPCurrEstab */
+    bool transparent; /* PLAIT_OPT_TRANSPARENT */
+    bool keys_sent;   /* initiator: a segment with both keys went out */
     uint8_t peer_flags;
     struct pl_mp_keys keys;
     struct pl_tcp_tuple tuple; /* of the first subflow */
@@ -192,6 +194,7 @@ struct pl_conn {
     struct pl_pm *pm; /* NULL in plain mode */
     const struct pl_sched *sched;
     uint64_t bytes_acked;
+    struct pl_tcp_tuning *tuning; /* NULL: the defaults */
 };
 
 #define PL_CONN_TRACE(conn, sf_serial, now, type, a, b, c, d)                                    \

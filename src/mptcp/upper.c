@@ -204,9 +204,9 @@ static bool mp_is_signal(void *up, const struct pl_segment *seg) {
     return (seg->options.mptcp.present & ~(1U << PL_MP_DSS)) != 0;
 }
 
-static enum pl_tcp_next mp_next(void *up, uint32_t max_bytes, struct pl_tcp_payload *out,
-                                plait_time now) {
-    return pl_send_next(up, max_bytes, out, now);
+static enum pl_tcp_next mp_next(void *up, uint32_t max_bytes, uint32_t unit,
+                                struct pl_tcp_payload *out, plait_time now) {
+    return pl_send_next(up, max_bytes, unit, out, now);
 }
 
 static void mp_data_in(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {

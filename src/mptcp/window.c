@@ -25,6 +25,26 @@ void pl_recv_set_limit(struct pl_conn *conn, uint32_t bytes) {
     r->tuned_bytes = bytes < start ? bytes : start;
 }
 
+/* PLAIT_OPT_RCVLOWAT, but never so much that a full window could not hold it. */
+static uint32_t lowat(const struct pl_conn *conn) {
+    uint32_t want = pl_conn_tuning(conn)->receive_lowat, most = conn->recv.tuned_bytes / 2;
+    return want < most ? want : most;
+}
+
+bool pl_recv_readable(const struct pl_conn *conn) {
+    const struct pl_recv *r = &conn->recv;
+    return r->fin_reached || (r->ready_bytes > 0 && r->ready_bytes >= lowat(conn));
+}
+
+/* The window has to have room for what the application waits for. */
+void pl_recv_tuned(struct pl_conn *conn) {
+    struct pl_recv *r = &conn->recv;
+    uint64_t want = 2 * (uint64_t)pl_conn_tuning(conn)->receive_lowat;
+    want = want < r->limit_bytes ? want : r->limit_bytes;
+    r->tuned_bytes = want > r->tuned_bytes ? (uint32_t)want : r->tuned_bytes;
+    PL_ASSERT(r->tuned_bytes <= r->limit_bytes);
+}
+
 /* The longest of the subflows' shortest round trips. */
 static uint64_t round_ns(const struct pl_conn *conn) {
     uint64_t longest = 0;
@@ -61,6 +81,8 @@ uint32_t pl_recv_window(const struct pl_conn *conn) {
     uint64_t free_bytes = m->used_bytes < m->max_bytes ? m->max_bytes - m->used_bytes : 0;
     uint64_t window = r->tuned_bytes > r->ready_bytes ? r->tuned_bytes - r->ready_bytes : 0;
     window = window < free_bytes ? window : free_bytes;
+    uint32_t clamp = pl_conn_tuning(conn)->window_clamp;
+    window = clamp > 0 && window > clamp ? clamp : window;
     int64_t promised = pl_seq64_diff(r->edge, r->nxt);
     return promised > (int64_t)window ? (uint32_t)promised : (uint32_t)window;
 }

@@ -95,13 +95,15 @@ static void find_paths(struct pl_attempts *a) {
     PL_ASSERT(a->path_count <= PATHS_MAX);
 }
 
-/* On a port that takes every address, a bound one need not be in the table. */
+/* On a port that takes every address, and with PLAIT_OPT_TRANSPARENT on any, a bound address need
+ * not be in the table. */
 static void find_bound_path(struct pl_attempts *a) {
     const struct pl_socket *sock = a->sock;
     const struct pl_port *port = pl_stack_port(a->stack, sock->port);
     PL_ASSERT(a->path_count == 0);
-    if (port != NULL && port->up && (port->flags & PLAIT_PORT_ANY_ADDRESS) != 0 &&
-        sock->addr.family == a->remote.addr.family) {
+    bool takes_it = port != NULL && port->up &&
+                    (sock->transparent || (port->flags & PLAIT_PORT_ANY_ADDRESS) != 0);
+    if (takes_it && sock->addr.family == a->remote.addr.family) {
         add_path(a, sock->port, &sock->addr);
     }
 }
@@ -120,6 +122,8 @@ static int start_on(struct pl_attempts *a, const struct path *path) {
         .port_mask = plain_port ? UINT64_C(1) << port->id : sock->port_mask,
         .send_buffer_bytes = sock->send_buffer_bytes,
         .receive_buffer_bytes = sock->receive_buffer_bytes,
+        .tuning = sock->tuning,
+        .transparent = sock->transparent,
     };
     struct pl_tcp_tuple tuple = {
         .local = path->addr,
@@ -215,6 +219,16 @@ void pl_attempts_free(struct plait_stack *stack, struct pl_socket *sock) {
     pl_ctx_timers_sub(&stack->ctx, 1);
     pl_ctx_free(&stack->ctx, a, sizeof(*a));
     sock->attempts = NULL;
+}
+
+int pl_attempts_tune(struct pl_socket *sock, const struct pl_tcp_tuning *tuning, plait_time now) {
+    int error = 0;
+    PL_ASSERT(sock->attempts != NULL && tuning != NULL);
+    PL_LIST_FOREACH(it, &sock->attempts->running) {
+        int one = pl_conn_tune(of_link(it)->conn, tuning, now);
+        error = error != 0 ? error : one;
+    }
+    return error;
 }
 
 struct pl_stack_conn *pl_attempts_first(const struct pl_socket *sock) {

@@ -19,6 +19,9 @@ PLAIT_MUST_CHECK int pl_attempts_start(struct plait_stack *stack, struct pl_sock
 /* Acts on what was told: ends the attempts with a connection (sock->sc) or with an error (returned;
  * none is left), or starts the next one. Returns 0 while it goes on and when it is won. */
 int pl_attempts_settle(struct plait_stack *stack, struct pl_socket *sock);
+/* Socket options that were set meanwhile. Errors: NO_MEMORY. */
+PLAIT_MUST_CHECK int pl_attempts_tune(struct pl_socket *sock, const struct pl_tcp_tuning *tuning,
+                                      plait_time now);
 /* Gives up, aborting what runs. */
 void pl_attempts_cancel(struct plait_stack *stack, struct pl_socket *sock);
 /* Frees the bookkeeping when connections are gone or the stack is being destroyed. */

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "socket/attempts.h"
+#include "socket/options.h"
 #include "socket/owner.h"
 #include "socket/table.h"
 #include "stack/conns.h"
@@ -53,7 +54,8 @@ int plait_bind(struct plait_stack *stack, plait_sock id, plait_port_id port,
     if (!any && !pl_addr_is_host(addr)) {
         return PLAIT_E_BAD_ARGUMENT;
     }
-    if (!any && !is_local(stack, port, addr)) {
+    bool anywhere = sock->freebind || sock->transparent;
+    if (!any && !anywhere && !is_local(stack, port, addr)) {
         return PLAIT_E_NO_ADDRESS;
     }
     sock->port = port;
@@ -84,11 +86,17 @@ static void fill_listener(const struct pl_socket *sock, uint16_t tcp_port, uint3
         .tcp_port = tcp_port,
         .backlog = backlog,
         .defer = sock->defer,
+        .defer_accept_s = sock->defer_accept_s,
+        .transparent = sock->transparent,
+        .v6only = sock->v6only,
+        .reuse = sock->reuse,
         .source = source,
         .setup = {.mptcp = sock->mptcp,
                   .port_mask = sock->port_mask,
                   .send_buffer_bytes = sock->send_buffer_bytes,
-                  .receive_buffer_bytes = sock->receive_buffer_bytes},
+                  .receive_buffer_bytes = sock->receive_buffer_bytes,
+                  .tuning = sock->tuning,
+                  .transparent = sock->transparent},
     };
 }
 
@@ -173,6 +181,11 @@ int plait_accept(struct plait_stack *stack, plait_sock id, plait_sock *out) {
     if (error != 0) {
         return error;
     }
+    error = pl_options_inherit(stack, sock, parent);
+    if (error != 0) {
+        pl_table_remove(stack, sock);
+        return error;
+    }
     sock->sc = pl_waiting_take(parent->listener);
     PL_ASSERT(sock->sc != NULL);
     sock->sc->owner = sock;
@@ -237,6 +250,8 @@ int plait_close(struct plait_stack *stack, plait_sock id, plait_time now) {
     bool opening = sock->state == PLAIT_SOCKET_HELD || sock->state == PLAIT_SOCKET_CONNECTING;
     if (sock->sc != NULL && opening) {
         pl_conn_abort(sock->sc->conn, PLAIT_E_REFUSED, stack->now);
+    } else if (sock->sc != NULL && sock->linger_off) {
+        pl_conn_abort(sock->sc->conn, PLAIT_E_ABORTED, stack->now); /* as plait_abort */
     }
     end(stack, sock);
     return 0;

@@ -22,7 +22,11 @@ struct pl_socket {
     uint64_t port_mask;
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* 0: the stack's */
     bool mptcp, defer;
-    uint16_t tcp_port; /* bound; 0: any */
+    bool freebind, transparent, v6only, reuse; /* PLAIT_OPT_… of these names */
+    bool linger_off;                           /* PLAIT_OPT_LINGER is 0: close resets */
+    uint16_t defer_accept_s;
+    struct pl_tcp_tuning *tuning; /* NULL: the defaults */
+    uint16_t tcp_port;            /* bound; 0: any */
     plait_port_id port;
     struct plait_addr addr;
 };

@@ -103,6 +103,7 @@ int pl_table_add(struct plait_stack *stack, const struct pl_stack_owner *owner,
     pl_event_source_init(&sock->source, (plait_sock)slot->generation << 32 | (index + 1));
     pl_list_init(&sock->settle_link);
     sock->mptcp = stack->ctx.config.mptcp;
+    sock->reuse = true;
     slot->socket = sock;
     table->used_count++;
     PL_ASSERT(pl_table_find(stack, sock->source.sock) == sock);
@@ -116,6 +117,9 @@ void pl_table_remove(struct plait_stack *stack, struct pl_socket *sock) {
     PL_ASSERT(sock->attempts == NULL && sock->listener == NULL);
     uint32_t index = (uint32_t)sock->source.sock - 1;
     pl_event_source_fini(&sock->source);
+    if (sock->tuning != NULL) {
+        pl_ctx_free(&stack->ctx, sock->tuning, sizeof(*sock->tuning));
+    }
     pl_list_remove(&sock->settle_link);
     table->slots[index].socket = NULL;
     table->slots[index].generation++;

@@ -28,8 +28,8 @@ static int flow_prepare(void *arg, plait_port_id id, struct pl_tcp_tuple *tuple,
     if (port == NULL) {
         return PLAIT_E_BAD_PORT;
     }
-    if (!port->up || !pl_port_has_address(stack, port, &tuple->local) ||
-        tuple->local.family != tuple->remote.family) {
+    bool ours = out->transparent || pl_port_has_address(stack, port, &tuple->local);
+    if (!port->up || !ours || tuple->local.family != tuple->remote.family) {
         return PLAIT_E_NO_ADDRESS;
     }
     if (tuple->local_port == 0) {

@@ -19,6 +19,17 @@ static bool same_place(const struct pl_listener *a, const struct pl_listener *b)
     return a->port == b->port && a->tcp_port == b->tcp_port && pl_addr_equal(&a->addr, &b->addr);
 }
 
+/* Whether connections of an earlier listener are still there, which PLAIT_OPT_REUSEADDR permits. */
+static bool in_use(const struct plait_stack *stack, uint16_t tcp_port) {
+    PL_LIST_FOREACH(it, &stack->conns) {
+        const struct pl_stack_conn *sc = PL_CONTAINER(it, struct pl_stack_conn, link);
+        if (tcp_port != 0 && pl_conn_tuple(sc->conn)->local_port == tcp_port) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int pl_listen_start(struct plait_stack *stack, struct pl_listener *listener) {
     PL_ASSERT(listener->source != NULL);
     struct pl_listener *other = of_node(pl_hash_find(&stack->listeners, listener->tcp_port));
@@ -27,9 +38,14 @@ int pl_listen_start(struct plait_stack *stack, struct pl_listener *listener) {
             return PLAIT_E_IN_USE;
         }
     }
-    pl_list_init(&listener->embryonic);
-    pl_list_init(&listener->ready);
-    listener->waiting = 0;
+    if (!listener->reuse && in_use(stack, listener->tcp_port)) {
+        return PLAIT_E_IN_USE;
+    }
+    int error = pl_ctx_timers_add(&stack->ctx, 1);
+    if (error != 0) {
+        return error;
+    }
+    pl_waiting_init(stack, listener);
     pl_hash_insert(&stack->listeners, &listener->node, listener->tcp_port);
     pl_list_append(&stack->listener_list, &listener->link);
     PL_ASSERT(pl_list_linked(&listener->link));
@@ -61,6 +77,8 @@ void pl_listen_stop(struct plait_stack *stack, struct pl_listener *listener) {
     reset_waiting(stack, &listener->embryonic);
     reset_waiting(stack, &listener->ready);
     PL_ASSERT(listener->waiting == 0);
+    pl_timer_cancel(&stack->ctx.timers, &listener->timer);
+    pl_ctx_timers_sub(&stack->ctx, 1);
     pl_hash_remove(&stack->listeners, &listener->node);
     pl_list_remove(&listener->link);
 }
@@ -73,6 +91,9 @@ static unsigned fit(const struct pl_listener *listener, const struct pl_port *po
         return 0;
     }
     if (listener->addr.family != PLAIT_FAMILY_NONE && !pl_addr_equal(&listener->addr, addr)) {
+        return 0;
+    }
+    if (listener->v6only && addr->family != PLAIT_IPV6) {
         return 0;
     }
     if (listener->tcp_port == 0 && (port->flags & PLAIT_PORT_ANY_ADDRESS) == 0) {

@@ -9,7 +9,7 @@
 #include "tcp/state.h"
 #include "wire/checksum.h"
 
-enum { HOPS = 64, CSUM_OFFSET = 16 };
+enum { HOPS = 64, CSUM_OFFSET = 16, ECN_BITS = 3 };
 
 static uint64_t payload_sum(const struct plait_tx *tx) {
     uint64_t sum = 0;
@@ -48,7 +48,6 @@ static void put_headers(struct plait_stack *stack, struct pl_port *port, struct 
     PL_ASSERT(options_len <= PL_TCP_OPTIONS_MAX);
     PL_ASSERT(options_len % 4 == 0);
     ip->protocol = PL_IP_TCP;
-    ip->hops = HOPS;
     ip->payload_len = PL_TCP_HEADER + options_len + tx->payload_len;
     uint32_t at = pl_ip_write(tx->header, ip, port->ident);
     uint32_t cuts = tx->gso_size == 0 ? 1 : (tx->payload_len - 1) / tx->gso_size + 1;
@@ -66,7 +65,7 @@ static bool next_reply(struct plait_stack *stack, struct pl_port *port, struct p
     if (!pl_reply_take(&port->replies, &reply)) {
         return false;
     }
-    struct pl_ip ip = {.src = reply.src, .dst = reply.dst};
+    struct pl_ip ip = {.src = reply.src, .dst = reply.dst, .hops = HOPS};
     struct pl_segment seg = {.src_port = reply.src_port,
                              .dst_port = reply.dst_port,
                              .seq = reply.seq,
@@ -80,7 +79,12 @@ static bool next_reply(struct plait_stack *stack, struct pl_port *port, struct p
 static void put_segment(struct plait_stack *stack, struct pl_port *port, struct pl_subflow *sf,
                         const struct pl_tcp_tx *from, struct plait_tx *tx) {
     const struct pl_tcp_tuple *tuple = &pl_subflow_tcp(sf)->tuple;
-    struct pl_ip ip = {.src = tuple->local, .dst = tuple->remote};
+    const struct pl_tcp_tuning *tuning = pl_subflow_tcp(sf)->tuning;
+    struct pl_ip ip = {.src = tuple->local,
+                       .dst = tuple->remote,
+                       .hops = tuning->hops,
+                       .traffic_class = tuning->tos & (uint8_t)~ECN_BITS};
+    tx->mark = tuning->mark;
     PL_ASSERT(from->slice_count <= PLAIT_TX_SLICES_MAX);
     PL_ASSERT(from->gso_size == 0 || (port->flags & PLAIT_PORT_TSO) != 0);
     memcpy(tx->slices, from->slices, from->slice_count * sizeof(from->slices[0]));
@@ -124,6 +128,7 @@ unsigned pl_output_pull(struct plait_stack *stack, struct pl_port *port, struct 
         tx[count].csum_start = 0;
         tx[count].csum_offset = 0;
         tx[count].needs_csum = false;
+        tx[count].mark = 0;
         if (!next_reply(stack, port, &tx[count]) && !next_segment(stack, port, &tx[count])) {
             break;
         }

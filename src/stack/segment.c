@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "stack/conns.h"
 #include "stack/demux.h"
+#include "stack/listen.h"
 #include "stack/port.h"
 #include "stack/reply.h"
 #include "stack/syn.h"
@@ -69,8 +70,16 @@ static void answer(struct plait_stack *stack, struct pl_packet *packet, int reas
     }
 }
 
+/* PLAIT_OPT_TRANSPARENT: a listener that takes what is sent to others. */
+static bool taken_transparently(const struct plait_stack *stack, const struct pl_packet *packet) {
+    const struct pl_listener *listener =
+        pl_listen_find(stack, packet->port, &packet->ip.dst, packet->seg.dst_port);
+    return listener != NULL && listener->transparent;
+}
+
 static void without_flow(struct plait_stack *stack, struct pl_packet *packet) {
-    if (!pl_port_has_address(stack, packet->port, &packet->ip.dst)) {
+    if (!pl_port_has_address(stack, packet->port, &packet->ip.dst) &&
+        !taken_transparently(stack, packet)) {
         pl_packet_drop(stack, PLAIT_COUNTER_DropNotForUs, packet->port->id, packet->buf->len);
         return;
     }

@@ -40,10 +40,14 @@ struct pl_listener {
     uint16_t tcp_port;        /* 0: every TCP port (PLAIT_PORT_ANY_ADDRESS ports only) */
     uint32_t backlog;         /* bound of `waiting` */
     bool defer;
-    struct pl_conn_setup setup; /* for what is accepted */
-    struct pl_list embryonic;   /* pl_stack_conn.wait_link: handshake runs */
-    struct pl_list ready;       /* pl_stack_conn.wait_link: can be accepted */
-    uint32_t waiting;           /* length of both */
+    bool transparent, v6only, reuse; /* PLAIT_OPT_… of these names */
+    uint16_t defer_accept_s;         /* PLAIT_OPT_DEFER_ACCEPT */
+    struct plait_stack *stack;       /* for the timer */
+    struct pl_timer timer;           /* the next connection whose wait for data is over */
+    struct pl_conn_setup setup;      /* for what is accepted */
+    struct pl_list embryonic;        /* pl_stack_conn.wait_link: handshake runs */
+    struct pl_list ready;            /* pl_stack_conn.wait_link: can be accepted */
+    uint32_t waiting;                /* length of both */
     struct pl_event_source *source;
 };
 
@@ -55,8 +59,9 @@ struct pl_stack_conn {
     struct pl_conn *conn;
     struct pl_listener *listener;
     void *owner;
-    bool held; /* its SYN waits for an answer */
-    bool done; /* pl_conn_settle said that nothing of it is left but what can be read */
+    plait_time data_due; /* in `embryonic`: acceptable then, though no data came; 0: handshake */
+    bool held;           /* its SYN waits for an answer */
+    bool done;           /* pl_conn_settle said that nothing of it is left but what can be read */
 };
 
 /* What the socket layer is told. `owner` is that of the pl_stack_conn. */

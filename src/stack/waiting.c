@@ -2,6 +2,38 @@
 
 #include "base/assert.h"
 
+/* PLAIT_OPT_DEFER_ACCEPT: whatever has waited long enough for data is acceptable without. */
+static void fired(struct pl_timer *timer, plait_time now) {
+    struct pl_listener *listener = PL_CONTAINER(timer, struct pl_listener, timer);
+    plait_time next = PLAIT_TIME_NEVER;
+    PL_LIST_FOREACH_SAFE(it, &listener->embryonic) {
+        struct pl_stack_conn *sc = PL_CONTAINER(it, struct pl_stack_conn, wait_link);
+        if (sc->data_due != 0 && sc->data_due <= now) {
+            pl_waiting_ready(listener->stack, sc);
+        } else if (sc->data_due != 0) {
+            next = sc->data_due < next ? sc->data_due : next;
+        }
+    }
+    pl_timer_arm(&listener->stack->ctx.timers, timer, next);
+}
+
+void pl_waiting_init(struct plait_stack *stack, struct pl_listener *listener) {
+    listener->stack = stack;
+    listener->waiting = 0;
+    pl_list_init(&listener->embryonic);
+    pl_list_init(&listener->ready);
+    pl_timer_init(&listener->timer, fired);
+}
+
+static void wait_for_data(struct plait_stack *stack, struct pl_stack_conn *sc) {
+    struct pl_listener *listener = sc->listener;
+    PL_ASSERT(sc->data_due == 0);
+    sc->data_due = stack->now + listener->defer_accept_s * PLAIT_NS_PER_S;
+    if (!pl_timer_armed(&listener->timer) || sc->data_due < listener->timer.deadline) {
+        pl_timer_arm(&stack->ctx.timers, &listener->timer, sc->data_due);
+    }
+}
+
 void pl_waiting_add(struct pl_listener *listener, struct pl_stack_conn *sc) {
     PL_ASSERT(sc->listener == NULL);
     PL_ASSERT(sc->owner == NULL);
@@ -13,6 +45,7 @@ void pl_waiting_add(struct pl_listener *listener, struct pl_stack_conn *sc) {
 
 void pl_waiting_ready(struct plait_stack *stack, struct pl_stack_conn *sc) {
     PL_ASSERT(sc->listener != NULL);
+    sc->data_due = 0;
     pl_list_remove(&sc->wait_link);
     pl_list_append(&sc->listener->ready, &sc->wait_link);
     pl_event_raise(&stack->events, sc->listener->source, PLAIT_EVENT_ACCEPT, 0);
@@ -23,7 +56,12 @@ void pl_waiting_event(struct plait_stack *stack, struct pl_stack_conn *sc,
     PL_ASSERT(sc->owner == NULL);
     PL_ASSERT(sc->listener != NULL);
     /* The rest is told to the socket, by level, when there is one. */
-    if (event->type == PLAIT_EVENT_CONNECTED && !sc->held) {
+    bool connected = event->type == PLAIT_EVENT_CONNECTED && !sc->held;
+    bool news = sc->data_due != 0 &&
+                (event->type == PLAIT_EVENT_READABLE || event->type == PLAIT_EVENT_ERROR);
+    if (connected && sc->listener->defer_accept_s > 0) {
+        wait_for_data(stack, sc);
+    } else if (connected || news) {
         pl_waiting_ready(stack, sc);
     }
 }

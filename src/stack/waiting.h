@@ -4,6 +4,8 @@
 
 #include "stack/state.h"
 
+/* Prepares the part of a listener that is managed here. */
+void pl_waiting_init(struct plait_stack *stack, struct pl_listener *listener);
 /* Makes a listener responsible for a connection that nobody has: it waits for its handshake. */
 void pl_waiting_add(struct pl_listener *listener, struct pl_stack_conn *sc);
 /* It can be accepted now. */

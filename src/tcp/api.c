@@ -33,7 +33,7 @@ int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx, const struct pl_tcp_setu
     uint64_t patience =
         setup->syn_timeout_ns > 0 ? setup->syn_timeout_ns : ctx->config.syn_timeout_ns;
     tcp->life.syn_timeout_ms = (uint32_t)(patience / PLAIT_NS_PER_MS);
-    tcp->life.keepalive_ms = (uint32_t)(setup->keepalive_ns / PLAIT_NS_PER_MS);
+    tcp->tuning = setup->tuning != NULL ? setup->tuning : &pl_tcp_tuning_default;
     pl_tcp_rtt_init(tcp);
     pl_tcp_rack_init(tcp);
     pl_tcp_receive_init(tcp);
@@ -100,6 +100,34 @@ void pl_tcp_set_ops(struct pl_tcp *tcp, const struct pl_tcp_upper *ops) {
     PL_ASSERT(ops != NULL && tcp->ctx != NULL);
     tcp->ops = ops;
     pl_tcp_kick(tcp);
+}
+
+static void tuned_keepalive(struct pl_tcp *tcp, plait_time now) {
+    if (!pl_tcp_synchronized(tcp) || tcp->life.state == PL_TCP_ST_TIME_WAIT) {
+        return; /* the slot stands for something else */
+    }
+    tcp->deadline[PL_TCP_SLOT_LIFE] = PLAIT_TIME_NEVER;
+    pl_tcp_keepalive_restart(tcp, now);
+}
+
+void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_time now) {
+    PL_ASSERT(tcp->ctx != NULL);
+    tcp->tuning = tuning != NULL ? tuning : tcp->tuning;
+    if (tcp->life.state == PL_TCP_ST_CLOSED) {
+        return;
+    }
+    tuned_keepalive(tcp, now);
+    if (tcp->tuning->cc > 0 && tcp->life.cc != tcp->tuning->cc - 1) {
+        tcp->life.cc = (uint8_t)(tcp->tuning->cc - 1);
+        pl_tcp_undo_forget(tcp); /* it is of the algorithm before */
+        pl_cc_change(&tcp->cc, tcp->life.cc);
+    }
+    if (tcp->tuning->quickack == PL_TCP_QUICKACK_ON &&
+        tcp->deadline[PL_TCP_SLOT_DELACK] != PLAIT_TIME_NEVER) {
+        pl_tcp_ack_now(tcp);
+    }
+    pl_tcp_kick(tcp); /* less may be held back */
+    pl_tcp_timers_apply(tcp);
 }
 
 bool pl_tcp_finished(const struct pl_tcp *tcp) {

@@ -16,7 +16,8 @@ static uint32_t ip_header(const struct pl_tcp *tcp) {
 uint16_t pl_tcp_mss_offer(const struct pl_tcp *tcp) {
     uint32_t mss = tcp->snd.mtu - ip_header(tcp) - PL_TCP_HEADER;
     PL_ASSERT(tcp->snd.mtu > ip_header(tcp) + PL_TCP_HEADER);
-    return (uint16_t)(mss < UINT16_MAX ? mss : UINT16_MAX);
+    uint32_t most = tcp->tuning->mss_max > 0 ? tcp->tuning->mss_max : UINT16_MAX;
+    return (uint16_t)(mss < most ? mss : most);
 }
 
 uint32_t pl_tcp_mss_raw(const struct pl_tcp *tcp) {

@@ -10,6 +10,7 @@
 
 enum { PAYLOAD_MAX = 65535 - 40 - 60 }; /* of an IPv6 packet with a full TCP header */
 #define RETRY_NS (10 * PLAIT_NS_PER_MS)
+#define CORK_NS_MAX (200 * PLAIT_NS_PER_MS)
 
 /* ---- what may leave ---- */
 
@@ -113,6 +114,9 @@ static void persist(struct pl_tcp *tcp, plait_time now) {
         return;
     }
     PL_ASSERT(pl_tcp_flight(tcp) == 0);
+    if (!tcp->snd.blocked) {
+        tcp->rec.rto_first_ms = (uint32_t)(now / PLAIT_NS_PER_MS); /* the user timeout starts */
+    }
     tcp->snd.blocked = true;
     if (tcp->deadline[PL_TCP_SLOT_REXMIT] == PLAIT_TIME_NEVER) {
         pl_tcp_rexmit_restart(tcp, now);
@@ -173,6 +177,30 @@ static bool defer(const struct pl_tcp *tcp, plait_time now) {
     return goal >= 4 * tcp->cc.mss && room < goal && now - head->sent_at >= tcp->rtt.srtt_ns / 2;
 }
 
+/* What new payload has to be a multiple of, 0 = anything may leave. Nagle's rule (RFC 9293 section
+ * 3.7.4) in the form of Minshall, which Linux has, too: a segment that is not full waits only for
+ * one that was not full, so that the last piece of a large write does not wait for the first. */
+static uint32_t payload_unit(struct pl_tcp *tcp) {
+    struct pl_tcp_snd *s = &tcp->snd;
+    PL_ASSERT(tcp->cc.mss > 0);
+    s->small = s->small && pl_seq32_lt(s->una, s->small_end);
+    if (s->fin_wanted || s->push_due) {
+        return 0;
+    }
+    bool wait = tcp->tuning->cork || (!tcp->tuning->nodelay && s->small);
+    return wait ? tcp->cc.mss : 0;
+}
+
+/* Less than a segment stays here. Nothing in flight means that no ACK will let it go: cork has a
+ * bound in time, as in Linux. */
+static void hold(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(!tcp->snd.blocked);
+    tcp->snd.held = true;
+    if (pl_list_empty(&tcp->snd.records) && tcp->deadline[PL_TCP_SLOT_REXMIT] == PLAIT_TIME_NEVER) {
+        tcp->deadline[PL_TCP_SLOT_REXMIT] = now + CORK_NS_MAX;
+    }
+}
+
 static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_tcp_payload *p) {
     PL_ASSERT(p->chunk != NULL);
     PL_ASSERT(p->len > 0);
@@ -186,10 +214,17 @@ static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_
         .tag = p->tag, .seq = rec->seq, .len = p->len, .sum = p->sum, .flags = p->flags};
     pl_chunk_ref(rec->chunk);
     pl_tcp_record_append(tcp, rec);
+    tcp->snd.held = false;
+    tcp->snd.push_due = false;
+    if (p->len % tcp->cc.mss != 0) {
+        tcp->snd.small = true;
+        tcp->snd.small_end = tcp->snd.nxt;
+    }
 }
 
 /* Asks the upper. Returns the record to send, or NULL. */
-static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, plait_time now) {
+static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, uint32_t unit,
+                                   plait_time now) {
     struct pl_tcp_payload payload = {0};
     PL_ASSERT(len > 0 && len <= UINT16_MAX);
     PL_ASSERT(sends_payload(tcp) && !tcp->snd.fin_sent);
@@ -198,7 +233,7 @@ static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, plait_time 
         (void)retry_later(tcp, now);
         return NULL;
     }
-    enum pl_tcp_next next = tcp->ops->next(tcp->up, len, &payload, now);
+    enum pl_tcp_next next = tcp->ops->next(tcp->up, len, unit, &payload, now);
     bool closed = tcp->life.state == PL_TCP_ST_CLOSED;
     if (next == PL_TCP_NEXT_DATA && !closed) {
         PL_ASSERT(payload.len >= 1 && payload.len <= len);
@@ -213,6 +248,11 @@ static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, plait_time 
         return NULL;
     }
     unblock(tcp);
+    if (next == PL_TCP_NEXT_LESS && !closed) {
+        hold(tcp, now);
+        return NULL;
+    }
+    tcp->snd.held = false;
     tcp->snd.more = false;
     return NULL;
 }
@@ -237,7 +277,7 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
     }
     PL_ASSERT(len <= allowed);
     PL_ASSERT(pl_list_empty(&tcp->rack.lost) || probe || pl_tcp_frto_new_first(tcp));
-    struct pl_tcp_record *rec = fetch(tcp, len, now);
+    struct pl_tcp_record *rec = fetch(tcp, len, payload_unit(tcp), now);
     if (rec == NULL || !transmit(tcp, tx, rec, now)) {
         return false;
     }

@@ -13,14 +13,16 @@ enum { BURST_BYTES_MAX = 65536 };
 
 /* Bytes per second, 0 = not paced (no RTT yet). */
 uint64_t pl_tcp_pace_rate(const struct pl_tcp *tcp) {
+    uint64_t most = tcp->tuning->pacing_rate_max;
     if (tcp->rtt.srtt_ns == 0) {
-        return 0;
+        return most;
     }
     uint32_t flight = pl_tcp_flight(tcp);
     uint64_t window = tcp->cc.cwnd > flight ? tcp->cc.cwnd : flight;
     uint64_t gain_x10 = pl_cc_slow_start(&tcp->cc) ? 20 : 12;
     PL_ASSERT(window <= UINT32_MAX);
-    return window * gain_x10 * (PLAIT_NS_PER_S / 10) / tcp->rtt.srtt_ns + 1;
+    uint64_t rate = window * gain_x10 * (PLAIT_NS_PER_S / 10) / tcp->rtt.srtt_ns + 1;
+    return most > 0 && rate > most ? most : rate;
 }
 
 /* The largest burst, in bytes. */
@@ -47,7 +49,7 @@ bool pl_tcp_pace_wait(struct pl_tcp *tcp, plait_time now) {
         return false;
     }
     PL_ASSERT(tcp->pace.next > now);
-    PL_ASSERT(tcp->rtt.srtt_ns > 0);
+    PL_ASSERT(pl_tcp_pace_rate(tcp) > 0);
     tcp->deadline[PL_TCP_SLOT_PACE] = tcp->pace.next;
     return true;
 }

@@ -250,14 +250,26 @@ static void estimate_mss(struct pl_tcp *tcp, const struct pl_segment *seg) {
     tcp->rcv.last_len = len;
 }
 
+/* Whether this segment is acknowledged at once: the first ones of a connection are, because the
+ * sender is in slow start then, and what the application asks for goes before. */
+static bool quick_ack(struct pl_tcp *tcp) {
+    if (tcp->tuning->quickack != PL_TCP_QUICKACK_AUTO) {
+        return tcp->tuning->quickack == PL_TCP_QUICKACK_ON;
+    }
+    if (tcp->rcv.quick == 0) {
+        return false;
+    }
+    tcp->rcv.quick--;
+    return true;
+}
+
 /* RFC 9293 section 3.8.6.3, RFC 5681 section 4.2. */
 static void acknowledge(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(pl_seq32_le(tcp->rcv.acked, tcp->rcv.nxt));
     PL_ASSERT(tcp->rcv.mss > 0);
     uint32_t pending = (uint32_t)pl_seq32_diff(tcp->rcv.nxt, tcp->rcv.acked);
     bool coalesced = seg->gso_size > 0 && seg->payload_len > seg->gso_size;
-    if (tcp->rcv.quick > 0) {
-        tcp->rcv.quick--;
+    if (quick_ack(tcp)) {
         tcp->rcv.ack_due = true;
     }
     if (coalesced || pending >= 2 * (uint32_t)tcp->rcv.mss) {

@@ -64,6 +64,7 @@ struct pl_tcp_snd { /* output.c, ack.c, records.c */
     plait_time last_sent;                   /* of payload, or of the first SYN */
     pl_seq32 probe_end;                     /* of the last probe with a byte */
     pl_seq32 iss, una, nxt, wl1, wl2;
+    pl_seq32 small_end;    /* of the last segment that was not full; see `small` */
     uint32_t wnd, wnd_max; /* bytes */
     uint32_t sacked_bytes, lost_bytes;
     uint32_t flight_max; /* the most in flight in this round (window validation) */
@@ -83,6 +84,9 @@ struct pl_tcp_snd { /* output.c, ack.c, records.c */
     bool limited : 1;      /* the congestion window stopped us in this round */
     bool limited_last : 1; /* and in the round before */
     bool blocked : 1;      /* a closed window (ours or the upper's) stopped us */
+    bool small : 1;        /* small_end may not be acknowledged yet */
+    bool held : 1;         /* less than a segment waits (Nagle, cork) */
+    bool push_due : 1;     /* it has waited long enough */
 };
 
 struct pl_tcp_rcv { /* receive.c, window.c */
@@ -164,7 +168,7 @@ struct pl_tcp_pace { /* pacing.c */
 };
 
 struct pl_tcp_life { /* handshake.c, close.c */
-    uint32_t syn_timeout_ms, keepalive_ms;
+    uint32_t syn_timeout_ms;
     pl_seq32 rst_seq;
     int16_t soft_error; /* remembered from ICMP (RFC 5461) */
     uint8_t retries;    /* SYN retransmissions, probes unanswered */
@@ -189,6 +193,7 @@ struct pl_tcp {
     struct pl_timer timer;
     struct pl_ctx *ctx;
     const struct pl_tcp_upper *ops;
+    const struct pl_tcp_tuning *tuning; /* never NULL */
     void *up;
     struct pl_list *out_list;
     struct pl_trace_id id;

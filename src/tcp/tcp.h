@@ -16,6 +16,7 @@
 
 #include "base/ctx.h"
 #include "base/list.h"
+#include "tcp/tuning.h"
 #include "tcp/upper.h"
 
 struct pl_tcp;
@@ -51,8 +52,7 @@ struct pl_tcp_setup {
     uint32_t ts_offset;      /* added to the timestamp clock (RFC 7323 section 5.4 of privacy) */
     uint8_t cc;              /* enum plait_cc */
     uint64_t syn_timeout_ns; /* 0: the stack's; joins use a shorter one */
-    uint64_t
-        keepalive_ns; /* probe after being idle for so long (RFC 9293 section 3.8.4); 0: never */
+    const struct pl_tcp_tuning *tuning; /* outlives the subflow; NULL: the defaults */
 };
 
 /* A segment to send; the stack adds the IP header, ports are in the tuple. */
@@ -88,6 +88,8 @@ bool pl_tcp_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 void pl_tcp_kick(struct pl_tcp *tcp);
 /* Send an ACK at the next chance even if nothing else asks for one (options, window updates). */
 void pl_tcp_ack_now(struct pl_tcp *tcp);
+/* The connection's tuning has changed, or (`tuning` not NULL) is another struct from here on. */
+void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_time now);
 /* FIN after everything `next` has to give. Idempotent. */
 void pl_tcp_shutdown(struct pl_tcp *tcp, plait_time now);
 /* RST (if the peer may know of us), then CLOSED with `error`. Idempotent. */

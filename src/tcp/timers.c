@@ -7,8 +7,6 @@
 #include "base/assert.h"
 #include "tcp/engine.h"
 
-enum { KEEPALIVE_PROBES = 9 };
-#define KEEPALIVE_INTERVAL_NS (75 * PLAIT_NS_PER_S)
 /* R2 of RFC 9293 section 3.8.3, as Linux has it: 15 doublings from 200 ms. */
 enum { GIVE_UP_COUNT = 15 };
 enum { GIVE_UP_MS = 924 * 1000 };
@@ -48,9 +46,40 @@ void pl_tcp_timers_clear(struct pl_tcp *tcp) {
     pl_timer_cancel(&tcp->ctx->timers, &tcp->timer);
 }
 
+/* ---- the user timeout, RFC 9293 section 3.8.3 and RFC 5482 ---- */
+
+/* Since the present run of RTOs or window probes began. */
+static uint32_t stuck_ms(const struct pl_tcp *tcp, plait_time now) {
+    return (uint32_t)(now / PLAIT_NS_PER_MS) - tcp->rec.rto_first_ms;
+}
+
+/* How long bytes have been waiting. A run of RTOs began one RTO after they were sent; a closed
+ * window is timed from the first byte that it stopped. */
+static uint32_t waited_ms(const struct pl_tcp *tcp, plait_time now) {
+    uint32_t first_rto_ms = (uint32_t)(pl_tcp_rto_base_ns(tcp) / PLAIT_NS_PER_MS);
+    return stuck_ms(tcp, now) + (tcp->snd.blocked ? 0 : first_rto_ms);
+}
+
+static bool user_timeout_over(const struct pl_tcp *tcp, plait_time now) {
+    uint32_t patience_ms = tcp->tuning->user_timeout_ms;
+    return patience_ms > 0 && waited_ms(tcp, now) >= patience_ms;
+}
+
+/* The next turn comes no later than the end of the application's patience. */
+static plait_time user_deadline(const struct pl_tcp *tcp, plait_time now) {
+    uint32_t patience_ms = tcp->tuning->user_timeout_ms;
+    bool runs = pl_tcp_synchronized(tcp) && (tcp->snd.blocked || tcp->rec.rto_count > 0);
+    if (patience_ms == 0 || !runs) {
+        return PLAIT_TIME_NEVER;
+    }
+    uint32_t waited = waited_ms(tcp, now);
+    return now + (patience_ms > waited ? patience_ms - waited : 0) * PLAIT_NS_PER_MS;
+}
+
 void pl_tcp_rexmit_restart(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
-    tcp->deadline[PL_TCP_SLOT_REXMIT] = now + pl_tcp_rto_ns(tcp);
+    plait_time at = now + pl_tcp_rto_ns(tcp), end = user_deadline(tcp, now);
+    tcp->deadline[PL_TCP_SLOT_REXMIT] = at < end ? at : end;
 }
 
 void pl_tcp_retry(struct pl_tcp *tcp, plait_time now) {
@@ -68,10 +97,11 @@ void pl_tcp_retry(struct pl_tcp *tcp, plait_time now) {
 }
 
 void pl_tcp_keepalive_restart(struct pl_tcp *tcp, plait_time now) {
-    if (tcp->life.keepalive_ms == 0 || !pl_tcp_synchronized(tcp)) {
+    if (!tcp->tuning->keepalive || !pl_tcp_synchronized(tcp) ||
+        tcp->life.state == PL_TCP_ST_TIME_WAIT) {
         return;
     }
-    tcp->deadline[PL_TCP_SLOT_LIFE] = now + tcp->life.keepalive_ms * PLAIT_NS_PER_MS;
+    tcp->deadline[PL_TCP_SLOT_LIFE] = now + tcp->tuning->keep_idle_s * PLAIT_NS_PER_S;
 }
 
 static void trace_timer(struct pl_tcp *tcp, enum pl_tcp_slot slot, plait_time now) {
@@ -86,6 +116,10 @@ static int end_reason(const struct pl_tcp *tcp) {
 static void fire_syn(struct pl_tcp *tcp, plait_time now) {
     PL_COUNT(tcp->ctx, Timeouts);
     PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED && !tcp->life.held);
+    if (tcp->tuning->syn_count > 0 && tcp->life.retries >= tcp->tuning->syn_count) {
+        pl_tcp_end(tcp, end_reason(tcp), now);
+        return;
+    }
     tcp->life.syn_due = true;
     if (tcp->rtt.backoff < 16) {
         tcp->rtt.backoff++;
@@ -100,7 +134,7 @@ static void fire_syn(struct pl_tcp *tcp, plait_time now) {
 /* RFC 9293 section 3.8.6.1: for as long as the peer answers. */
 static void fire_persist(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->snd.blocked && pl_list_empty(&tcp->snd.records));
-    if (tcp->life.retries >= GIVE_UP_COUNT) {
+    if (tcp->life.retries >= GIVE_UP_COUNT || user_timeout_over(tcp, now)) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;
     }
@@ -111,6 +145,16 @@ static void fire_persist(struct pl_tcp *tcp, plait_time now) {
     tcp->snd.probe_due = true;
     PL_COUNT(tcp->ctx, WindowProbes);
     pl_tcp_rexmit_restart(tcp, now);
+}
+
+static bool out_of_patience(const struct pl_tcp *tcp, plait_time now) {
+    if (tcp->rec.rto_count == 0) {
+        return false;
+    }
+    if (tcp->tuning->user_timeout_ms > 0) {
+        return user_timeout_over(tcp, now);
+    }
+    return tcp->rec.rto_count >= GIVE_UP_COUNT || stuck_ms(tcp, now) >= GIVE_UP_MS;
 }
 
 static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
@@ -130,11 +174,10 @@ static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
             return;
         }
         tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
+        tcp->snd.push_due = tcp->snd.held;
         return;
     }
-    uint32_t since_ms = (uint32_t)(now / PLAIT_NS_PER_MS) - tcp->rec.rto_first_ms;
-    bool too_long = tcp->rec.rto_count > 0 && since_ms >= GIVE_UP_MS;
-    if (tcp->rec.rto_count >= GIVE_UP_COUNT || too_long) {
+    if (out_of_patience(tcp, now)) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;
     }
@@ -154,16 +197,25 @@ static void fire_probe(struct pl_tcp *tcp, plait_time now) {
     pl_tcp_tlp_timeout(tcp);
 }
 
+/* RFC 9293 section 3.8.4. With a user timeout that decides, not the count (as Linux). */
+static bool keepalive_failed(const struct pl_tcp *tcp, plait_time now) {
+    if (tcp->tuning->user_timeout_ms == 0) {
+        return tcp->life.retries >= tcp->tuning->keep_count;
+    }
+    uint64_t silent_ms = (now - tcp->stats.last_in) / PLAIT_NS_PER_MS;
+    return tcp->life.retries > 0 && silent_ms >= tcp->tuning->user_timeout_ms;
+}
+
 static void fire_keepalive(struct pl_tcp *tcp, plait_time now) {
-    PL_ASSERT(tcp->life.keepalive_ms > 0);
-    if (tcp->life.retries >= KEEPALIVE_PROBES) {
+    PL_ASSERT(tcp->tuning->keepalive);
+    if (keepalive_failed(tcp, now)) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;
     }
     if (pl_list_empty(&tcp->snd.records) && !tcp->snd.blocked) {
         tcp->life.retries++;
         tcp->snd.probe_due = true;
-        tcp->deadline[PL_TCP_SLOT_LIFE] = now + KEEPALIVE_INTERVAL_NS;
+        tcp->deadline[PL_TCP_SLOT_LIFE] = now + tcp->tuning->keep_interval_s * PLAIT_NS_PER_S;
         return;
     }
     pl_tcp_keepalive_restart(tcp, now);

@@ -42,6 +42,7 @@ struct pl_tcp_payload {
 enum pl_tcp_next {
     PL_TCP_NEXT_DATA,    /* *out is filled */
     PL_TCP_NEXT_NOTHING, /* nothing to send on this subflow; kick it when that changes */
+    PL_TCP_NEXT_LESS,    /* less than `unit`: asked again when that may leave */
     PL_TCP_NEXT_WINDOW,  /* there is something, but the upper's window is closed: probe (persist) */
 };
 
@@ -77,9 +78,10 @@ enum pl_tcp_event {
 
 struct pl_tcp_upper {
     /* Next new payload, at most max_bytes (1..65535; a whole number of segments when that is more
-     * than one). */
-    enum pl_tcp_next (*next)(void *up, uint32_t max_bytes, struct pl_tcp_payload *out,
-                             plait_time now);
+     * than one). `unit` 0: as much as there is; else whole multiples of it as long as more may
+     * follow (Nagle, cork). */
+    enum pl_tcp_next (*next)(void *up, uint32_t max_bytes, uint32_t unit,
+                             struct pl_tcp_payload *out, plait_time now);
     /* Option bytes that DATA segments need at most: fixes the payload of a segment. A multiple
      * of 4. */
     uint32_t (*data_options_len)(void *up);

@@ -48,8 +48,8 @@ static bool make_chunk(struct tcp_pair_end *e) {
     return true;
 }
 
-static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, struct pl_tcp_payload *out,
-                                plait_time now) {
+static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, uint32_t unit,
+                                struct pl_tcp_payload *out, plait_time now) {
     struct tcp_pair_end *e = up;
     (void)now;
     must(max_bytes >= 1 && max_bytes <= 65535, "next's max_bytes");
@@ -59,6 +59,12 @@ static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, struct pl_tcp_payl
     }
     if (e->upper_closed) {
         return PL_TCP_NEXT_WINDOW;
+    }
+    if (unit > 0 && want % unit != 0 && want < max_bytes) {
+        want -= want % unit;
+        if (want == 0) {
+            return PL_TCP_NEXT_LESS;
+        }
     }
     want = want < max_bytes ? want : max_bytes;
     while (e->made - e->sent < want && make_chunk(e)) {
@@ -239,7 +245,7 @@ static void end_init(struct tcp_pair *p, int index) {
                                  .iss = {s->iss[index]},
                                  .ts_offset = (uint32_t)pl_rng_next(&p->rng),
                                  .cc = s->cc,
-                                 .keepalive_ns = s->keepalive_ns};
+                                 .tuning = s->tuning[index]};
     must(pl_tcp_init(&e->tcp, &e->ctx, &setup) == 0, "pl_tcp_init");
     e->live = true;
 }

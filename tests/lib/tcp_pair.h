@@ -76,10 +76,10 @@ struct tcp_pair_setup {
     bool tso[2];
     uint32_t iss[2];
     uint8_t cc;
-    uint64_t keepalive_ns;
-    struct tcp_pair_pipe pipe; /* both directions */
-    uint32_t receive_buffer;   /* 0: 4 MB */
-    uint64_t memory_bytes_max; /* 0: config default */
+    const struct pl_tcp_tuning *tuning[2]; /* NULL: the defaults */
+    struct tcp_pair_pipe pipe;             /* both directions */
+    uint32_t receive_buffer;               /* 0: 4 MB */
+    uint64_t memory_bytes_max;             /* 0: config default */
     bool ipv6;
 };
 

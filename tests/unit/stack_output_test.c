@@ -83,12 +83,30 @@ static void test_a_batch_and_its_bound(void **state) {
     assert_false(plait_output_pending(stack, port));
 }
 
+/* The mark goes with every packet of its socket and with no other. */
+static void test_mark(void **state) {
+    (void)state;
+    struct plait_endpoint to = {.addr = addr("10.0.0.1"), .port = 80};
+    struct pl_ip ip;
+    struct pl_segment seg;
+    plait_sock sock = 0;
+    assert_int_equal(plait_open(stack, &sock), 0);
+    assert_int_equal(plait_set(stack, sock, PLAIT_OPT_MARK, 0xdeadbeef), 0);
+    assert_int_equal(plait_connect(stack, sock, &to, now), 0);
+    assert_true(take(&ip, &seg));
+    assert_int_equal(tx.mark, 0xdeadbeef);
+    dial_from(port, "10.0.0.1");
+    assert_true(take(&ip, &seg));
+    assert_int_equal(tx.mark, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_whole_checksums),
         TEST(test_partial_checksums),
         TEST(test_identifications_go_on),
         TEST(test_a_batch_and_its_bound),
+        TEST(test_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

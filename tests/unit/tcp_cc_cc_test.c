@@ -243,6 +243,27 @@ static void test_bounds(void **state) {
     assert_int_equal(cc.cwnd, 1000);
 }
 
+/* Another algorithm in the middle of a connection keeps the windows and starts with a clean state.
+ */
+static void test_change(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, 1000);
+    pl_cc_loss(&cc, cc.cwnd);
+    cc.cwnd = cc.ssthresh;
+    uint32_t before = cc.cwnd;
+    pl_cc_change(&cc, PLAIT_CC_RENO);
+    assert_string_equal(cc.ops->name, "reno");
+    assert_int_equal(cc.cwnd, before);
+    assert_int_equal(cc.u.reno.credit, 0);
+    for (int i = 0; i < 100; i++) {
+        ack(&cc, 1000, 20 * MS, false);
+    }
+    assert_true(cc.cwnd > before);
+    assert_string_equal(pl_cc_name(PLAIT_CC_CUBIC), "cubic");
+    assert_null(pl_cc_name(255));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_initial_window),
@@ -258,6 +279,7 @@ int main(void) {
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_undo),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

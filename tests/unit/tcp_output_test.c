@@ -49,14 +49,89 @@ static void test_push(void **state) {
     }
 }
 
-/* A small write leaves at once although another is unacknowledged (no Nagle). */
-static void test_no_nagle(void **state) {
+/* RFC 9293 section 3.7.4: while a small segment is unacknowledged, small writes are collected; with
+ * NODELAY each leaves at once. */
+static void test_nagle(void **state) {
     (void)state;
+    struct pl_tcp_tuning tuning = pl_tcp_tuning_default;
     for (int i = 0; i < 5; i++) {
         tcp_pair_send(p, PAIR_A, 10);
         tcp_pair_run_for(p, MS);
     }
+    assert_int_equal(tap.data_seen[PAIR_A], 1);
+    tcp_pair_run_for(p, 30 * MS);
+    assert_int_equal(tap.data_seen[PAIR_A], 2);
+    assert_int_equal(tap_last(&tap, PAIR_A)->len, 40);
+    tuning.nodelay = true;
+    pl_tcp_tuned(a, &tuning, p->now);
+    for (int i = 0; i < 5; i++) {
+        tcp_pair_send(p, PAIR_A, 10);
+        tcp_pair_run_for(p, MS);
+    }
+    assert_int_equal(tap.data_seen[PAIR_A], 7);
+    pl_tcp_tuned(a, &pl_tcp_tuning_default, p->now);
+}
+
+/* Minshall's form: the rest of a large write does not wait for its full segments. */
+static void test_nagle_lets_the_rest_go(void **state) {
+    (void)state;
+    tcp_pair_send(p, PAIR_A, 3 * MSS + 7);
+    tcp_pair_run_for(p, 5 * MS);
+    assert_int_equal(tap.data_seen[PAIR_A], 4);
+    tcp_pair_send(p, PAIR_A, MSS + 5); /* full segments never wait, the small rest does now */
+    tcp_pair_run_for(p, 5 * MS);
     assert_int_equal(tap.data_seen[PAIR_A], 5);
+    assert_int_equal(tap_last(&tap, PAIR_A)->len, MSS);
+    tcp_pair_run_for(p, 60 * MS);
+    assert_int_equal(tap_last(&tap, PAIR_A)->len, 5);
+}
+
+/* Turning Nagle off lets go what waits. */
+static void test_nagle_off_flushes(void **state) {
+    (void)state;
+    struct pl_tcp_tuning tuning = pl_tcp_tuning_default;
+    tcp_pair_send(p, PAIR_A, 10);
+    tcp_pair_run_for(p, MS);
+    tcp_pair_send(p, PAIR_A, 10);
+    tcp_pair_run_for(p, MS);
+    assert_int_equal(tap.data_seen[PAIR_A], 1);
+    tuning.nodelay = true;
+    pl_tcp_tuned(a, &tuning, p->now);
+    tcp_pair_run_for(p, MS);
+    assert_int_equal(tap.data_seen[PAIR_A], 2);
+    pl_tcp_tuned(a, &pl_tcp_tuning_default, p->now);
+}
+
+/* The end of the stream waits for nothing. */
+static void test_nagle_and_the_end(void **state) {
+    (void)state;
+    tcp_pair_send(p, PAIR_A, 10);
+    tcp_pair_run_for(p, MS);
+    tcp_pair_send(p, PAIR_A, 10);
+    pl_tcp_shutdown(a, p->now);
+    tcp_pair_run_for(p, MS);
+    assert_int_equal(tap.data_seen[PAIR_A], 2);
+    assert_int_equal(tap_count(&tap, PAIR_A, PL_TCP_FIN, false), 1);
+}
+
+static void test_cork(void **state) {
+    (void)state;
+    struct pl_tcp_tuning tuning = pl_tcp_tuning_default;
+    tuning.cork = true;
+    pl_tcp_tuned(a, &tuning, p->now);
+    tcp_pair_send(p, PAIR_A, MSS + 5);
+    tcp_pair_run_for(p, 100 * MS); /* acknowledged: nothing small is out, and still it waits */
+    assert_int_equal(tap.data_seen[PAIR_A], 1);
+    tcp_pair_run_for(p, 150 * MS); /* at most 200 ms */
+    assert_int_equal(tap.data_seen[PAIR_A], 2);
+    tcp_pair_send(p, PAIR_A, 10);
+    tcp_pair_run_for(p, 50 * MS);
+    assert_int_equal(tap.data_seen[PAIR_A], 2);
+    tuning.cork = false;
+    pl_tcp_tuned(a, &tuning, p->now);
+    tcp_pair_run_for(p, 5 * MS);
+    assert_int_equal(tap.data_seen[PAIR_A], 3);
+    pl_tcp_tuned(a, &pl_tcp_tuning_default, p->now);
 }
 
 static void test_exactly_one_ack(void **state) {
@@ -281,7 +356,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(test_initial_window),
         T(test_push),
-        T(test_no_nagle),
+        T(test_nagle),
+        T(test_nagle_lets_the_rest_go),
+        T(test_nagle_off_flushes),
+        T(test_nagle_and_the_end),
+        T(test_cork),
         T(test_exactly_one_ack),
         T(test_probe),
         T(test_kick_without_payload_is_silent),

@@ -8,7 +8,11 @@ static struct pl_tcp *a;
 /* Ten records of 1000 bytes each, sent at 1, 2, … ms. */
 static int setup(void **state) {
     (void)state;
+    static struct pl_tcp_tuning tuning;
+    tuning = pl_tcp_tuning_default;
+    tuning.nodelay = true;
     p = test_pair(&tap);
+    p->end[PAIR_A].tcp.tuning = &tuning;
     tcp_pair_open(p);
     tcp_pair_run_for(p, 100 * MS);
     tap.drop_all[PAIR_A] = true;

@@ -179,7 +179,12 @@ static void test_the_upper_is_closed(void **state) {
 
 static struct tcp_pair *keepalive_pair(void) {
     struct tcp_pair_setup s = test_setup();
-    s.keepalive_ns = 100 * S;
+    static struct pl_tcp_tuning tuning;
+    tuning = pl_tcp_tuning_default;
+    tuning.keepalive = true;
+    tuning.keep_idle_s = 100;
+    s.tuning[0] = &tuning;
+    s.tuning[1] = &tuning;
     struct tcp_pair *q = tcp_pair_new(&s);
     memset(&tap, 0, sizeof(tap));
     q->filter = tap_filter;
@@ -201,6 +206,19 @@ static void test_keepalive(void **state) {
     assert_true(tcp_pair_run(q, closed_a, 3000 * S));
     assert_int_equal(q->end[PAIR_A].closed_error, PLAIT_E_TIMED_OUT);
     assert_true(q->now - begin <= (100 + 9 * 75) * S);
+    tcp_pair_free(q);
+}
+
+/* TIME-WAIT ends when it should, whatever the keep-alive's idle time is. */
+static void test_keepalive_leaves_time_wait_alone(void **state) {
+    (void)state;
+    struct tcp_pair *q = keepalive_pair();
+    tcp_pair_close(q, PAIR_A);
+    tcp_pair_run_for(q, S);
+    tcp_pair_close(q, PAIR_B);
+    tcp_pair_run_for(q, S);
+    assert_int_equal(pl_tcp_state(tcp_of(q, PAIR_A)), PL_TCP_ST_TIME_WAIT);
+    assert_true(tcp_pair_run(q, closed_a, 60 * S));
     tcp_pair_free(q);
 }
 
@@ -231,6 +249,7 @@ int main(void) {
         T(test_the_upper_is_closed),
         T(test_one_timer),
         cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_keepalive_leaves_time_wait_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,14 +33,41 @@ uint32_t pl_cc_initial_window(uint32_t mss) {
     return 10 * mss < bound ? 10 * mss : bound;
 }
 
+static const struct pl_cc_ops *ops_of(uint8_t algorithm) {
+    static const struct pl_cc_ops *const table[] = {
+        [PLAIT_CC_CUBIC] = &pl_cc_cubic_ops,
+        [PLAIT_CC_RENO] = &pl_cc_reno_ops,
+    };
+    return algorithm < sizeof(table) / sizeof(table[0]) ? table[algorithm] : NULL;
+}
+
+const char *pl_cc_name(uint8_t algorithm) {
+    const struct pl_cc_ops *ops = ops_of(algorithm);
+    return ops != NULL ? ops->name : NULL;
+}
+
 void pl_cc_init(struct pl_cc *cc, uint8_t algorithm, uint32_t mss) {
     PL_ASSERT(mss > 0);
-    *cc = (struct pl_cc){.ops = algorithm == PLAIT_CC_RENO ? &pl_cc_reno_ops : &pl_cc_cubic_ops,
+    PL_ASSERT(ops_of(algorithm) != NULL);
+    *cc = (struct pl_cc){.ops = ops_of(algorithm),
                          .cwnd = pl_cc_initial_window(mss),
                          .ssthresh = PL_CC_SSTHRESH_INFINITE,
                          .mss = mss,
                          .hystart_on = true};
     hystart_reset(&cc->u.hystart);
+}
+
+void pl_cc_change(struct pl_cc *cc, uint8_t algorithm) {
+    const struct pl_cc_ops *ops = ops_of(algorithm);
+    PL_ASSERT(ops != NULL);
+    if (ops == cc->ops) {
+        return;
+    }
+    cc->ops = ops;
+    if (!cc->hystart_on) { /* else the algorithm has no state yet */
+        cc->u.cubic = (struct pl_cc_cubic){0};
+        ops->restart(cc, true);
+    }
 }
 
 void pl_cc_set_mss(struct pl_cc *cc, uint32_t mss) {

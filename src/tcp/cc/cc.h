@@ -73,6 +73,10 @@ extern const struct pl_cc_ops pl_cc_cubic_ops, pl_cc_reno_ops;
 
 /* Starts with RFC 6928's initial window; `algorithm` is an enum plait_cc. */
 void pl_cc_init(struct pl_cc *cc, uint8_t algorithm, uint32_t mss);
+/* What users call an algorithm ("cubic"), NULL when there is none of that number. */
+const char *pl_cc_name(uint8_t algorithm);
+/* Another algorithm from here on; the windows stay. */
+void pl_cc_change(struct pl_cc *cc, uint8_t algorithm);
 void pl_cc_set_mss(struct pl_cc *cc, uint32_t mss);
 /* min(10 * mss, max(2 * mss, 14600)), RFC 6928 section 2. */
 uint32_t pl_cc_initial_window(uint32_t mss);
