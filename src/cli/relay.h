@@ -1,13 +1,16 @@
 /* cli/relay.h - programs on one side, links on the other, and a stack between them: what `plait
  * run` is made of.
  *
- *   cmd_run.c        options, the order of setting up and taking down, signals
+ *   cmd_run.c        `plait run`
+ *   relay.c          the order of setting up and taking down, signals
+ *   relay_options.c  the options that all have
  *   relay_state.c    instances: numbers, state files, sysctls, leftovers of dead instances
  *   relay_plan.c     addresses, routing tables and device names of an instance
  *   relay_links.c    the links, following what the kernel says about them
  *   relay_devices.c  their devices; relay_routes.c: their routes
  *   relay_nat.c      the nftables rules
  *   relay_inner.c    the program's network namespace and the program
+ *   relay_program.c  its end
  *   relay_resolv.c   its resolver
  *   relay_conns.c    its connections
  *   relay_report.c   --json and --progress
@@ -22,6 +25,8 @@
 #include <sys/types.h>
 
 #include "cli/cli.h"
+#include "cli/relay_link.h"
+#include "cli/relay_options.h"
 #include "cli/relay_plan.h"
 #include "cli/relay_state.h"
 #include "port/loop.h"
@@ -29,109 +34,11 @@
 #include "port/netlink.h"
 #include "proxy/splice.h"
 
-enum {
-    RELAY_LINKS_MAX = 60,
-    RELAY_RULE_RETURN = 899, /* priorities of the policy rules */
-    RELAY_RULE_IN = 900,
-    RELAY_LAST_METRIC = 0x7fffffff /* of the unreachable routes that end every table */
-};
-
 /* The interfaces in the program's namespace: for TCP, and for everything else. */
 #define RELAY_TUN_NAME "plait0"
 #define RELAY_UPLINK_NAME "uplink0"
 
 struct relay;
-
-struct relay_options {
-    bool debug, json, help;
-    const char *json_file, *pcap, *progress;
-    const char *links[RELAY_LINKS_MAX];
-    unsigned link_count;
-    char **program; /* NULL terminated */
-};
-
-/* ---- links ---- */
-
-/* What the stack and the tables were last told about a link. */
-struct relay_applied {
-    bool up;
-    bool routed;
-    struct pl_link link;            /* as it was when the routes were made */
-    struct plait_addr addr4, addr6; /* the link's own; family NONE: not in use */
-};
-
-struct relay_link {
-    char name[16];
-    unsigned slot;
-    bool given;             /* by --link: used without a default route, too */
-    bool had_gateway[2];    /* a default route was seen (v4, v6) */
-    bool was_forwarding[2]; /* before any instance came */
-    int prepared_index;     /* the interface whose sysctls are set, 0: none */
-    int tun_index;
-    struct pl_loop_port *port; /* NULL when the device is gone */
-    struct relay_applied applied;
-    uint64_t subflows_opened;
-    unsigned subflows, live; /* now; of these, not silent */
-    bool lost;               /* its last subflow timed out */
-    plait_time silent_since; /* all its subflows are silent since; 0: no */
-    uint64_t srtt_ns;        /* last known, 0: none */
-};
-
-struct relay_links {
-    unsigned count;
-    struct relay_link link[RELAY_LINKS_MAX];
-    struct relay_link *best;  /* for everything but TCP; NULL: none */
-    struct pl_link uplink_by; /* as it was when the uplink's routes were made */
-    bool ipv6;                /* some link can do IPv6 */
-    bool warned;              /* of a firewall that drops */
-    bool guard6;              /* the whole host became an IPv6 router for us */
-};
-
-/* The MTU of a link's device and port: the link's, within what IP and the stack allow. */
-static inline uint32_t relay_link_mtu(const struct pl_link *seen) {
-    uint32_t mtu = seen->mtu < 65535 ? seen->mtu : 65535;
-    return mtu > 576 ? mtu : 576;
-}
-
-/* Chooses the links and makes their devices and rules. False: said why. */
-bool relay_links_begin(struct relay *relay);
-/* Looks at the kernel's picture again and acts on what is different. */
-void relay_links_update(struct relay *relay);
-/* Chooses another link for everything but TCP if the present one serves no more. */
-void relay_links_choose(struct relay *relay);
-/* The link behind a port of the stack, or NULL. */
-struct relay_link *relay_links_of_port(struct relay *relay, plait_port_id port);
-
-/* ---- their devices ---- */
-
-/* Makes the device, port and rules of a new link. Returns 0 or -errno. */
-PLAIT_MUST_CHECK int relay_device_make(struct relay *relay, struct relay_link *link,
-                                       const struct pl_link *seen);
-/* Lets packets that come in by the link be forwarded, once per interface. */
-void relay_device_prepare(struct relay *relay, struct relay_link *link, int index);
-/* What all devices have in common: the way back to them, and the uplink pair's way out. Returns 0
- * or -errno. */
-PLAIT_MUST_CHECK int relay_device_common(struct relay *relay);
-
-/* ---- and their routes ---- */
-
-/* Failures are told with -d: a route that cannot be made is a path that does not work. */
-void relay_route_add(struct relay *relay, const struct pl_route *route);
-/* The prefixes that the link itself is in. */
-void relay_route_connected(struct relay *relay, uint32_t table, const struct pl_link *seen);
-void relay_route_default(struct relay *relay, uint32_t table, const struct pl_link *seen,
-                         uint8_t family);
-/* "Unreachable", for both families. */
-void relay_route_last(struct relay *relay, uint32_t table);
-/* Removes all but that. */
-void relay_route_flush(struct relay *relay, uint32_t table);
-/* Makes the link's table right, if anything that matters to it is different. */
-void relay_route_link(struct relay *relay, struct relay_link *link, const struct pl_link *seen);
-
-/* ---- rules of nftables ---- */
-
-/* Loads (or replaces) the instance's table. False: said why. */
-bool relay_nat_load(struct relay *relay);
 
 /* ---- the program and its namespace ---- */
 
@@ -167,6 +74,11 @@ void relay_inner_ipv6(struct relay *relay, bool on);
 /* Lets the child run the program. Returns 0, or an exit status when it cannot. */
 int relay_inner_go(struct relay *relay);
 void relay_inner_end(struct relay *relay);
+
+/* After SIGCHLD: when it was the program, what it wrote last is delivered and the loop ends. */
+void relay_program_reap(struct relay *relay);
+/* Ends this process as the program ended: the exit status to return, or the same signal. */
+int relay_program_pass_on(int status);
 
 /* ---- connections ---- */
 
@@ -213,8 +125,18 @@ void relay_report_end(struct relay *relay, int status);
 
 /* ---- all of it ---- */
 
+struct relay_control {
+    int signal_fd;
+    uv_poll_t signals, monitor;
+    uv_timer_t linger;
+    bool polls_open, linger_open;
+    unsigned steps, quiet, closing, stalled; /* of the linger timer */
+    uint64_t undelivered;
+};
+
 struct relay {
     struct relay_options options;
+    struct relay_control control;
     struct relay_state state;
     struct relay_plan plan;
     struct pl_loop loop;
@@ -230,6 +152,13 @@ struct relay {
     bool exited;             /* the program has ended */
     int status;              /* as of waitpid() */
 };
+
+/* Whether this is inside of a `plait run`. */
+bool relay_is_nested(const struct relay *relay);
+/* With the options parsed: looks at rights and at the kernel. Returns 0 or an exit status. */
+int relay_open(struct relay *relay);
+/* All the rest; returns the exit status. */
+int relay_run(struct relay *relay);
 
 /* A line on stderr with -d. */
 __attribute__((format(printf, 2, 3))) void relay_debug(const struct relay *relay,

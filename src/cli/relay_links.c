@@ -312,7 +312,8 @@ static bool add_given_links(struct relay *relay) {
         const char *name = relay->options.links[i];
         const struct pl_link *link = pl_links_by_name(seen, name);
         if (link == NULL) {
-            cli_say("run: --link %s: there is no such interface; `ip link` lists them", name);
+            cli_say("%s: --link %s: there is no such interface; `ip link` lists them",
+                    relay->options.command, name);
             relay->trouble = EXIT_USAGE;
             return false;
         }

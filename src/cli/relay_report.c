@@ -82,7 +82,7 @@ static bool open_progress(struct relay *relay, const char *where) {
     long fd = isdigit((unsigned char)where[0]) ? strtol(where, &end, 10) : -1;
     if (fd >= 0 && *end == '\0') {
         if (fcntl((int)fd, F_GETFD) < 0) {
-            cli_say("run: --progress %ld: this descriptor is not open", fd);
+            cli_say("%s: --progress %ld: this descriptor is not open", relay->options.command, fd);
             relay->trouble = EXIT_USAGE;
             return false;
         }
@@ -93,7 +93,8 @@ static bool open_progress(struct relay *relay, const char *where) {
     report->progress_fd = open(where, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     report->progress_own = report->progress_fd >= 0;
     if (report->progress_fd < 0) {
-        cli_say("run: --progress: cannot write %s: %s", where, strerror(errno));
+        cli_say("%s: --progress: cannot write %s: %s", relay->options.command, where,
+                strerror(errno));
     }
     return report->progress_fd >= 0;
 }
@@ -117,7 +118,8 @@ static void write_json(const struct relay *relay, int status) {
             fputc('\n', stderr);
         }
     } else if (json == NULL || json_dump_file(json, relay->options.json_file, flags) < 0) {
-        cli_say("run: --json: cannot write %s: %s", relay->options.json_file, strerror(errno));
+        cli_say("%s: --json: cannot write %s: %s", relay->options.command, relay->options.json_file,
+                strerror(errno));
     }
     json_decref(json);
 }

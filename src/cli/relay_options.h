@@ -1,0 +1,41 @@
+/* cli/relay_options.h - the options of commands with a relay. */
+#ifndef PL_CLI_RELAY_OPTIONS_H
+#define PL_CLI_RELAY_OPTIONS_H
+
+#include <stdbool.h>
+
+enum { RELAY_LINKS_MAX = 60 };
+
+struct relay_options {
+    const char *command; /* "run", for messages */
+    /* Takes an option that is none of RELAY_OPTIONS. False: said why. May be NULL. */
+    bool (*take)(struct relay_options *options, int option, const char *value);
+    bool debug, json, help;
+    const char *json_file, *pcap, *progress;
+    const char *links[RELAY_LINKS_MAX];
+    unsigned link_count;
+    char **program; /* NULL terminated */
+};
+
+enum {
+    RELAY_OPTION_LINK = 256,
+    RELAY_OPTION_PCAP,
+    RELAY_OPTION_JSON,
+    RELAY_OPTION_PROGRESS,
+    RELAY_OPTION_OWN /* the first that a command may use */
+};
+/* Those that every command has, for its table of struct option. */
+#define RELAY_OPTIONS                                                   \
+    {"link", required_argument, NULL, RELAY_OPTION_LINK},               \
+        {"pcap", required_argument, NULL, RELAY_OPTION_PCAP},           \
+        {"json", optional_argument, NULL, RELAY_OPTION_JSON},           \
+        {"progress", required_argument, NULL, RELAY_OPTION_PROGRESS}, { \
+        "help", no_argument, NULL, 'h'                                  \
+    }
+
+struct option;
+/* False: said why. options->program is what follows the options. */
+bool relay_options_parse(int argc, char **argv, const struct option *longs,
+                         struct relay_options *options);
+
+#endif
