@@ -15,6 +15,7 @@ enum {
 };
 
 int cmd_run(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 __attribute__((weak)) int cmd_lab(int argc, char **argv);
 __attribute__((weak)) int cmd_sim(int argc, char **argv);
 int cmd_sim_script(int argc, char **argv); /* argv[0] is "script" */

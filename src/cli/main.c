@@ -17,6 +17,7 @@ static int cmd_version(int argc, char **argv);
 
 static const struct command commands[] = {
     {"run", "run a program over all links at once", cmd_run},
+    {"serve", "take Multipath TCP in for a service that has none", cmd_serve},
     {"lab", "emulated networks to try things in", cmd_lab},
     {"sim", "the stack in a simulated network", cmd_sim},
     {"help", "this text", cmd_help},

@@ -17,6 +17,7 @@
 
 #include "cli/relay.h"
 #include "port/pcapng.h"
+#include "wire/addr.h"
 
 void relay_debug(const struct relay *relay, const char *format, ...) {
     char line[512];
@@ -50,7 +51,7 @@ static void take_signal(struct relay *relay, const struct signalfd_siginfo *info
     if (relay->capture != NULL) {
         pl_pcapng_flush(relay->capture);
     }
-    if (relay->exited) {
+    if (relay->exited || !relay_has_program(&relay->options)) {
         pl_loop_stop(&relay->loop);
         return;
     }
@@ -161,23 +162,32 @@ static bool open_kernel(struct relay *relay) {
     return result == 0;
 }
 
-static bool begin_program(struct relay *relay) {
+/* The inner side: a program in a network of its own, or the way to a service. */
+static bool begin_inner(struct relay *relay) {
+    if (!relay_has_program(&relay->options)) {
+        return relay_service_begin(relay);
+    }
     relay_resolv_plan(relay);
-    if (!relay_inner_spawn(relay) || !relay_inner_setup(relay)) {
+    return relay_inner_spawn(relay) && relay_inner_setup(relay);
+}
+
+static bool begin_traffic(struct relay *relay) {
+    if (!begin_inner(relay)) {
         return false;
     }
     if (relay->capture != NULL) {
         relay->inner.port->io.capture = relay->capture;
         relay->inner.port->io.capture_id = pl_pcapng_add(relay->capture, "inner");
     }
-    return relay_links_begin(relay) && relay_conns_begin(relay);
+    return relay_links_begin(relay) &&
+           (!relay_has_program(&relay->options) || relay_accept_program(relay));
 }
 
 static bool begin(struct relay *relay) {
     return block_signals(relay) && relay_state_begin(&relay->state) &&
            relay_plan_make(&relay->plan, relay->state.instance, relay->monitor) &&
            open_capture(relay) && begin_loop(relay) && relay_report_begin(relay) &&
-           begin_program(relay);
+           begin_traffic(relay);
 }
 
 static void end_loop(struct relay *relay) {
@@ -224,6 +234,11 @@ bool relay_is_nested(const struct relay *relay) {
 }
 
 int relay_open(struct relay *relay) {
+    const struct relay_service *service = &relay->options.service;
+    relay->state.listen_port = service->port;
+    if (service->addr.family != PLAIT_FAMILY_NONE) {
+        pl_addr_format(&service->addr, relay->state.listen_addr);
+    }
     relay->inner.ns = relay->inner.talk_fd = relay->report.progress_fd = -1;
     relay->control.signal_fd = -1;
     relay->trouble = EXIT_TROUBLE;
@@ -235,14 +250,30 @@ int relay_open(struct relay *relay) {
     return open_kernel(relay) ? 0 : EXIT_TROUBLE;
 }
 
-int relay_run(struct relay *relay) {
-    int failure = begin(relay) ? relay_inner_go(relay) : relay->trouble;
-    if (failure != 0) {
-        end(relay, failure);
-        return failure;
-    }
+/* Until a signal comes. */
+static int run_service(struct relay *relay) {
+    relay_debug(relay, "serving");
+    pl_loop_run(&relay->loop);
+    end(relay, 0);
+    return 0;
+}
+
+static int run_program(struct relay *relay) {
     pl_loop_run(&relay->loop);
     int status = relay->status;
     end(relay, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
     return relay_program_pass_on(status);
+}
+
+int relay_run(struct relay *relay) {
+    bool program = relay_has_program(&relay->options);
+    int failure = begin(relay) ? 0 : relay->trouble;
+    if (failure == 0 && program) {
+        failure = relay_inner_go(relay);
+    }
+    if (failure != 0) {
+        end(relay, failure);
+        return failure;
+    }
+    return program ? run_program(relay) : run_service(relay);
 }

@@ -1,7 +1,7 @@
 /* cli/relay.h - programs on one side, links on the other, and a stack between them: what `plait
- * run` is made of.
+ * run` and its mirror image `plait serve` are made of.
  *
- *   cmd_run.c        `plait run`
+ *   cmd_run.c        `plait run`; cmd_serve.c: `plait serve`
  *   relay.c          the order of setting up and taking down, signals
  *   relay_options.c  the options that all have
  *   relay_state.c    instances: numbers, state files, sysctls, leftovers of dead instances
@@ -12,7 +12,8 @@
  *   relay_inner.c    the program's network namespace and the program
  *   relay_program.c  its end
  *   relay_resolv.c   its resolver
- *   relay_conns.c    its connections
+ *   relay_service.c  the way to a service that is no program of ours
+ *   relay_conns.c    the connections; relay_accept.c: how they begin
  *   relay_report.c   --json and --progress
  *
  * One struct relay is the whole state; every part has its own piece of it. One thread. */
@@ -80,11 +81,24 @@ void relay_program_reap(struct relay *relay);
 /* Ends this process as the program ended: the exit status to return, or the same signal. */
 int relay_program_pass_on(int status);
 
+/* ---- a service elsewhere ---- */
+
+/* Makes the device by which the stack gets to options.service.to. False: said why. */
+bool relay_service_begin(struct relay *relay);
+/* Whether connections are taken in over the links. */
+static inline bool relay_serves(const struct relay_options *options) {
+    return options->service.port != 0;
+}
+static inline bool relay_has_program(const struct relay_options *options) {
+    return options->program[0] != NULL;
+}
+
 /* ---- connections ---- */
 
 struct relay_conn {
     struct pl_splice splice;
-    struct plait_endpoint destination;
+    unsigned outer;             /* which of the spliced sockets is the one over the links */
+    struct plait_endpoint peer; /* at the far end of that one */
     bool connected, mptcp, fell_back;
     uint32_t slot, generation;
 };
@@ -98,7 +112,25 @@ struct relay_conns {
     uint64_t bytes[2]; /* of finished ones: from the program, to the program */
 };
 
-bool relay_conns_begin(struct relay *relay);
+/* Listens for the program's connections. False: said why. */
+bool relay_accept_program(struct relay *relay);
+/* Listens on a link for those to the service. False: said why. */
+bool relay_accept_link(struct relay *relay, struct relay_link *link);
+/* PLAIT_OPT_USER of the listeners. */
+enum { RELAY_USER_LISTENER = -1 };
+/* Takes an event that may be that the service has accepted. */
+void relay_accept_connected(struct relay *relay, struct relay_conn *conn,
+                            const struct plait_event *event, plait_time now);
+/* The connections that wait at a listener. */
+void relay_accept_all(struct relay *relay, plait_sock listener, plait_time now);
+
+/* Returns NULL when memory is out. */
+struct relay_conn *relay_conn_create(struct relay_conns *conns);
+void relay_conn_destroy(struct relay_conns *conns, struct relay_conn *conn);
+/* What PLAIT_OPT_USER of its sockets is. */
+int64_t relay_conn_user(const struct relay_conn *conn);
+/* The peer, as text. */
+const char *relay_conn_name(const struct relay_conn *conn, char text[64]);
 void relay_conns_event(struct relay *relay, const struct plait_event *event, plait_time now);
 /* Counts subflows and round-trip times into the links. */
 void relay_conns_measure(struct relay *relay);
@@ -145,6 +177,7 @@ struct relay {
     struct pl_pcapng *capture;
     struct relay_links links;
     struct relay_inner inner;
+    struct relay_link service_way; /* the interface behind which a remote service is */
     struct relay_conns conns;
     struct relay_report report;
     sigset_t signals_before; /* the mask we were started with, and the program gets */

@@ -1,27 +1,26 @@
-/* cli/relay_conns.c - the program's connections.
+/* cli/relay_conns.c - the connections: pairs of one over the links and one inside.
  *
- * A SYN of the program is held while the stack connects to the same destination over the links.
- * Then the two are spliced (proxy/splice.h). The program therefore sees refusals and time-outs of
- * the real destination. Sockets carry the slot and generation of their connection, so an event
- * that was queued for a connection that is gone finds nobody. */
+ * The two are spliced (proxy/splice.h); relay_accept.c says how they begin. Sockets carry the slot
+ * and generation of their connection, so an event that was queued for a connection that is gone
+ * finds nobody. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/relay.h"
 #include "wire/addr.h"
 
-enum { BACKLOG = 4096, SUBFLOWS_MAX = 32, MEASURED_MAX = 512 };
+enum { SUBFLOWS_MAX = 32, MEASURED_MAX = 512 };
 
 /* ---- the table ---- */
 
-static int64_t user_of(const struct relay_conn *conn) {
+int64_t relay_conn_user(const struct relay_conn *conn) {
     return (int64_t)((uint64_t)conn->generation << 32 | conn->slot);
 }
 
 static struct relay_conn *find(const struct relay_conns *conns, int64_t user) {
     uint32_t slot = (uint32_t)((uint64_t)user & UINT32_MAX);
     if (slot >= conns->slot_count || conns->slots[slot] == NULL ||
-        user_of(conns->slots[slot]) != user) {
+        relay_conn_user(conns->slots[slot]) != user) {
         return NULL;
     }
     return conns->slots[slot];
@@ -45,7 +44,7 @@ static bool grow(struct relay_conns *conns) {
     return true;
 }
 
-static struct relay_conn *create(struct relay_conns *conns) {
+struct relay_conn *relay_conn_create(struct relay_conns *conns) {
     uint32_t slot = conns->slot_hint;
     if (conns->open == conns->slot_count && !grow(conns)) {
         return NULL;
@@ -67,116 +66,25 @@ static struct relay_conn *create(struct relay_conns *conns) {
     return conn;
 }
 
-static void destroy(struct relay_conns *conns, struct relay_conn *conn) {
-    conns->bytes[0] += conn->splice.bytes[0];
-    conns->bytes[1] += conn->splice.bytes[1];
+/* From (0) or to (1) the inside. */
+static uint64_t bytes_of(const struct relay_conn *conn, unsigned direction) {
+    return conn->splice.bytes[direction == 0 ? 1 - conn->outer : conn->outer];
+}
+
+void relay_conn_destroy(struct relay_conns *conns, struct relay_conn *conn) {
+    conns->bytes[0] += bytes_of(conn, 0);
+    conns->bytes[1] += bytes_of(conn, 1);
     conns->slots[conn->slot] = NULL;
     conns->open--;
     free(conn);
 }
 
-static const char *name_of(const struct relay_conn *conn, char text[64]) {
+const char *relay_conn_name(const struct relay_conn *conn, char text[64]) {
     char addr[PL_ADDR_TEXT];
-    bool six = conn->destination.addr.family == PLAIT_IPV6;
-    pl_addr_format(&conn->destination.addr, addr);
-    snprintf(text, 64, "%s%s%s:%u", six ? "[" : "", addr, six ? "]" : "", conn->destination.port);
+    bool six = conn->peer.addr.family == PLAIT_IPV6;
+    pl_addr_format(&conn->peer.addr, addr);
+    snprintf(text, 64, "%s%s%s:%u", six ? "[" : "", addr, six ? "]" : "", conn->peer.port);
     return text;
-}
-
-/* ---- opening ---- */
-
-/* The link that is on the destination's own network, if that is not the first: only it gets
- * there, and connections try the first link first. */
-static const struct relay_link *on_link(const struct relay *relay, const struct plait_addr *addr) {
-    const struct relay_link *found = NULL;
-    for (unsigned i = 0; i < relay->links.count; i++) {
-        const struct relay_link *link = &relay->links.link[i];
-        const struct pl_link *seen = &link->applied.link;
-        for (unsigned j = 0; link->applied.up && j < seen->addr_count; j++) {
-            if (seen->addrs[j].global &&
-                pl_prefix_match(&seen->addrs[j].addr, addr, seen->addrs[j].prefix_len)) {
-                return found == NULL && i > 0 ? link : NULL;
-            }
-        }
-    }
-    return found;
-}
-
-static int connect_out(struct relay *relay, struct relay_conn *conn, plait_sock *out,
-                       plait_time now) {
-    struct plait_stack *stack = relay->loop.stack;
-    const struct relay_link *link = on_link(relay, &conn->destination.addr);
-    int result = plait_open(stack, out);
-    if (result < 0) {
-        return result;
-    }
-    result = plait_set(stack, *out, PLAIT_OPT_USER, user_of(conn));
-    if (result == 0 && link != NULL && link->port != NULL) {
-        result = plait_bind(stack, *out, link->port->io.id, NULL, 0);
-    }
-    if (result == 0) {
-        result = plait_connect(stack, *out, &conn->destination, now);
-    }
-    if (result < 0) {
-        plait_close(stack, *out, now);
-    }
-    return result;
-}
-
-/* A held SYN. */
-static void open_conn(struct relay *relay, plait_sock held, plait_time now) {
-    struct plait_stack *stack = relay->loop.stack;
-    struct relay_conn *conn = create(&relay->conns);
-    plait_sock out;
-    char name[64];
-    int result = conn == NULL ? PLAIT_E_NO_MEMORY : plait_local(stack, held, &conn->destination);
-    if (result == 0) {
-        result = plait_set(stack, held, PLAIT_OPT_USER, user_of(conn));
-    }
-    if (result == 0) {
-        result = connect_out(relay, conn, &out, now);
-    }
-    if (result < 0) {
-        bool no_way = result == PLAIT_E_NO_ADDRESS;
-        plait_abort(stack, held, no_way ? PLAIT_E_UNREACHABLE : result, now);
-        relay->conns.failed++;
-        if (conn != NULL) {
-            relay_debug(relay, "%s: %s", name_of(conn, name), plait_error_text(result));
-            destroy(&relay->conns, conn);
-        }
-        return;
-    }
-    pl_splice_init_held(&conn->splice, held, out);
-    relay_debug(relay, "%s: connecting", name_of(conn, name));
-}
-
-static void accept_all(struct relay *relay, plait_time now) {
-    plait_sock held;
-    while (plait_accept(relay->loop.stack, relay->conns.listener, &held) == 0) {
-        open_conn(relay, held, now);
-    }
-}
-
-bool relay_conns_begin(struct relay *relay) {
-    struct plait_stack *stack = relay->loop.stack;
-    struct relay_conns *conns = &relay->conns;
-    int result = plait_open(stack, &conns->listener);
-    if (result == 0) {
-        result = plait_set(stack, conns->listener, PLAIT_OPT_USER, -1);
-    }
-    if (result == 0) {
-        result = plait_set(stack, conns->listener, PLAIT_OPT_DEFER, 1);
-    }
-    if (result == 0) {
-        result = plait_bind(stack, conns->listener, relay->inner.port->io.id, NULL, 0);
-    }
-    if (result == 0) {
-        result = plait_listen(stack, conns->listener, BACKLOG);
-    }
-    if (result < 0) {
-        cli_say("cannot listen for the program's connections: %s", plait_error_text(result));
-    }
-    return result == 0;
 }
 
 /* ---- events ---- */
@@ -186,7 +94,8 @@ static void count_connected(struct relay *relay, struct relay_conn *conn) {
     char name[64];
     conn->connected = true;
     relay->conns.connected++;
-    if (plait_get(relay->loop.stack, conn->splice.sock[1], PLAIT_OPT_IS_MPTCP, &mptcp) == 0 &&
+    if (plait_get(relay->loop.stack, conn->splice.sock[conn->outer], PLAIT_OPT_IS_MPTCP, &mptcp) ==
+            0 &&
         mptcp != 0) {
         conn->mptcp = true;
         relay->conns.mptcp++;
@@ -194,8 +103,8 @@ static void count_connected(struct relay *relay, struct relay_conn *conn) {
         conn->fell_back = true;
         relay->conns.fallbacks++;
     }
-    relay_debug(relay, "%s: connected, %s", name_of(conn, name),
-                conn->mptcp ? "Multipath TCP" : "the server has no Multipath TCP");
+    relay_debug(relay, "%s: connected, %s", relay_conn_name(conn, name),
+                conn->mptcp ? "Multipath TCP" : "the other side has no Multipath TCP");
 }
 
 static void count_fallback(struct relay *relay, struct relay_conn *conn) {
@@ -203,7 +112,7 @@ static void count_fallback(struct relay *relay, struct relay_conn *conn) {
     if (conn->connected && !conn->fell_back) {
         conn->fell_back = true;
         relay->conns.fallbacks++;
-        relay_debug(relay, "%s: goes on as plain TCP", name_of(conn, name));
+        relay_debug(relay, "%s: goes on as plain TCP", relay_conn_name(conn, name));
     }
 }
 
@@ -217,14 +126,14 @@ static void note_subflow(struct relay *relay, const struct relay_conn *conn,
     }
     link->subflows_opened += up;
     link->lost = !up && event->error == PLAIT_E_TIMED_OUT;
-    relay_debug(relay, "%s: subflow over %s %s%s%s", name_of(conn, name), link->name,
+    relay_debug(relay, "%s: subflow over %s %s%s%s", relay_conn_name(conn, name), link->name,
                 up ? "established" : "closed", event->error < 0 ? ": " : "",
                 event->error < 0 ? plait_error_text(event->error) : "");
 }
 
 /* What an event of the outer side says about the connection. */
 static void note(struct relay *relay, struct relay_conn *conn, const struct plait_event *event) {
-    if (event->sock != conn->splice.sock[1]) {
+    if (event->sock != conn->splice.sock[conn->outer]) {
         return;
     }
     switch (event->type) {
@@ -246,8 +155,8 @@ static void note(struct relay *relay, struct relay_conn *conn, const struct plai
 void relay_conns_event(struct relay *relay, const struct plait_event *event, plait_time now) {
     struct relay_conns *conns = &relay->conns;
     char name[64];
-    if (event->sock == conns->listener) {
-        accept_all(relay, now);
+    if (event->user == RELAY_USER_LISTENER) {
+        relay_accept_all(relay, event->sock, now);
         return;
     }
     struct relay_conn *conn = find(conns, event->user);
@@ -255,16 +164,16 @@ void relay_conns_event(struct relay *relay, const struct plait_event *event, pla
         return;
     }
     note(relay, conn, event);
+    relay_accept_connected(relay, conn, event, now);
     pl_splice_event(relay->loop.stack, &conn->splice, event, now);
     if (conn->splice.state != PL_SPLICE_DONE) {
         return;
     }
     conns->failed += !conn->connected;
-    relay_debug(relay, "%s: %s, %llu bytes up, %llu down", name_of(conn, name),
+    relay_debug(relay, "%s: %s, %llu bytes up, %llu down", relay_conn_name(conn, name),
                 conn->splice.error == 0 ? "closed" : plait_error_text(conn->splice.error),
-                (unsigned long long)conn->splice.bytes[0],
-                (unsigned long long)conn->splice.bytes[1]);
-    destroy(conns, conn);
+                (unsigned long long)bytes_of(conn, 0), (unsigned long long)bytes_of(conn, 1));
+    relay_conn_destroy(conns, conn);
 }
 
 /* ---- figures ---- */
@@ -274,7 +183,8 @@ static void measure_conn(struct relay *relay, const struct relay_conn *conn) {
     for (unsigned i = 0; i < SUBFLOWS_MAX; i++) {
         info[i].size = sizeof(info[i]);
     }
-    int count = plait_subflows(relay->loop.stack, conn->splice.sock[1], info, SUBFLOWS_MAX);
+    int count =
+        plait_subflows(relay->loop.stack, conn->splice.sock[conn->outer], info, SUBFLOWS_MAX);
     for (int i = 0; i < count && i < SUBFLOWS_MAX; i++) {
         struct relay_link *link = relay_links_of_port(relay, info[i].port);
         if (link == NULL || !info[i].established) {
@@ -320,7 +230,7 @@ uint64_t relay_conns_bytes(const struct relay *relay, unsigned direction) {
     uint64_t sum = relay->conns.bytes[direction];
     for (uint32_t i = 0; i < relay->conns.slot_count; i++) {
         const struct relay_conn *conn = relay->conns.slots[i];
-        sum += conn != NULL ? conn->splice.bytes[direction] : 0;
+        sum += conn != NULL ? bytes_of(conn, direction) : 0;
     }
     return sum;
 }
@@ -331,8 +241,8 @@ uint64_t relay_conns_undelivered(struct relay *relay, unsigned *closing) {
     for (uint32_t i = 0; i < relay->conns.slot_count; i++) {
         const struct relay_conn *conn = relay->conns.slots[i];
         if (conn != NULL) {
-            sum += pl_splice_undelivered(relay->loop.stack, &conn->splice, 0);
-            *closing += conn->splice.ended[0] && !conn->splice.closed[1];
+            sum += pl_splice_undelivered(relay->loop.stack, &conn->splice, 1 - conn->outer);
+            *closing += conn->splice.ended[1 - conn->outer] && !conn->splice.closed[conn->outer];
         }
     }
     return sum;
@@ -347,10 +257,10 @@ void relay_conns_end(struct relay *relay) {
             continue;
         }
         /* One whose end of stream is on its way must not be overtaken by a reset. */
-        if (!conn->splice.ended[0]) {
+        if (!conn->splice.ended[1 - conn->outer]) {
             pl_splice_abort(relay->loop.stack, &conn->splice, PLAIT_E_ABORTED, now);
         }
-        destroy(conns, conn);
+        relay_conn_destroy(conns, conn);
     }
     free(conns->slots);
     free(conns->generations);

@@ -61,8 +61,7 @@ void relay_device_prepare(struct relay *relay, struct relay_link *link, int inde
     link->was_forwarding[1] = strcmp(was, "0") != 0 || (!relay->links.guard6 && all[0] == '1');
 }
 
-/* The settings of a device that is ours and vanishes with us. */
-static void prepare_own(const char *name) {
+void relay_device_own(const char *name) {
     static const char *const settings[][2] = {
         {"ipv4/conf/%s/forwarding", "1"},     {"ipv4/conf/%s/rp_filter", "0"},
         {"ipv4/conf/%s/route_localnet", "1"}, {"ipv6/conf/%s/force_forwarding", "1"},
@@ -79,29 +78,34 @@ static void prepare_own(const char *name) {
 
 /* ---- making links ---- */
 
-static int make_rules(struct relay *relay, const struct relay_link *link) {
-    struct relay_ends ends = relay_plan_ends(&relay->plan, link->slot);
-    struct pl_rule in = {.family = PLAIT_IPV4, .priority = RELAY_RULE_IN};
+void relay_device_return(struct relay *relay, unsigned slot, int index) {
+    struct relay_ends ends = relay_plan_ends(&relay->plan, slot);
     struct pl_route back = {.family = PLAIT_IPV4,
                             .table = relay->plan.tables.first + RELAY_TABLE_RETURN,
                             .dst = ends.host4,
                             .prefix_len = RELAY_PREFIX4,
-                            .index = link->tun_index};
-    in.table = relay->plan.tables.first + link->slot;
-    relay_plan_name(relay->plan.instance, link->slot, in.iif);
-    relay_route_last(relay, in.table);
+                            .index = index};
     back.dst.bytes[3] &= 0xfc;
     relay_route_add(relay, &back);
-    int result = pl_netconf_rule_add(relay->conf, &in);
-    in.family = PLAIT_IPV6;
-    if (pl_netconf_rule_add(relay->conf, &in) == 0 &&
-        pl_netconf_address(relay->conf, link->tun_index, &ends.host6, RELAY_PREFIX6) == 0) {
+    if (pl_netconf_address(relay->conf, index, &ends.host6, RELAY_PREFIX6) == 0) {
         back.family = PLAIT_IPV6;
         back.dst = ends.host6;
         back.dst.bytes[15] = 0;
         back.prefix_len = RELAY_PREFIX6;
         relay_route_add(relay, &back);
     }
+}
+
+static int make_rules(struct relay *relay, const struct relay_link *link) {
+    struct pl_rule in = {.family = PLAIT_IPV4, .priority = RELAY_RULE_IN};
+    in.table = relay->plan.tables.first + link->slot;
+    relay_plan_name(relay->plan.instance, link->slot, in.iif);
+    relay_route_last(relay, in.table);
+    relay_device_return(relay, link->slot, link->tun_index);
+    int result = pl_netconf_rule_add(relay->conf, &in);
+    in.family = PLAIT_IPV6;
+    int six = pl_netconf_rule_add(relay->conf, &in);
+    (void)six; /* IPv6 may be off */
     return result;
 }
 
@@ -125,12 +129,32 @@ int relay_device_make(struct relay *relay, struct relay_link *link, const struct
     if (link->tun_index < 0) {
         return link->tun_index;
     }
-    prepare_own(name);
+    relay_device_own(name);
     result = pl_netconf_address(relay->conf, link->tun_index, &ends.host4, RELAY_PREFIX4);
     if (result == 0) {
         result = pl_netconf_link_up(relay->conf, link->tun_index, relay_link_mtu(seen));
     }
-    return result == 0 ? make_rules(relay, link) : result;
+    if (result == 0) {
+        result = make_rules(relay, link);
+    }
+    bool listens = !relay_serves(&relay->options) || relay_accept_link(relay, link);
+    return result == 0 && !listens ? -EADDRINUSE : result;
+}
+
+/* The uplink pair's way out. */
+static int make_uplink_rules(struct relay *relay) {
+    struct pl_rule out = {.family = PLAIT_IPV4,
+                          .priority = RELAY_RULE_IN,
+                          .table = relay->plan.tables.first + RELAY_SLOT_UPLINK};
+    relay_plan_name(relay->plan.instance, RELAY_SLOT_UPLINK, out.iif);
+    relay_device_own(out.iif);
+    relay_route_last(relay, out.table);
+    relay_device_return(relay, RELAY_SLOT_UPLINK, relay->inner.host_index);
+    int result = pl_netconf_rule_add(relay->conf, &out);
+    out.family = PLAIT_IPV6;
+    int six = pl_netconf_rule_add(relay->conf, &out);
+    (void)six; /* IPv6 may be off */
+    return result;
 }
 
 int relay_device_common(struct relay *relay) {
@@ -140,34 +164,16 @@ int relay_device_common(struct relay *relay) {
                            .table = relay->plan.tables.first + RELAY_TABLE_RETURN,
                            .dst = ends.host4,
                            .dst_len = RELAY_BLOCK4};
-    struct pl_rule out = {.family = PLAIT_IPV4,
-                          .priority = RELAY_RULE_IN,
-                          .table = relay->plan.tables.first + RELAY_SLOT_UPLINK};
-    relay_plan_name(relay->plan.instance, RELAY_SLOT_UPLINK, out.iif);
-    prepare_own(out.iif);
     back.dst.bytes[3] = 0;
-    ends = relay_plan_ends(&relay->plan, RELAY_SLOT_UPLINK);
-    struct pl_route uplink = {.family = PLAIT_IPV4,
-                              .table = back.table,
-                              .dst = ends.host4,
-                              .prefix_len = RELAY_PREFIX4,
-                              .index = relay->inner.host_index};
-    uplink.dst.bytes[3] &= 0xfc;
-    relay_route_add(relay, &uplink);
-    relay_route_last(relay, out.table);
     int result = pl_netconf_rule_add(relay->conf, &back);
-    if (result == 0) {
-        result = pl_netconf_rule_add(relay->conf, &out);
-    }
-    back.family = out.family = uplink.family = PLAIT_IPV6;
-    back.dst = uplink.dst = ends.host6;
+    back.family = PLAIT_IPV6;
+    back.dst = ends.host6;
     back.dst_len = RELAY_BLOCK6;
     back.dst.bytes[7] = back.dst.bytes[15] = 0;
-    uplink.dst.bytes[15] = 0;
-    uplink.prefix_len = RELAY_PREFIX6;
-    if (pl_netconf_rule_add(relay->conf, &back) == 0 &&
-        pl_netconf_rule_add(relay->conf, &out) == 0) {
-        relay_route_add(relay, &uplink);
+    int six = pl_netconf_rule_add(relay->conf, &back);
+    (void)six; /* IPv6 may be off */
+    if (result == 0 && relay_has_program(&relay->options)) {
+        result = make_uplink_rules(relay);
     }
     return result;
 }

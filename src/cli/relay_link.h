@@ -34,6 +34,7 @@ struct relay_link {
     int prepared_index;     /* the interface whose sysctls are set, 0: none */
     int tun_index;
     struct pl_loop_port *port; /* NULL when the device is gone */
+    plait_sock listener;       /* of `plait serve`, 0: none */
     struct relay_applied applied;
     uint64_t subflows_opened;
     unsigned subflows, live; /* now; of these, not silent */
@@ -67,11 +68,18 @@ void relay_links_choose(struct relay *relay);
 /* The link behind a port of the stack, or NULL. */
 struct relay_link *relay_links_of_port(struct relay *relay, plait_port_id port);
 
+/* Makes of an address of the stack the one by which clients know it. */
+void relay_links_outside(const struct relay *relay, struct plait_addr *addr);
+
 /* ---- their devices ---- */
 
 /* Makes the device, port and rules of a new link. Returns 0 or -errno. */
 PLAIT_MUST_CHECK int relay_device_make(struct relay *relay, struct relay_link *link,
                                        const struct pl_link *seen);
+/* The settings of a device that is ours and vanishes with us. */
+void relay_device_own(const char *name);
+/* The way back to a device, from wherever the rules of relay_device_common() apply. */
+void relay_device_return(struct relay *relay, unsigned slot, int index);
 /* Lets packets that come in by the link be forwarded, once per interface. */
 void relay_device_prepare(struct relay *relay, struct relay_link *link, int index);
 /* What all devices have in common: the way back to them, and the uplink pair's way out. Returns 0

@@ -158,6 +158,22 @@ static void route_uplink(struct relay *relay, bool links_changed) {
 
 /* ---- the stack's view ---- */
 
+/* `plait run` opens subflows from every address. `plait serve` leaves that to the clients, which
+ * may be where nobody can connect to, and tells them the links' own addresses; but not when it
+ * listens on one address only, for the others lead nowhere then. */
+static int give_addr(struct relay *relay, const struct relay_link *link,
+                     const struct plait_addr *own, const struct plait_addr *far, plait_time now) {
+    struct plait_stack *stack = relay->loop.stack;
+    const struct relay_service *service = &relay->options.service;
+    plait_port_id port = link->port->io.id;
+    uint32_t flags = service->port != 0 ? 0 : PLAIT_ADDRESS_SUBFLOW;
+    int result = plait_address_add(stack, port, far, flags, 0, 0, now);
+    if (result >= 0 && service->port != 0 && service->addr.family == PLAIT_FAMILY_NONE) {
+        result = plait_address_announce(stack, port, far, own, now);
+    }
+    return result;
+}
+
 /* Gives, takes away or renews the stack's address of a family. */
 static void apply_addr(struct relay *relay, struct relay_link *link, struct plait_addr *applied,
                        const struct plait_addr *own, const struct plait_addr *far, plait_time now) {
@@ -172,9 +188,11 @@ static void apply_addr(struct relay *relay, struct relay_link *link, struct plai
         plait_address_remove(relay->loop.stack, link->port->io.id, far, now);
     }
     *applied = *own;
-    if (own->family != PLAIT_FAMILY_NONE &&
-        plait_address_add(relay->loop.stack, link->port->io.id, far, PLAIT_ADDRESS_SUBFLOW, 0, 0,
-                          now) < 0) {
+    if (own->family == PLAIT_FAMILY_NONE) {
+        return;
+    }
+    int result = give_addr(relay, link, own, far, now);
+    if (result < 0) {
         cli_say("%s: the stack takes no more addresses", link->name);
         *applied = none;
     }
@@ -373,12 +391,16 @@ void relay_links_update(struct relay *relay) {
         changed |= memcmp(&before, &link->applied, sizeof(before)) != 0;
         ipv6 |= link->applied.up && link->applied.addr6.family != PLAIT_FAMILY_NONE;
     }
-    route_uplink(relay, changed);
-    relay_inner_ipv6(relay, ipv6);
+    if (relay_has_program(&relay->options)) {
+        route_uplink(relay, changed);
+        relay_inner_ipv6(relay, ipv6);
+    }
 }
 
 void relay_links_choose(struct relay *relay) {
-    route_uplink(relay, false);
+    if (relay_has_program(&relay->options)) {
+        route_uplink(relay, false);
+    }
 }
 
 struct relay_link *relay_links_of_port(struct relay *relay, plait_port_id port) {
@@ -389,4 +411,23 @@ struct relay_link *relay_links_of_port(struct relay *relay, plait_port_id port) 
         }
     }
     return NULL;
+}
+
+void relay_links_outside(const struct relay *relay, struct plait_addr *addr) {
+    const struct relay_service *service = &relay->options.service;
+    if (service->addr.family != PLAIT_FAMILY_NONE) {
+        *addr = service->addr;
+        return;
+    }
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        const struct relay_link *link = &relay->links.link[i];
+        struct relay_ends ends = relay_plan_ends(&relay->plan, link->slot);
+        bool six = addr->family == PLAIT_IPV6;
+        const struct plait_addr *own = six ? &link->applied.addr6 : &link->applied.addr4;
+        if (pl_addr_equal(addr, six ? &ends.far6 : &ends.far4) &&
+            own->family != PLAIT_FAMILY_NONE) {
+            *addr = *own;
+            return;
+        }
+    }
 }

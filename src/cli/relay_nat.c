@@ -37,6 +37,80 @@ static void prerouting(FILE *out, const struct relay *relay, const char *uplink)
     fprintf(out, " }\n");
 }
 
+/* ---- the service ---- */
+
+/* What comes in by a link for the service goes to the stack. It keeps its TCP port; its address is
+ * put back into the answers by the kernel, which remembers. */
+static void lead_in(FILE *out, const struct relay *relay, const struct relay_link *link,
+                    uint8_t family) {
+    const struct relay_service *service = &relay->options.service;
+    struct relay_ends ends = relay_plan_ends(&relay->plan, link->slot);
+    bool six = family == PLAIT_IPV6;
+    const char *ip = six ? "ip6" : "ip";
+    char stack[PL_ADDR_TEXT], only[PL_ADDR_TEXT];
+    if (service->addr.family != PLAIT_FAMILY_NONE && service->addr.family != family) {
+        return;
+    }
+    pl_addr_format(six ? &ends.far6 : &ends.far4, stack);
+    pl_addr_format(&service->addr, only);
+    fprintf(out, "  iifname \"%s\" meta nfproto ipv%c ", link->name, six ? '6' : '4');
+    if (service->addr.family == PLAIT_FAMILY_NONE) {
+        fprintf(out, "fib daddr type local");
+    } else {
+        fprintf(out, "%s daddr %s", ip, only);
+    }
+    fprintf(out, " tcp dport %u dnat %s to %s\n", service->port, ip, stack);
+}
+
+/* What the stack sends to the address of its own device goes to the service. */
+static void lead_on(FILE *out, const struct relay *relay) {
+    const struct plait_endpoint *to = &relay->options.service.to;
+    struct relay_ends ends = relay_plan_ends(&relay->plan, RELAY_SLOT_SERVICE);
+    bool six = to->addr.family == PLAIT_IPV6;
+    const char *ip = six ? "ip6" : "ip";
+    char device[16], host[PL_ADDR_TEXT], service[PL_ADDR_TEXT];
+    if (relay_has_program(&relay->options)) {
+        return;
+    }
+    relay_plan_name(relay->plan.instance, RELAY_SLOT_SERVICE, device);
+    pl_addr_format(six ? &ends.host6 : &ends.host4, host);
+    pl_addr_format(&to->addr, service);
+    fprintf(out, "  iifname \"%s\" %s daddr %s tcp dport %u dnat %s to %s\n", device, ip, host,
+            to->port, ip, service);
+}
+
+static void serve(FILE *out, const struct relay *relay) {
+    if (!relay_serves(&relay->options)) {
+        return;
+    }
+    fprintf(out, " chain serve {\n  type nat hook prerouting priority -100; policy accept;\n");
+    for (unsigned i = 0; i < relay->links.count; i++) {
+        lead_in(out, relay, &relay->links.link[i], PLAIT_IPV4);
+        lead_in(out, relay, &relay->links.link[i], PLAIT_IPV6);
+    }
+    lead_on(out, relay);
+    fprintf(out, " }\n");
+}
+
+/* Clients may come through; behind the interface of a service elsewhere nobody else may. */
+static void forward_service(FILE *out, const struct relay *relay) {
+    const struct relay_link *way = &relay->service_way;
+    char device[16];
+    for (unsigned i = 0; i < relay->links.count && relay_serves(&relay->options); i++) {
+        const struct relay_link *link = &relay->links.link[i];
+        relay_plan_name(relay->plan.instance, link->slot, device);
+        fprintf(out, "  iifname \"%s\" oifname \"%s\" ct status dnat accept\n", link->name, device);
+    }
+    for (unsigned i = 0; i < 2 && way->name[0] != '\0'; i++) {
+        if (!way->was_forwarding[i]) {
+            fprintf(out, "  meta nfproto ipv%c iifname \"%s\" oifname != \"plait*\" drop\n",
+                    i == 0 ? '4' : '6', way->name);
+        }
+    }
+}
+
+/* ---- what passes through ---- */
+
 static void forward_link(FILE *out, const struct relay *relay, const struct relay_link *link,
                          const char *uplink) {
     static const char *const families[] = {"ipv4", "ipv6"};
@@ -58,6 +132,7 @@ static void forward_link(FILE *out, const struct relay *relay, const struct rela
 
 static void forward(FILE *out, const struct relay *relay, const char *uplink) {
     fprintf(out, " chain through {\n  type filter hook forward priority 0; policy accept;\n");
+    forward_service(out, relay);
     for (unsigned i = 0; i < relay->links.count; i++) {
         forward_link(out, relay, &relay->links.link[i], uplink);
     }
@@ -83,6 +158,10 @@ static void postrouting(FILE *out, const struct relay *relay) {
         const char *name = relay->links.link[i].name;
         fprintf(out, "  ip saddr %s/%d oifname \"%s\" masquerade\n", four, RELAY_BLOCK4, name);
         fprintf(out, "  ip6 saddr %s/%d oifname \"%s\" masquerade\n", six, RELAY_BLOCK6, name);
+    }
+    if (relay->service_way.name[0] != '\0') {
+        fprintf(out, "  ip saddr %s/%d oifname != \"plait*\" masquerade\n", four, RELAY_BLOCK4);
+        fprintf(out, "  ip6 saddr %s/%d oifname != \"plait*\" masquerade\n", six, RELAY_BLOCK6);
     }
     fprintf(out, " }\n");
 }
@@ -134,6 +213,7 @@ bool relay_nat_load(struct relay *relay) {
     fprintf(out, "table inet %s {\n}\ndelete table inet %s\ntable inet %s {\n", table, table,
             table);
     prerouting(out, relay, uplink);
+    serve(out, relay);
     forward(out, relay, uplink);
     postrouting(out, relay);
     fprintf(out, "}\nlist chains\n");

@@ -2,19 +2,28 @@
 #ifndef PL_CLI_RELAY_OPTIONS_H
 #define PL_CLI_RELAY_OPTIONS_H
 
-#include <stdbool.h>
+#include "plait/types.h"
 
 enum { RELAY_LINKS_MAX = 60 };
 
+/* What `plait serve` takes in, and where it leads. */
+struct relay_service {
+    uint16_t port;            /* 0: nothing is served */
+    struct plait_addr addr;   /* only this one is listened on; family NONE: every one of ours */
+    struct plait_endpoint to; /* the service; family NONE: it is the program */
+    bool proxy_protocol;      /* tell it who the client is */
+};
+
 struct relay_options {
-    const char *command; /* "run", for messages */
+    const char *command; /* "run" or "serve", for messages */
+    struct relay_service service;
     /* Takes an option that is none of RELAY_OPTIONS. False: said why. May be NULL. */
     bool (*take)(struct relay_options *options, int option, const char *value);
     bool debug, json, help;
     const char *json_file, *pcap, *progress;
     const char *links[RELAY_LINKS_MAX];
     unsigned link_count;
-    char **program; /* NULL terminated */
+    char **program; /* NULL terminated; NULL first: there is none */
 };
 
 enum {

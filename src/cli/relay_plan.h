@@ -10,8 +10,9 @@
 enum {
     RELAY_INSTANCES_MAX = 256,
     RELAY_TABLES = 64, /* routing tables of an instance; that of a link has its slot's number */
-    RELAY_SLOT_UPLINK = 62, /* the pair for everything but TCP */
-    RELAY_TABLE_RETURN = 63 /* answers, back to the devices */
+    RELAY_SLOT_SERVICE = 61, /* the way to a service */
+    RELAY_SLOT_UPLINK = 62,  /* the pair for everything but TCP */
+    RELAY_TABLE_RETURN = 63  /* answers, back to the devices */
 };
 
 /* The two ends of a device: `host` is the kernel's, `far` the stack's or the program's. */

@@ -33,7 +33,7 @@ static void linger_step(uv_timer_t *timer) {
 }
 
 void relay_program_reap(struct relay *relay) {
-    if (relay->exited ||
+    if (relay->exited || relay->inner.child <= 0 ||
         waitpid(relay->inner.child, &relay->status, WNOHANG) != relay->inner.child) {
         return;
     }

@@ -105,7 +105,7 @@ static void write_json(const struct relay *relay, int status) {
     const struct relay_conns *conns = &relay->conns;
     double seconds = (double)(pl_posix_now() - relay->report.started) / 1e9;
     json_t *json =
-        json_pack("{s:s, s:i, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "program",
+        json_pack("{s:s?, s:i, s:f, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "program",
                   relay->options.program[0], "status", status, "seconds", seconds, "links",
                   links_json(relay, true), "connections", (json_int_t)conns->total, "connected",
                   (json_int_t)conns->connected, "mptcp_connections", (json_int_t)conns->mptcp,

@@ -224,9 +224,10 @@ static bool write_file(const struct relay_state *state) {
         const struct relay_claim *claim = &state->claims[i];
         json_object_set_new(sysctls, claim->path, json_string(claim->original));
     }
-    json_t *json = json_pack("{s:i, s:I, s:i, s:I, s:o}", "pid", (int)getpid(), "start",
+    json_t *json = json_pack("{s:i, s:I, s:i, s:I, s:i, s:s, s:o}", "pid", (int)getpid(), "start",
                              start_time(getpid()), "instance", (int)state->instance, "netns",
-                             (json_int_t)state->netns, "sysctls", sysctls);
+                             (json_int_t)state->netns, "listen_port", (int)state->listen_port,
+                             "listen_addr", state->listen_addr, "sysctls", sysctls);
     snprintf(temporary, sizeof(temporary), "%s.new", state->path);
     bool written = json != NULL && json_dump_file(json, temporary, JSON_INDENT(1)) == 0 &&
                    rename(temporary, state->path) == 0;
@@ -253,14 +254,25 @@ static bool has_interfaces(unsigned instance) {
     return found;
 }
 
+/* Whether a living instance of this namespace listens where this one wants to. */
+static bool is_taken(const struct other *other, const struct relay_state *state) {
+    json_int_t port = json_integer_value(json_object_get(other->json, "listen_port"));
+    const char *addr = json_string_value(json_object_get(other->json, "listen_addr"));
+    bool same = addr == NULL || addr[0] == '\0' || state->listen_addr[0] == '\0' ||
+                strcmp(addr, state->listen_addr) == 0;
+    return state->listen_port != 0 && other->netns == state->netns && port == state->listen_port &&
+           same;
+}
+
 /* Buries the dead and finds the lowest free number, or RELAY_INSTANCES_MAX. */
-static unsigned pick_number(void) {
+static unsigned pick_number(struct relay_state *state) {
     bool used[RELAY_INSTANCES_MAX] = {false};
     struct others others;
     others_open(&others);
     for (struct other *other = others_next(&others); other != NULL; other = others_next(&others)) {
         if (other->alive) {
             used[other->instance] = true;
+            state->rival = is_taken(other, state) ? other->pid : state->rival;
         } else {
             bury(other);
         }
@@ -283,10 +295,16 @@ bool relay_state_begin(struct relay_state *state) {
         return false;
     }
     state->netns = pl_netns_inode(-1);
-    state->instance = pick_number();
+    state->instance = pick_number(state);
     snprintf(state->path, sizeof(state->path), STATE_DIR "/%d.json", (int)getpid());
-    bool written = state->instance < RELAY_INSTANCES_MAX && write_file(state);
+    bool written = state->rival == 0 && state->instance < RELAY_INSTANCES_MAX && write_file(state);
     flock(state->lock_fd, LOCK_UN);
+    if (state->rival != 0) {
+        cli_say("port %u is served by another plait already, process %d", state->listen_port,
+                state->rival);
+        state->path[0] = '\0';
+        return false;
+    }
     if (!written) {
         cli_say("cannot write %s: %s", state->path,
                 state->instance < RELAY_INSTANCES_MAX ? strerror(errno) : "too many instances");

@@ -17,7 +17,10 @@ struct relay_claim {
 };
 
 struct relay_state {
-    int lock_fd; /* of the directory's lock file */
+    int lock_fd;          /* of the directory's lock file */
+    uint16_t listen_port; /* set by the owner: what `plait serve` takes for itself, 0: nothing */
+    int rival;            /* the process that has it already, 0: none */
+    char listen_addr[46]; /* on this address only; "" for all */
     unsigned instance;
     uint64_t netns;
     char path[64]; /* of the state file; "" before there is one */

@@ -1,20 +1,24 @@
 #!/usr/bin/python3
-"""tests/cli/peer.py - both ends of the traffic that tests/cli/run sends through `plait run`.
+"""tests/cli/peer.py - both ends of the traffic that tests/cli/run sends through plait.
 
 peer.py serve ADDRESS          TCP on port 8000, Multipath TCP on port 8001, UDP on port 5353
 peer.py get ADDRESS PORT N     reads N bytes and checks every one; prints N
+peer.py swap ADDRESS PORT N    sends and reads N bytes at once; both ends check every one; prints N
 peer.py put ADDRESS PORT N     writes N bytes and is gone at once, without waiting for anything
 peer.py many ADDRESS PORT N    N connections, 50 at a time, with 5,000 bytes each
 peer.py who ADDRESS PORT       prints the address that the server sees
+peer.py proxied ADDRESS PORT   prints the PROXY line that the server got, and its own address
 peer.py ends ADDRESS PORT      all ways in which a connection can end; prints those that look right
 peer.py udp ADDRESS [PORT]     the same over UDP
 peer.py udploop ADDRESS END    again and again, prints what is new, until END
 peer.py ping ADDRESS           one ICMP echo; prints "pong"
 peer.py past ADDRESS PORT      tries to connect past Plait, by the other interface
+With $PEER_MPTCP set, clients use the kernel's Multipath TCP.
 Servers: "get N" sends N bytes of a pattern, "who" the client's address, "put" takes bytes until the
 end of the stream and appends their number, or what went wrong, to the file named `received` in the
 working directory, "half" the same but answers with the number, "early" answers and closes without
-reading on, "reset" resets.
+reading on, "reset" resets, "swap N" does as the client does, and a line of the PROXY protocol may
+come before all that.
 """
 
 import os
@@ -44,15 +48,46 @@ def serve_put(conn):
         file.write(result + "\n")
 
 
+def read_line(conn):
+    line = b""
+    while not line.endswith(b"\n"):
+        data = conn.recv(1)
+        if not data:
+            break
+        line += data
+    return line
+
+
+def swap_with(conn, count):
+    """True when as many bytes came as were sent, and the right ones, and then the end."""
+
+    def send():
+        left = count
+        while left > 0:
+            conn.sendall(PATTERN[: min(left, len(PATTERN))])
+            left -= min(left, len(PATTERN))
+        conn.shutdown(socket.SHUT_WR)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    at = 0
+    right = True
+    while data := conn.recv(1 << 16):
+        start = at % len(PATTERN)
+        right = right and data == (PATTERN + PATTERN)[start : start + len(data)]
+        at += len(data)
+    sender.join()
+    return right and at == count
+
+
 def serve_one(conn, client):
     with conn:
-        line = b""
-        while not line.endswith(b"\n"):
-            data = conn.recv(1)
-            if not data:
-                return
-            line += data
+        line = proxied = read_line(conn)
+        if line.startswith(b"PROXY "):
+            line = read_line(conn)
         words = line.split()
+        if not words:
+            return
         try:
             if words[0] == b"get":
                 left = int(words[1])
@@ -62,6 +97,11 @@ def serve_one(conn, client):
                     left -= len(chunk)
             elif words[0] == b"who":
                 conn.sendall(client[0].encode())
+            elif words[0] == b"proxied":
+                conn.sendall(proxied)
+            elif words[0] == b"swap":
+                if not swap_with(conn, int(words[1])):
+                    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             elif words[0] == b"put":
                 serve_put(conn)
             elif words[0] == b"half":
@@ -100,7 +140,10 @@ def serve(address):
 
 
 def connect(address, port, request):
-    conn = socket.create_connection((address, int(port)), timeout=20)
+    protocol = IPPROTO_MPTCP if os.environ.get("PEER_MPTCP") else 0
+    conn = socket.socket(family_of(address), socket.SOCK_STREAM, protocol)
+    conn.settimeout(20)
+    conn.connect((address, int(port)))
     conn.sendall(request.encode() + b"\n")
     return conn
 
@@ -118,6 +161,18 @@ def get(address, port, count):
     if at != left:
         sys.exit(f"{at} bytes instead of {left}")
     print(at)
+
+
+def swap(address, port, count):
+    conn = connect(address, port, f"swap {count}")
+    if not swap_with(conn, int(count)):
+        sys.exit("wrong bytes")
+    print(count)
+
+
+def proxied(address, port):
+    conn = connect(address, port, "proxied")
+    print(conn.recv(200).decode().strip(), *conn.getsockname()[:2])
 
 
 def many(address, port, count):
@@ -234,6 +289,7 @@ def past(address, port):
 
 
 if __name__ == "__main__":
-    ACTIONS = {"serve": serve, "get": get, "many": many, "put": put, "who": who, "udp": udp_who,
+    ACTIONS = {"serve": serve, "get": get, "many": many, "put": put, "swap": swap,
+               "proxied": proxied, "who": who, "udp": udp_who,
                "udploop": udp_loop, "ping": ping, "past": past, "ends": ends}
     ACTIONS[sys.argv[1]](*sys.argv[2:])
