@@ -127,38 +127,76 @@ static bool same_mapping(const struct pl_map *map, const struct pl_map_in *in) {
            (uint64_t)(int64_t)pl_seq32_diff(in->seq, map->seq);
 }
 
-/* Where a new mapping goes: the list node to insert before, and how much of it known mappings cover
- * already. */
-static enum pl_verdict place(struct pl_subflow *sf, struct pl_map_in *in, struct pl_list **before) {
+static void advance(struct pl_map_in *in, uint32_t n) {
+    PL_ASSERT(n > 0 && n <= in->len);
+    in->seq = pl_seq32_add(in->seq, n);
+    in->dsn = pl_seq64_add(in->dsn, n);
+    in->len -= n;
+}
+
+/* The first known mapping that ends behind `seq`, or the list head; searched from the end, where
+ * most belong. */
+static struct pl_list *map_place(struct pl_subflow *sf, pl_seq32 seq) {
     struct pl_list *at = &sf->maps;
-    while (at->prev != &sf->maps && pl_seq32_lt(in->seq, map_of(at->prev)->seq)) {
+    while (at->prev != &sf->maps && pl_seq32_lt(seq, map_end(map_of(at->prev)))) {
         at = at->prev;
     }
-    /* at->prev starts at or before the new one, at starts behind it. */
-    if (at->prev != &sf->maps) {
-        struct pl_map *prev = map_of(at->prev);
-        if (pl_seq32_lt(in->seq, map_end(prev))) {
-            if (!same_mapping(prev, in)) {
-                return PL_VERDICT_RESET;
-            }
-            uint32_t covered = (uint32_t)pl_seq32_diff(map_end(prev), in->seq);
-            covered = covered > in->len ? in->len : covered;
-            in->seq = pl_seq32_add(in->seq, covered);
-            in->dsn = pl_seq64_add(in->dsn, covered);
-            in->len -= covered;
+    return at;
+}
+
+static bool meets(const struct pl_subflow *sf, struct pl_list *at, const struct pl_map_in *in) {
+    return at != &sf->maps && pl_seq32_lt(map_of(at)->seq, pl_seq32_add(in->seq, in->len));
+}
+
+/* Whether the known mappings from `at` on that the new one meets say the same. */
+static bool agrees(const struct pl_subflow *sf, struct pl_list *at, const struct pl_map_in *in) {
+    for (; meets(sf, at, in); at = at->next) {
+        if (!same_mapping(map_of(at), in)) {
+            return false;
         }
     }
-    if (at != &sf->maps && in->len > 0) {
-        struct pl_map *next = map_of(at);
-        if (pl_seq32_lt(next->seq, pl_seq32_add(in->seq, in->len))) {
-            if (!same_mapping(next, in)) {
-                return PL_VERDICT_RESET;
-            }
-            in->len = (uint32_t)pl_seq32_diff(next->seq, in->seq);
-        }
+    return true;
+}
+
+static bool map_insert(struct pl_subflow *sf, struct pl_list *before, const struct pl_map_in *in,
+                       uint32_t len) {
+    struct pl_map *map = sf->map_count < MAPS_MAX ? map_alloc(sf) : NULL;
+    if (map == NULL) {
+        PL_COUNT(sf->conn->ctx, DropMemory);
+        return false;
     }
-    *before = at;
-    return PL_VERDICT_OK;
+    map->seq = in->seq;
+    map->len = len;
+    map->dsn = in->dsn;
+    map->wire_len = in->wire_len;
+    map->checksum = in->checksum;
+    pl_list_init(&map->link);
+    pl_list_insert_before(before, &map->link);
+    sf->map_count++;
+    return true;
+}
+
+/* Inserts what the known mappings from `at` on do not cover, piece by piece. */
+static bool map_fill(struct pl_subflow *sf, struct pl_list *at, struct pl_map_in *in) {
+    while (in->len > 0) {
+        uint32_t piece = in->len;
+        if (meets(sf, at, in)) {
+            const struct pl_map *next = map_of(at);
+            int32_t gap = pl_seq32_diff(next->seq, in->seq);
+            if (gap <= 0) {
+                uint32_t covered = (uint32_t)pl_seq32_diff(map_end(next), in->seq);
+                advance(in, covered < in->len ? covered : in->len);
+                at = at->next;
+                continue;
+            }
+            piece = (uint32_t)gap;
+        }
+        if (!map_insert(sf, at, in, piece)) {
+            return false;
+        }
+        advance(in, piece);
+    }
+    return true;
 }
 
 static void retry_unmapped(struct pl_subflow *sf, plait_time now) {
@@ -178,7 +216,6 @@ static void retry_unmapped(struct pl_subflow *sf, plait_time now) {
 enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *given, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct pl_map_in in = *given;
-    struct pl_list *before = NULL;
     pl_seq32 oldest = sf->unmapped != NULL ? sf->unmapped_seq : pl_tcp_rcv_nxt(&sf->tcp);
     uint32_t reach = conn->recv.limit_bytes * 2 + 65536;
     PL_ASSERT(in.len > 0);
@@ -189,30 +226,18 @@ enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *given,
         PL_COUNT(conn->ctx, DSSNoMatchTCP);
         return PL_VERDICT_DROP;
     }
-    if (place(sf, &in, &before) != PL_VERDICT_OK) {
+    struct pl_list *at = map_place(sf, in.seq);
+    if (!agrees(sf, at, &in)) {
         PL_COUNT(conn->ctx, DSSNotMatching);
         sf->reset_reason = PL_RESET_MPTCP;
         return PL_VERDICT_RESET;
     }
-    if (in.len == 0) {
-        return PL_VERDICT_OK;
-    }
-    if (conn->checksum && in.len != given->len) {
+    if (conn->checksum && (meets(sf, at, &in) || pl_seq32_lt(in.seq, oldest))) {
         return PL_VERDICT_OK; /* a part cannot be verified: the first mapping holds */
     }
-    struct pl_map *map = sf->map_count < MAPS_MAX ? map_alloc(sf) : NULL;
-    if (map == NULL) {
-        PL_COUNT(conn->ctx, DropMemory);
+    if (!map_fill(sf, at, &in)) {
         return PL_VERDICT_DROP;
     }
-    map->seq = in.seq;
-    map->len = in.len;
-    map->dsn = in.dsn;
-    map->wire_len = in.wire_len;
-    map->checksum = in.checksum;
-    pl_list_init(&map->link);
-    pl_list_insert_before(before, &map->link);
-    sf->map_count++;
     if (sf->unmapped != NULL) {
         retry_unmapped(sf, now);
     }

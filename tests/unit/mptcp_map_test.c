@@ -89,6 +89,25 @@ static void test_overlap_from_the_front(void **state) {
     peer_fini(&peer);
 }
 
+/* It holds known ones: what lies between and behind them is new. */
+static void test_overlap_around(void **state) {
+    (void)state;
+    begin();
+    struct pl_mptcp_options a = peer_map(&peer, 500, 500, 300, false);
+    struct pl_mptcp_options b = peer_map(&peer, 1000, 1000, 200, false);
+    struct pl_mptcp_options around = peer_map(&peer, 0, 0, 2000, false);
+    send_options(0, &a);
+    send_options(0, &b);
+    send_options(0, &around);
+    assert_int_equal(peer_subflow(&peer, 0)->map_count, 5);
+    send_options(0, &around);
+    assert_int_equal(peer_subflow(&peer, 0)->map_count, 5);
+    send_next(0, 0, 1100, NULL);
+    send_next(0, 1100, 900, NULL);
+    expect_read(2000);
+    peer_fini(&peer);
+}
+
 static void run_contradiction(uint32_t ssn, uint32_t len, uint64_t at) {
     begin();
     unsigned second = peer_join(&peer, 0, false), from = peer.log_count;
@@ -113,6 +132,7 @@ static void test_contradictions(void **state) {
     run_contradiction(500, 1000, 501);   /* before */
     run_contradiction(0, 4000, 1);       /* around */
     run_contradiction(1999, 1, 1998);    /* the last byte */
+    run_contradiction(0, 1001, 1);       /* the first */
 }
 
 static void test_beyond_reach(void **state) {
@@ -227,6 +247,22 @@ static void test_checksum_and_overlap(void **state) {
     peer_fini(&peer);
 }
 
+/* Nor can one whose first bytes are gone: its payload waits for one that fits. */
+static void test_checksum_and_past(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.cap_flags = PL_CAPABLE_CHECKSUM});
+    peer_data(&peer, 0, 0, 1000);
+    struct pl_mptcp_options late = peer_map(&peer, 500, 500, 1000, false);
+    struct pl_mptcp_options fits = peer_map(&peer, 1000, 1000, 500, false);
+    send_next(0, 1000, 500, &late);
+    peer_data(&peer, 0, 1500, 500);
+    expect_read(1000);
+    send_options(0, &fits);
+    expect_read(2000);
+    expect_counter(PLAIT_COUNTER_DataCsumErr, 0);
+    peer_fini(&peer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_mapping_three_segments),
@@ -235,6 +271,7 @@ int main(void) {
         cmocka_unit_test(test_after_the_data),
         cmocka_unit_test(test_overlap_that_agrees),
         cmocka_unit_test(test_overlap_from_the_front),
+        cmocka_unit_test(test_overlap_around),
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_beyond_reach),
         cmocka_unit_test(test_never_mapped),
@@ -244,6 +281,7 @@ int main(void) {
         cmocka_unit_test(test_too_many_mappings),
         cmocka_unit_test(test_checksum_across_segments),
         cmocka_unit_test(test_checksum_and_overlap),
+        cmocka_unit_test(test_checksum_and_past),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
