@@ -185,8 +185,11 @@ static enum pl_verdict data_in(struct pl_subflow *sf, const struct pl_mptcp_opti
         .wire_len = o->capable.data_len,
         .checksum = o->capable.checksum,
     };
-    if (in.len == 0 || o->capable.has_checksum != conn->checksum) {
+    if (in.len == 0) {
         return PL_VERDICT_OK;
+    }
+    if (o->capable.has_checksum != conn->checksum) {
+        return pl_dss_not_as_agreed(sf);
     }
     if (conn->capable == PL_CAPABLE_KEYS) {
         conn->capable = PL_CAPABLE_CONFIRMED;

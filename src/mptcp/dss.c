@@ -93,6 +93,13 @@ static void ack_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_ti
     pl_send_data_ack(conn, ack, pl_tcp_scaled_window(&sf->tcp, seg), now);
 }
 
+enum pl_verdict pl_dss_not_as_agreed(struct pl_subflow *sf) {
+    PL_COUNT(sf->conn->ctx, DSSNotMatching);
+    sf->reset_reason = PL_RESET_MPTCP;
+    sf->reset_transient = false;
+    return PL_VERDICT_RESET;
+}
+
 static enum pl_verdict infinite_in(struct pl_subflow *sf, plait_time now) {
     PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     struct pl_conn *conn = sf->conn;
@@ -105,6 +112,19 @@ static enum pl_verdict infinite_in(struct pl_subflow *sf, plait_time now) {
     return PL_VERDICT_OK;
 }
 
+/* A DATA_FIN without data: its checksum covers the pseudo-header only (section 3.3.3). */
+static void bare_fin_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, pl_seq64 dsn,
+                        plait_time now) {
+    PL_ASSERT(o->dss.data_fin && o->dss.len == 1);
+    struct pl_conn *conn = sf->conn;
+    if (conn->checksum && pl_dss_checksum(dsn, o->dss.ssn, 1, 0) != o->dss.checksum) {
+        PL_COUNT(conn->ctx, DataCsumErr);
+        return; /* it is repeated until it is acknowledged */
+    }
+    pl_recv_fin(conn, dsn, now);
+    pl_tcp_ack_now(&sf->tcp);
+}
+
 static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(seg->options.mptcp.dss.has_map);
     PL_ASSERT(sf->conn->capable >= PL_CAPABLE_KEYS);
@@ -112,32 +132,30 @@ static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *se
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     pl_seq64 dsn = o->dss.dsn_is_64 ? pl_seq64_of(o->dss.dsn)
                                     : pl_seq64_expand(conn->recv.nxt, (uint32_t)o->dss.dsn);
-    uint32_t len = o->dss.len;
-    if (len == 0) {
+    uint32_t fin = o->dss.data_fin ? 1 : 0;
+    if (o->dss.len == 0) {
         return infinite_in(sf, now);
     }
     if (sf->doubtful) {
         return PL_VERDICT_OK; /* mappings are void since a checksum failed */
     }
     if (o->dss.has_checksum != conn->checksum) {
-        PL_COUNT(conn->ctx, DSSNotMatching);
-        return PL_VERDICT_DROP; /* not what was negotiated */
+        return pl_dss_not_as_agreed(sf);
     }
-    if (o->dss.data_fin) {
-        len--;
-        pl_recv_fin(conn, pl_seq64_add(dsn, len), now);
-        if (len == 0) {
-            pl_tcp_ack_now(&sf->tcp);
-            return PL_VERDICT_OK;
-        }
+    if (o->dss.len == fin) {
+        bare_fin_in(sf, o, dsn, now);
+        return PL_VERDICT_OK;
     }
     struct pl_map_in in = {
         .seq = pl_seq32_add(pl_tcp_irs(&sf->tcp), o->dss.ssn),
-        .len = len,
+        .len = o->dss.len - fin,
         .dsn = dsn,
         .wire_len = o->dss.len,
         .checksum = o->dss.checksum,
     };
+    if (fin != 0 && !conn->checksum) { /* else when the mapping has proved right: map.c */
+        pl_recv_fin(conn, pl_seq64_add(dsn, in.len), now);
+    }
     return pl_map_add(sf, &in, now);
 }
 

@@ -281,6 +281,9 @@ static void verify(struct pl_subflow *sf, struct pl_map *map, struct pl_chunk *c
     }
     struct pl_chunk *run = map->held;
     map->held = NULL;
+    if (map->wire_len > map->len) { /* the DATA_FIN behind it */
+        pl_recv_fin(sf->conn, pl_seq64_add(dsn, map->len), now);
+    }
     while (run != NULL) {
         struct pl_chunk *piece = run_pop(&run);
         uint32_t len = piece->len;

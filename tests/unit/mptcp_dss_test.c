@@ -99,17 +99,30 @@ static void test_wrong_acks(void **state) {
 }
 
 /* The checksum is there exactly when it was negotiated (section 3.3). */
+/* Checksum or not was agreed on: the other way is a reset, "MPTCP-specific error" (section 3.3). */
 static void test_checksum_as_negotiated(void **state) {
     (void)state;
-    for (unsigned on = 0; on < 2; on++) {
+    for (unsigned i = 0; i < 4; i++) {
+        bool on = i % 2 != 0, capable = i > 1;
         begin_with(&(struct peer_setup){.cap_flags = on ? PL_CAPABLE_CHECKSUM : 0});
         struct pl_mptcp_options o = peer_map(&peer, 0, 0, 1000, false);
         o.dss.has_checksum = !o.dss.has_checksum;
+        if (capable) {
+            o.present = 1 << PL_MP_CAPABLE;
+            o.capable.len = on ? 22 : 24;
+            o.capable.version = 1;
+            o.capable.flags = PL_CAPABLE_HMAC_SHA256;
+            o.capable.data_len = 1000;
+            o.capable.has_checksum = !on;
+            o.capable.checksum = o.dss.checksum;
+        }
+        unsigned from = peer.log_count;
         send_at(0, 0, 0, 1000, &o);
+        const struct pl_mptcp_options *rst = &expect_rst(from, 0)->seg.options.mptcp;
+        assert_true(pl_mptcp_has(rst, PL_MP_TCPRST));
+        assert_int_equal(rst->tcprst.reason, PL_RESET_MPTCP);
         expect_read(0);
         expect_counter(PLAIT_COUNTER_DSSNotMatching, 1);
-        peer_data(&peer, 0, 0, 1000);
-        expect_read(1000);
         peer_fini(&peer);
     }
 }
@@ -145,6 +158,28 @@ static void test_data_fin_with_data(void **state) {
         expect_counter(PLAIT_COUNTER_DataCsumErr, 0);
         peer_fini(&peer);
     }
+}
+
+/* No end of the stream on the word of an option that was changed on the way, alone or with data. */
+static void test_data_fin_unverified(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2, .cap_flags = PL_CAPABLE_CHECKSUM});
+    unsigned second = peer_join(&peer, 1, false);
+    struct pl_mptcp_options fin = peer_map(&peer, 500, 0, 0, true);
+    fin.dss.checksum ^= 1;
+    send_options(0, &fin);
+    expect_counter(PLAIT_COUNTER_DataCsumErr, 1);
+    assert_int_equal(peer_subflow(&peer, 0)->phase, PL_SF_UP);
+    struct pl_mptcp_options with_data = peer_map(&peer, 0, 0, 500, true);
+    with_data.dss.checksum ^= 1;
+    send_next(second, 0, 500, &with_data);
+    expect_counter(PLAIT_COUNTER_DataCsumErr, 2);
+    peer_data(&peer, 0, 0, 800);
+    expect_read(800);
+    fin = peer_map(&peer, 800, 0, 0, true);
+    send_options(0, &fin);
+    expect_end_of_stream(800);
+    peer_fini(&peer);
 }
 
 static void test_data_fin_first(void **state) {
@@ -248,6 +283,7 @@ int main(void) {
         cmocka_unit_test(test_checksum_as_negotiated),
         cmocka_unit_test(test_data_fin_alone),
         cmocka_unit_test(test_data_fin_with_data),
+        cmocka_unit_test(test_data_fin_unverified),
         cmocka_unit_test(test_data_fin_first),
         cmocka_unit_test(test_written_mappings),
         cmocka_unit_test(test_data_fin_rides),
