@@ -87,6 +87,19 @@ static void add_record(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t
     pl_reinject_add(h->conn, pl_seq64_of(tag), chunk, offset, len, h->from);
 }
 
+struct edge {
+    pl_seq64 from, first;
+};
+
+static void find_first(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
+                       uint32_t len, const struct pl_tcp_origin *origin) {
+    struct edge *edge = arg;
+    (void)chunk, (void)offset, (void)origin;
+    if (pl_seq64_lt(edge->from, pl_seq64_of(tag + len))) {
+        edge->first = pl_seq64_min(edge->first, pl_seq64_of(tag));
+    }
+}
+
 static bool others_usable(const struct pl_subflow *sf) {
     PL_ASSERT(sf->conn != NULL);
     PL_SUBFLOW_FOREACH(other, sf->conn) {
@@ -113,6 +126,37 @@ void pl_reinject_subflow(struct pl_subflow *sf, plait_time now) {
     sf->reinjected = true;
     pl_tcp_inflight_walk(&sf->tcp, add_record, &h);
     PL_CONN_TRACE(conn, sf->serial, now, reinject, conn->send.una.v, 0, sf->serial, 0);
+    pl_conn_kick(conn);
+}
+
+/* The first byte from `dsn` on that some subflow has in flight. */
+static pl_seq64 first_inflight(struct pl_conn *conn, pl_seq64 dsn) {
+    struct edge edge = {.from = dsn, .first = conn->send.nxt};
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        pl_tcp_inflight_walk(&sf->tcp, find_first, &edge);
+    }
+    return edge.first;
+}
+
+/* What is in flight on the subflow goes to the others when it is dead. What it has acknowledged is
+ * nowhere in flight, and would wait for the stall timer. */
+void pl_reinject_failed(struct pl_subflow *sf, pl_seq64 dsn, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_send *s = &conn->send;
+    if (conn->mode != PL_MODE_MPTCP || conn->state != PL_CONN_OPEN || pl_seq64_lt(dsn, s->una) ||
+        pl_seq64_le(s->nxt, dsn)) {
+        return;
+    }
+    int64_t gone = pl_seq64_diff(first_inflight(conn, dsn), dsn);
+    if (gone <= 0) {
+        return;
+    }
+    struct pl_chunk *chunk = s->head;
+    uint32_t offset = s->head_offset;
+    pl_chunk_seek(&chunk, &offset, (uint64_t)pl_seq64_diff(dsn, s->una));
+    uint32_t len = gone < STALL_MAX ? (uint32_t)gone : STALL_MAX;
+    pl_reinject_add(conn, dsn, chunk, offset, len, sf->serial);
+    PL_CONN_TRACE(conn, sf->serial, now, reinject, dsn.v, len, sf->serial, 0);
     pl_conn_kick(conn);
 }
 

@@ -128,6 +128,10 @@ static enum pl_verdict rst_in(struct pl_subflow *sf, const struct pl_segment *se
     if (pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
         return pl_fastclose_in(sf, seg, PL_SEG_RST, now);
     }
+    if (pl_mptcp_has(o, PL_MP_FAIL)) {
+        PL_COUNT(sf->conn->ctx, MPFailRx);
+        pl_reinject_failed(sf, pl_seq64_of(o->fail.dsn), now);
+    }
     return PL_VERDICT_OK;
 }
 

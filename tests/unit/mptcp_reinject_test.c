@@ -112,6 +112,36 @@ static void test_dead_with_acknowledged_bytes(void **state) {
     peer_fini(&peer);
 }
 
+/* MP_FAIL on the RST: it has thrown them away, and they go out again at once (section 3.7). Not the
+ * bytes before its DSN, not what the other subflow carries, and nothing for a DSN that is not out.
+ */
+static void test_reset_with_mp_fail(void **state) {
+    (void)state;
+    static const uint64_t at[] = {1000, 0, UINT64_C(1) << 33, 5000};
+    for (unsigned i = 0; i < 4; i++) {
+        begin_with(&(struct peer_setup){.paths = 2});
+        unsigned second = peer_join(&peer, 1, false);
+        peer_write(&peer, 0, 5000);
+        peer_ack(&peer, 0, 500);
+        unsigned from = peer.log_count;
+        struct pl_mptcp_options o = {.present = 1 << PL_MP_FAIL};
+        o.fail.dsn = peer.idsn_remote + 1 + at[i];
+        peer_send(&peer, &(struct peer_seg){.flags = PL_TCP_RST, .seq = PEER_NO_OFFSET, .o = &o});
+        peer_run(&peer, 5 * MS);
+        const struct peer_rx *rx = NULL;
+        for (unsigned k = from; k < peer.log_count && rx == NULL; k++) {
+            rx = peer.log[k].seg.payload_len > 0 ? &peer.log[k] : NULL;
+        }
+        expect_counter(PLAIT_COUNTER_MPFailRx, 1);
+        assert_int_equal(rx != NULL, i == 0);
+        if (i == 0) {
+            assert_int_equal(rx->flow, second);
+            assert_true(rx->seg.options.mptcp.dss.dsn == peer.idsn_remote + 1 + 1000);
+        }
+        peer_fini(&peer);
+    }
+}
+
 /* An RTO makes a subflow stale: the others take over; it keeps repeating on its own. */
 static void test_stale_subflow(void **state) {
     (void)state;
@@ -218,6 +248,7 @@ int main(void) {
         cmocka_unit_test(test_dead_subflow),
         cmocka_unit_test(test_dead_with_acknowledged_bytes),
         cmocka_unit_test(test_stale_subflow),
+        cmocka_unit_test(test_reset_with_mp_fail),
         cmocka_unit_test(test_stall),
         cmocka_unit_test(test_head_of_line),
         cmocka_unit_test(test_part_of_a_mapping),
