@@ -206,18 +206,18 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_segme
     PL_ASSERT(!sf->conn->initiator);
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
-    if (pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len >= 20) {
-        if (o->capable.key_receiver != conn->keys.local_key || o->capable.version != 1) {
-            return PL_VERDICT_RESET;
-        }
+    bool keys = pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len >= 20;
+    bool ours = keys && o->capable.key_receiver == conn->keys.local_key && o->capable.version == 1;
+    if (ours) {
         PL_COUNT(conn->ctx, MPCapableACKRX);
         take_remote_key(conn, o->capable.key_sender);
         conn->send.window_edge = pl_seq64_add(conn->send.una, pl_tcp_scaled_window(&sf->tcp, seg));
         return PL_VERDICT_OK;
     }
-    if (o->present != 0 || o->bad != 0) {
+    if (!keys && (o->present != 0 || o->bad != 0)) {
         return PL_VERDICT_DROP; /* options do pass, but the keys were lost: they come again */
     }
+    /* No option, or somebody meddles with them: no MPTCP, and no RST either (section 3.1). */
     PL_COUNT(conn->ctx, MPCapableFallbackACK);
     pl_fallback(conn, sf, PL_FALLBACK_ACK, now);
     return PL_VERDICT_OK;

@@ -171,6 +171,117 @@ static void test_syns_we_do_not_speak(void **state) {
     }
 }
 
+/* B's key comes back wrong in whatever of A has both keys. */
+static bool poke_keys(struct stack_pair *pair, unsigned from, unsigned path, uint8_t *packet,
+                      uint32_t len) {
+    unsigned *resets = pair->filter_arg;
+    struct tamper t;
+    (void)path;
+    if (!tamper_parse(&t, packet, len)) {
+        return false;
+    }
+    *resets += (t.seg.flags & PL_TCP_RST) != 0 ? 1 : 0;
+    uint8_t *opt = tamper_option(&t, PL_MP_CAPABLE);
+    if (from == PAIR_A && opt != NULL && opt[1] >= 20) {
+        opt[12] ^= 1;
+        tamper_fix(&t);
+    }
+    return false;
+}
+
+/* Somebody meddles with the handshake: plain TCP for both, and no RST (section 3.1). */
+static void test_wrong_key_in_third_ack(void **state) {
+    struct link l;
+    unsigned resets = 0;
+    (void)state;
+    link_init(&l, 1, NULL);
+    link_filter(&l, poke_keys, &resets);
+    link_connect(&l);
+    link_transfer(&l, 100000);
+    assert_false(link_is_mptcp(&l));
+    assert_int_equal(resets, 0);
+    assert_int_equal(link_count(&l, PAIR_B, PLAIT_COUNTER_MPCapableFallbackACK), 1);
+    link_finish(&l);
+}
+
+/* Counts MP_CAPABLEs, and those with other crypto flags than H or with flag B. */
+static bool flags_filter(struct stack_pair *pair, unsigned from, unsigned path, uint8_t *packet,
+                         uint32_t len) {
+    unsigned *seen = pair->filter_arg;
+    struct tamper t;
+    (void)from, (void)path;
+    uint8_t *opt = tamper_parse(&t, packet, len) ? tamper_option(&t, PL_MP_CAPABLE) : NULL;
+    if (opt != NULL) {
+        seen[0]++;
+        seen[1] += (opt[3] & 0x5f) != PL_CAPABLE_HMAC_SHA256 ? 1 : 0;
+    }
+    return false;
+}
+
+static void test_flags_sent(void **state) {
+    struct link l;
+    unsigned seen[2] = {0, 0};
+    (void)state;
+    link_init(&l, 1, NULL);
+    link_filter(&l, flags_filter, seen);
+    link_connect(&l);
+    link_transfer(&l, 1000);
+    assert_true(seen[0] >= 3);
+    assert_int_equal(seen[1], 0);
+    link_finish(&l);
+}
+
+/* Gives the first key again, `left` times. */
+static struct {
+    void (*random)(void *user, void *buf, size_t len);
+    uint64_t key;
+    unsigned left, first;
+} same;
+
+static void random_same(void *user, void *buf, size_t len) {
+    same.random(user, buf, len);
+    if (len == sizeof(same.key) && same.left > 0) {
+        same.left--;
+        if (same.first != 0) {
+            memcpy(&same.key, buf, sizeof(same.key));
+            same.first = 0;
+        }
+        memcpy(buf, &same.key, sizeof(same.key));
+    }
+}
+
+/* A key whose token is taken is drawn again; when none is found, plain TCP is what is left. */
+static void test_key_collision(void **state) {
+    static const struct {
+        unsigned same;
+        bool mptcp;
+    } cases[] = {{2, true}, {8, true}, {9, false}};
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct link l;
+        plait_sock second;
+        struct plait_endpoint to = pair_endpoint(PAIR_B, 0, PLAIT_IPV4, LINK_PORT);
+        link_init(&l, 1, NULL);
+        struct plait_env *env = &l.pair.env[PAIR_A].env;
+        same.random = env->random;
+        same.left = cases[i].same;
+        same.first = 1;
+        env->random = random_same;
+        link_connect(&l);
+        assert_int_equal(plait_open(link_stack(&l, PAIR_A), &second), 0);
+        assert_int_equal(plait_connect(link_stack(&l, PAIR_A), second, &to, l.pair.now), 0);
+        pair_run(&l.pair, PLAIT_NS_PER_S);
+        int64_t mptcp = -1;
+        assert_int_equal(plait_get(link_stack(&l, PAIR_A), second, PLAIT_OPT_IS_MPTCP, &mptcp), 0);
+        assert_int_equal(mptcp, cases[i].mptcp);
+        assert_int_equal(link_count(&l, PAIR_A, PLAIT_COUNTER_MPFallbackTokenInit),
+                         cases[i].mptcp ? 0 : 1);
+        assert_true(link_is_mptcp(&l));
+        plait_close(link_stack(&l, PAIR_A), second, l.pair.now);
+        link_finish(&l);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_ways),
@@ -182,6 +293,9 @@ int main(void) {
         cmocka_unit_test(test_lost_third_ack),
         cmocka_unit_test(test_checksum_by_either_side),
         cmocka_unit_test(test_syns_we_do_not_speak),
+        cmocka_unit_test(test_wrong_key_in_third_ack),
+        cmocka_unit_test(test_flags_sent),
+        cmocka_unit_test(test_key_collision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,6 +240,59 @@ static void test_freed_when_both_acknowledge(void **state) {
     peer_fini(&peer);
 }
 
+/* A window without a DATA_ACK is the subflow's only (section 3.3.2). */
+static void test_window_needs_a_data_ack(void **state) {
+    (void)state;
+    begin();
+    peer_write(&peer, 0, 1000);
+    peer.flow[0].rcv_nxt = 1000;
+    ack_window(0, 1000, 2000);
+    pl_seq64 edge = peer_conn(&peer)->send.window_edge;
+    peer_send(&peer, &(struct peer_seg){.seq = PEER_NO_OFFSET, .window = 65535});
+    assert_true(pl_seq64_eq(peer_conn(&peer)->send.window_edge, edge));
+    ack_window(0, 1000, 65535);
+    assert_true(pl_seq64_lt(edge, peer_conn(&peer)->send.window_edge));
+    peer_fini(&peer);
+}
+
+/* DATA_ACKs only when they advance, and late: no reason for anything (section 3.3.2). */
+static void test_sparse_data_acks(void **state) {
+    (void)state;
+    begin();
+    for (uint32_t at = 0; at < 5000; at += 1000) {
+        peer_write(&peer, at, 1000);
+        peer.flow[0].rcv_nxt = at + 1000;
+        if (at > 0) { /* the first one proves that they come */
+            peer_send(&peer, &(struct peer_seg){.seq = PEER_NO_OFFSET});
+            peer_run(&peer, 300 * MS);
+        }
+        peer_ack(&peer, 0, at + 1000);
+        for (unsigned i = 0; i < 3; i++) {
+            peer_send(&peer, &(struct peer_seg){.seq = PEER_NO_OFFSET});
+        }
+        peer_run(&peer, SECOND);
+    }
+    assert_int_equal(option(PLAIT_OPT_IS_MPTCP), 1);
+    assert_int_equal(option(PLAIT_OPT_SEND_QUEUE), 0);
+    assert_int_equal(peer_conn(&peer)->send.reinjected_bytes, 0);
+    assert_int_equal(peer_subflow(&peer, 0)->phase, PL_SF_UP);
+    peer_fini(&peer);
+}
+
+/* The connection's window is open; each subflow's own still bounds what it carries. */
+static void test_windows_of_subflows(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    unsigned second = peer_join(&peer, 1, false);
+    ack_window(second, 0, 65535);
+    ack_window(0, 0, 1500);
+    assert_int_equal(write_all(0, 60000), 60000);
+    peer_run(&peer, 10 * MS);
+    assert_in_range(peer.flow[0].rcv_nxt, 1, 1500);
+    assert_true(peer.flow[second].rcv_nxt > 1500);
+    peer_fini(&peer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window_is_obeyed),
@@ -252,6 +305,9 @@ int main(void) {
         cmocka_unit_test(test_big_segments),
         cmocka_unit_test(test_checksum_of_pieces),
         cmocka_unit_test(test_freed_when_both_acknowledge),
+        cmocka_unit_test(test_window_needs_a_data_ack),
+        cmocka_unit_test(test_sparse_data_acks),
+        cmocka_unit_test(test_windows_of_subflows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
