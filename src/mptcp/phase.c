@@ -167,8 +167,9 @@ void pl_subflow_up(struct pl_subflow *sf, plait_time now) {
         return;
     }
     sf->phase = PL_SF_UP;
+    sf->probed_at = 0; /* what the handshake needed goes */
+    sf->fail_dsn = pl_seq64_of(0);
     end_half_closed(conn, sf, now);
-    sf->join_resend_at = PLAIT_TIME_NEVER;
     if (conn->pm != NULL) {
         pl_pm_subflow_up(sf, now);
     }

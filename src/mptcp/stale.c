@@ -35,10 +35,11 @@ static bool others_usable(const struct pl_subflow *sf) {
 }
 
 /* The longest pause between two segments, forgotten over some hundred of them. */
-static void note_gap(struct pl_subflow *sf, uint64_t gap) {
+static void note_gap(struct pl_subflow *sf, uint64_t gap_ns) {
     PL_ASSERT(sf->phase != PL_SF_DEAD);
-    sf->gap_ns -= sf->gap_ns / 256;
-    sf->gap_ns = gap > sf->gap_ns ? gap : sf->gap_ns;
+    uint64_t gap_us = gap_ns / 1000 < UINT32_MAX ? gap_ns / 1000 : UINT32_MAX;
+    sf->gap_us -= sf->gap_us / 256;
+    sf->gap_us = gap_us > sf->gap_us ? (uint32_t)gap_us : sf->gap_us;
 }
 
 /* What comes sooner than a round trip takes was sent before we asked. */
@@ -152,7 +153,7 @@ static uint64_t answer_time(const struct pl_subflow *sf) {
 static uint64_t ask_after(const struct pl_subflow *sf) {
     uint64_t most = sf->conn->ctx->config.stale_ns_min / 2;
     uint64_t least = ASK_MS_MIN * PLAIT_NS_PER_MS < most ? ASK_MS_MIN * PLAIT_NS_PER_MS : most;
-    uint64_t usual = GAPS * sf->gap_ns;
+    uint64_t usual = GAPS * UINT64_C(1000) * sf->gap_us;
     return usual < least ? least : usual < most ? usual : most;
 }
 

@@ -58,12 +58,12 @@ struct pl_send {
     uint32_t fin_backoff;
     uint32_t stall_backoff;
     uint64_t reinjected_bytes, written_bytes;
-    bool tail_own;   /* the tail chunk may grow */
-    bool fin_wanted; /* shutdown was asked for */
-    bool fin_sent;   /* DATA_FIN (or FIN) went out at least once */
-    bool fin_acked;
-    bool blocked; /* the application was told AGAIN */
-    bool spliced; /* the bytes are another sender's, who has had its Nagle */
+    bool tail_own : 1;   /* the tail chunk may grow */
+    bool fin_wanted : 1; /* shutdown was asked for */
+    bool fin_sent : 1;   /* DATA_FIN (or FIN) went out at least once */
+    bool fin_acked : 1;
+    bool blocked : 1; /* the application was told AGAIN */
+    bool spliced : 1; /* the bytes are another sender's, who has had its Nagle */
 };
 
 /* Data that arrived ahead of recv.nxt, sorted by dsn, without overlaps. */
@@ -89,8 +89,8 @@ struct pl_recv {
     plait_time round_start;
     plait_time hole_since; /* ooo became non-empty, or nxt moved last while it was not */
     uint64_t read_bytes;
-    bool fin_known, fin_reached; /* DATA_FIN seen; everything before it arrived */
-    bool starved;                /* the application was told AGAIN, or was never asked */
+    bool fin_known : 1, fin_reached : 1; /* DATA_FIN seen; everything before it arrived */
+    bool starved : 1;                    /* the application was told AGAIN, or was never asked */
 };
 
 /* A data sequence mapping of one subflow (RFC 8684 section 3.3.1). */
@@ -114,50 +114,65 @@ enum pl_subflow_phase {
     PL_SF_DEAD,    /* TCP said CLOSED; waits for pl_tcp_finished */
 };
 
+/* An idle one shall be small: widest members first, flags are bits, and what only a handshake needs
+ * shares its place with what only an established subflow needs. */
 struct pl_subflow {
     struct pl_tcp tcp;
     struct pl_hash_node flow_node;
     struct pl_list link; /* in conn->subflows */
     struct pl_conn *conn;
-    plait_port_id port;
-    uint32_t serial;
-    enum pl_subflow_phase phase;
-    uint8_t local_id, remote_id; /* address ids in this connection */
-    uint8_t reset_reason;        /* for MP_TCPRST */
-    bool reset_transient;
-    bool initiator, join;
-    bool backup, backup_peer;
-    bool stale;    /* sending: RTO ran out; receiving: silent although data is missing */
-    bool denied;   /* the scheduler refused it data at its last turn */
-    bool declined; /* had the chance to send and did not; see pl_subflow_output */
-    bool doubted;  /* a REMOVE_ADDR came for it, and its path was asked for life */
-    bool remove, removals_due; /* a REMOVE_ADDR came for it; one is to go out on it */
-    bool prio_pending, fail_pending, hmac_failed, flow_added;
-    bool give_up;        /* too many RTOs: to be ended outside of TCP code */
-    bool reinjected;     /* what it holds was handed to the others */
-    bool dss_seen;       /* a DATA_ACK came back on this subflow */
-    bool proven;         /* one came with the acknowledgement of payload */
-    bool bare;           /* the last new acknowledgement came without any option */
-    bool doubtful;       /* a checksum failed: payload waits for the peer's answer to MP_FAIL */
-    uint8_t fail_count;  /* MP_FAILs sent: asking in doubt, answering after fallback */
-    plait_time fail_at;  /* when to ask again */
-    uint8_t syn_count;   /* SYNs sent with MP_CAPABLE */
-    uint8_t join_resend; /* third ACKs of a join sent */
-    plait_time join_resend_at;
-    plait_time probed_at; /* a silent subflow was asked for a sign of life */
-    uint8_t probes;       /* how often since it was heard last */
-    plait_time last_in;
-    uint64_t gap_ns; /* the longest pause between its segments lately */
-    uint32_t nonce_local, nonce_remote;
-    pl_seq64 fail_dsn;
     struct pl_list maps; /* struct pl_map */
-    uint32_t map_count;
     struct pl_map *map_spare;
     struct pl_chunk *unmapped, *unmapped_tail; /* payload without a mapping, or in doubt */
+    struct pl_ooo *ooo_hint;                   /* where this subflow's last data went */
+    plait_time last_in;
+    plait_time fail_at; /* when to ask again */
+    union {
+        plait_time join_resend_at; /* OPENING, PRE */
+        plait_time probed_at;      /* from UP on: a silent one was asked for a sign of life */
+    };
+    union {
+        struct {
+            uint32_t nonce_local, nonce_remote; /* OPENING, PRE */
+        };
+        pl_seq64 fail_dsn; /* from UP on */
+    };
+    plait_port_id port;
+    uint32_t serial;
+    uint32_t gap_us; /* the longest pause between its segments lately */
+    uint32_t map_count;
     pl_seq32 unmapped_seq;
     uint32_t unmapped_bytes;
-    struct pl_ooo *ooo_hint; /* where this subflow's last data went */
+    uint8_t phase;               /* enum pl_subflow_phase */
+    uint8_t local_id, remote_id; /* address ids in this connection */
+    uint8_t reset_reason;        /* for MP_TCPRST */
+    uint8_t fail_count;          /* MP_FAILs sent: asking in doubt, answering after fallback */
+    uint8_t syn_count;           /* SYNs sent with MP_CAPABLE */
+    uint8_t join_resend;         /* third ACKs of a join sent */
+    uint8_t probes;              /* questions since it was heard last */
+    bool reset_transient : 1;
+    bool initiator : 1;
+    bool join : 1;
+    bool backup : 1;
+    bool backup_peer : 1;
+    bool stale : 1;        /* sending: RTO ran out; receiving: silent although data is missing */
+    bool denied : 1;       /* the scheduler refused it data at its last turn */
+    bool declined : 1;     /* had the chance to send and did not; see pl_subflow_output */
+    bool doubted : 1;      /* a REMOVE_ADDR came for it, and its path was asked for life */
+    bool remove : 1;       /* a REMOVE_ADDR came for it */
+    bool removals_due : 1; /* one is to go out on it */
+    bool prio_pending : 1;
+    bool fail_pending : 1;
+    bool hmac_failed : 1;
+    bool flow_added : 1;
+    bool give_up : 1;    /* too many RTOs: to be ended outside of TCP code */
+    bool reinjected : 1; /* what it holds was handed to the others */
+    bool dss_seen : 1;   /* a DATA_ACK came back on this subflow */
+    bool proven : 1;     /* one came with the acknowledgement of payload */
+    bool bare : 1;       /* the last new acknowledgement came without any option */
+    bool doubtful : 1;   /* a checksum failed: payload waits for the peer's answer to MP_FAIL */
 };
+static_assert(sizeof(struct pl_subflow) - sizeof(struct pl_tcp) <= 168, "an idle one is small");
 
 struct pl_pm; /* mptcp/pm/table.h */
 
@@ -169,32 +184,40 @@ struct pl_conn {
     struct pl_timer timer;
     uint64_t user;
     uint64_t port_mask;
-    struct pl_trace_id trace_id;
-    enum pl_conn_state state;
-    enum pl_mode mode;
-    enum pl_capable_state capable;
-    int error;
-    int abort_error; /* abort with it when everything written is acknowledged; 0: do not */
-    bool initiator, token_added, checksum, no_join_remote, held, orphan, fallen_back;
-    bool infinite_pending; /* the next data segment announces the infinite mapping */
-    bool fastclose;        /* RSTs carry MP_FASTCLOSE */
-    bool connected_said, closed_said, fin_on_ack;
-    bool counted;     /* in MPCurrEstab */
-    bool transparent; /* PLAIT_OPT_TRANSPARENT */
-    bool keys_sent;   /* initiator: a segment with both keys went out */
-    uint8_t peer_flags;
     struct pl_mp_keys keys;
-    struct pl_tcp_tuple tuple; /* of the first subflow */
-    plait_port_id port;
-    struct pl_list subflows;
-    uint32_t subflow_count, serial_next;
-    plait_time no_subflow_since, orphan_since, closed_at;
     struct pl_send send;
     struct pl_recv recv;
     struct pl_pm *pm; /* NULL in plain mode */
     const struct pl_sched *sched;
-    uint64_t bytes_acked;
     struct pl_tcp_tuning *tuning; /* NULL: the defaults */
+    struct pl_list subflows;
+    plait_time no_subflow_since, orphan_since, closed_at;
+    uint64_t bytes_acked;
+    struct pl_trace_id trace_id;
+    uint32_t subflow_count, serial_next;
+    plait_port_id port;
+    int error;
+    int abort_error; /* abort with it when everything written is acknowledged; 0: do not */
+    struct pl_tcp_tuple tuple; /* of the first subflow */
+    uint8_t state;             /* enum pl_conn_state */
+    uint8_t mode;              /* enum pl_mode */
+    uint8_t capable;           /* enum pl_capable_state */
+    uint8_t peer_flags;
+    bool initiator : 1;
+    bool token_added : 1;
+    bool checksum : 1;
+    bool no_join_remote : 1;
+    bool held : 1;
+    bool orphan : 1;
+    bool fallen_back : 1;
+    bool infinite_pending : 1; /* the next data segment announces the infinite mapping */
+    bool fastclose : 1;        /* RSTs carry MP_FASTCLOSE */
+    bool connected_said : 1;
+    bool closed_said : 1;
+    bool fin_on_ack : 1;
+    bool counted : 1;     /* in MPCurrEstab */
+    bool transparent : 1; /* PLAIT_OPT_TRANSPARENT */
+    bool keys_sent : 1;   /* initiator: a segment with both keys went out */
 };
 
 #define PL_CONN_TRACE(conn, sf_serial, now, type, a, b, c, d)                                    \

@@ -194,11 +194,39 @@ static void test_many_lives(void **state) {
     pair_fini(&l.pair);
 }
 
+/* What many idle connections with two subflows hold, each at either end, tables included. */
+static void test_idle_is_small(void **state) {
+    enum { CONNECTIONS = 64, BYTES_MAX = 3000 };
+    struct plait_stack_stats stats = {.size = sizeof(stats)};
+    uint64_t before[PAIR_SIDES];
+    struct link l;
+    (void)state;
+    link_init(&l, 2, NULL);
+    link_connect(&l);
+    link_transfer(&l, 100);
+    pair_run(&l.pair, PLAIT_NS_PER_S);
+    for (unsigned side = 0; side < PAIR_SIDES; side++) {
+        before[side] = l.pair.env[side].live_bytes;
+    }
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        link_connect(&l);
+        link_transfer(&l, 100);
+    }
+    pair_run(&l.pair, 10 * PLAIT_NS_PER_S);
+    for (unsigned side = 0; side < PAIR_SIDES; side++) {
+        plait_stack_stats(link_stack(&l, side), &stats);
+        assert_int_equal(stats.subflows, 2 * (CONNECTIONS + 1));
+        uint64_t each = (l.pair.env[side].live_bytes - before[side]) / CONNECTIONS;
+        assert_in_range(each, 1000, BYTES_MAX);
+    }
+    pair_fini(&l.pair);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_allocation_fails), cmocka_unit_test(test_all_allocations_fail),
         cmocka_unit_test(test_established_counter),  cmocka_unit_test(test_destroyed_busy),
-        cmocka_unit_test(test_many_lives),
+        cmocka_unit_test(test_many_lives),           cmocka_unit_test(test_idle_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
