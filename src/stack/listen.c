@@ -76,7 +76,7 @@ static void reset_waiting(struct plait_stack *stack, struct pl_list *list) {
 void pl_listen_stop(struct plait_stack *stack, struct pl_listener *listener) {
     reset_waiting(stack, &listener->embryonic);
     reset_waiting(stack, &listener->ready);
-    PL_ASSERT(listener->waiting == 0);
+    PL_ASSERT(listener->embryonic_count == 0 && listener->ready_count == 0);
     pl_timer_cancel(&stack->ctx.timers, &listener->timer);
     pl_ctx_timers_sub(&stack->ctx, 1);
     pl_hash_remove(&stack->listeners, &listener->node);
@@ -126,14 +126,20 @@ struct pl_listener *pl_listen_find(const struct plait_stack *stack, const struct
     return exact != NULL ? exact : best(stack, port, addr, 0);
 }
 
+bool pl_listen_full(struct plait_stack *stack, const struct pl_listener *listener) {
+    PL_ASSERT(listener->backlog > 0);
+    if (listener->ready_count < listener->backlog) {
+        return false;
+    }
+    PL_COUNT(&stack->ctx, ListenOverflows);
+    PL_COUNT(&stack->ctx, DropBacklog);
+    return true;
+}
+
 bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
                    const struct pl_port *port, const struct pl_tcp_tuple *tuple,
                    const struct pl_segment *syn) {
     PL_ASSERT((syn->flags & PL_TCP_SYN) != 0);
-    if (listener->waiting >= listener->backlog) {
-        PL_COUNT(&stack->ctx, DropBacklog);
-        return false;
-    }
     struct pl_conn_setup setup = listener->setup;
     if ((port->flags & PLAIT_PORT_NO_MPTCP) != 0) {
         setup.mptcp = false;

@@ -1,8 +1,8 @@
 /* stack/listen.h - listeners, and the SYNs that they take.
  *
  * A connection waits (stack/waiting.h) in `embryonic` while its handshake runs and in `ready` when
- * it can be accepted: established, or with its SYN held. Both count against the backlog. One that
- * dies before it is accepted disappears. */
+ * it can be accepted: established, or with its SYN held. One that dies before it is accepted
+ * disappears. */
 #ifndef PL_STACK_LISTEN_H
 #define PL_STACK_LISTEN_H
 
@@ -18,6 +18,8 @@ void pl_listen_stop(struct plait_stack *stack, struct pl_listener *listener);
 /* The most specific listener for a SYN that came over `port`, or NULL. */
 struct pl_listener *pl_listen_find(const struct plait_stack *stack, const struct pl_port *port,
                                    const struct plait_addr *addr, uint16_t tcp_port);
+/* Whether the accept queue is full, so that no SYN is taken (counted). */
+bool pl_listen_full(struct plait_stack *stack, const struct pl_listener *listener);
 /* A SYN for a listener, without MP_JOIN. False when it was dropped (and counted). */
 bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
                    const struct pl_port *port, const struct pl_tcp_tuple *tuple,

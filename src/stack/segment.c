@@ -10,6 +10,7 @@
 #include "stack/port.h"
 #include "stack/reply.h"
 #include "stack/syn.h"
+#include "stack/waiting.h"
 #include "wire/checksum.h"
 
 static bool checksum_ok(const struct pl_packet *packet) {
@@ -105,6 +106,11 @@ static void demultiplex(struct plait_stack *stack, struct pl_packet *packet) {
     }
     if (sf == NULL) {
         without_flow(stack, packet);
+        return;
+    }
+    const struct pl_stack_conn *sc = pl_conns_of(pl_subflow_conn(sf));
+    if (pl_waiting_must_stay(stack, sc, &packet->seg)) {
+        pl_packet_drop(stack, PLAIT_COUNTER_DropBacklog, packet->port->id, packet->buf->len);
         return;
     }
     pl_subflow_input(sf, &packet->seg, packet->buf, stack->now);

@@ -38,7 +38,7 @@ struct pl_listener {
     plait_port_id port;       /* 0: any */
     struct plait_addr addr;   /* family NONE: any */
     uint16_t tcp_port;        /* 0: every TCP port (PLAIT_PORT_ANY_ADDRESS ports only) */
-    uint32_t backlog;         /* bound of `waiting` */
+    uint32_t backlog;         /* bound of either queue */
     bool defer;
     bool transparent, v6only, reuse; /* PLAIT_OPT_… of these names */
     uint16_t defer_accept_s;         /* PLAIT_OPT_DEFER_ACCEPT */
@@ -47,7 +47,7 @@ struct pl_listener {
     struct pl_conn_setup setup;      /* for what is accepted */
     struct pl_list embryonic;        /* pl_stack_conn.wait_link: handshake runs */
     struct pl_list ready;            /* pl_stack_conn.wait_link: can be accepted */
-    uint32_t waiting;                /* length of both */
+    uint32_t embryonic_count, ready_count;
     struct pl_event_source *source;
 };
 
@@ -60,6 +60,7 @@ struct pl_stack_conn {
     struct pl_listener *listener;
     void *owner;
     plait_time data_due; /* in `embryonic`: acceptable then, though no data came; 0: handshake */
+    bool ready;          /* in `ready` of its listener */
     bool held;           /* its SYN waits for an answer */
     bool done;           /* pl_conn_settle said that nothing of it is left but what can be read */
 };

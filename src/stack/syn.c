@@ -70,6 +70,13 @@ int pl_syn_input(struct plait_stack *stack, const struct pl_packet *packet) {
         return PL_SYN_REFUSED;
     }
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
+    if (pl_listen_full(stack, listener)) {
+        return PL_SYN_TAKEN;
+    }
+    if (listener->embryonic_count >= listener->backlog) {
+        PL_COUNT(&stack->ctx, DropBacklog);
+        return PL_SYN_TAKEN;
+    }
     pl_listen_syn(stack, listener, packet->port, &tuple, syn);
     return PL_SYN_TAKEN;
 }

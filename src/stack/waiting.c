@@ -19,7 +19,7 @@ static void fired(struct pl_timer *timer, plait_time now) {
 
 void pl_waiting_init(struct plait_stack *stack, struct pl_listener *listener) {
     listener->stack = stack;
-    listener->waiting = 0;
+    listener->embryonic_count = listener->ready_count = 0;
     pl_list_init(&listener->embryonic);
     pl_list_init(&listener->ready);
     pl_timer_init(&listener->timer, fired);
@@ -37,18 +37,23 @@ static void wait_for_data(struct plait_stack *stack, struct pl_stack_conn *sc) {
 void pl_waiting_add(struct pl_listener *listener, struct pl_stack_conn *sc) {
     PL_ASSERT(sc->listener == NULL);
     PL_ASSERT(sc->owner == NULL);
-    PL_ASSERT(listener->waiting < listener->backlog);
     sc->listener = listener;
+    sc->ready = false;
     pl_list_append(&listener->embryonic, &sc->wait_link);
-    listener->waiting++;
+    listener->embryonic_count++;
 }
 
 void pl_waiting_ready(struct plait_stack *stack, struct pl_stack_conn *sc) {
-    PL_ASSERT(sc->listener != NULL);
+    struct pl_listener *listener = sc->listener;
+    PL_ASSERT(listener != NULL && !sc->ready);
+    PL_ASSERT(listener->embryonic_count > 0);
     sc->data_due = 0;
     pl_list_remove(&sc->wait_link);
-    pl_list_append(&sc->listener->ready, &sc->wait_link);
-    pl_event_raise(&stack->events, sc->listener->source, PLAIT_EVENT_ACCEPT, 0);
+    pl_list_append(&listener->ready, &sc->wait_link);
+    listener->embryonic_count--;
+    listener->ready_count++;
+    sc->ready = true;
+    pl_event_raise(&stack->events, listener->source, PLAIT_EVENT_ACCEPT, 0);
 }
 
 void pl_waiting_event(struct plait_stack *stack, struct pl_stack_conn *sc,
@@ -68,9 +73,10 @@ void pl_waiting_event(struct plait_stack *stack, struct pl_stack_conn *sc,
 
 void pl_waiting_remove(struct pl_stack_conn *sc) {
     PL_ASSERT(sc->listener != NULL);
-    PL_ASSERT(sc->listener->waiting > 0);
+    uint32_t *count = sc->ready ? &sc->listener->ready_count : &sc->listener->embryonic_count;
+    PL_ASSERT(*count > 0);
     pl_list_remove(&sc->wait_link);
-    sc->listener->waiting--;
+    (*count)--;
     sc->listener = NULL;
 }
 
@@ -85,6 +91,18 @@ struct pl_stack_conn *pl_waiting_take(struct pl_listener *listener) {
     return sc;
 }
 
+bool pl_waiting_must_stay(struct plait_stack *stack, const struct pl_stack_conn *sc,
+                          const struct pl_segment *seg) {
+    PL_ASSERT(sc != NULL);
+    bool opens = (seg->flags & (PL_TCP_ACK | PL_TCP_SYN | PL_TCP_RST)) == PL_TCP_ACK;
+    if (!opens || sc->listener == NULL || sc->ready ||
+        sc->listener->ready_count < sc->listener->backlog) {
+        return false;
+    }
+    PL_COUNT(&stack->ctx, ListenOverflows);
+    return true;
+}
+
 static uint32_t check_list(const struct pl_listener *listener, const struct pl_list *list) {
     uint32_t count = 0;
     PL_LIST_FOREACH(it, list) {
@@ -97,8 +115,9 @@ static uint32_t check_list(const struct pl_listener *listener, const struct pl_l
 }
 
 void pl_waiting_check(const struct pl_listener *listener) {
-    uint32_t waiting = check_list(listener, &listener->embryonic);
-    waiting += check_list(listener, &listener->ready);
-    PL_ASSERT(waiting == listener->waiting);
-    PL_ASSERT(waiting <= listener->backlog);
+    PL_ASSERT(check_list(listener, &listener->embryonic) == listener->embryonic_count);
+    PL_ASSERT(check_list(listener, &listener->ready) == listener->ready_count);
+    PL_ASSERT(listener->embryonic_count <= listener->backlog);
+    /* What waited for data (DEFER_ACCEPT) does not wait longer for want of room. */
+    PL_ASSERT(listener->ready_count <= 2 * (uint64_t)listener->backlog);
 }

@@ -1,4 +1,8 @@
-/* stack/waiting.h - the two queues of a listener, and what happens to a connection in them. */
+/* stack/waiting.h - the two queues of a listener, and what happens to a connection in them.
+ *
+ * The backlog bounds each of them, as on Linux. A full SYN queue is answered with SYN cookies
+ * (stack/syncookie.h); a full accept queue takes no SYN, and leaves what is in the SYN queue there.
+ */
 #ifndef PL_STACK_WAITING_H
 #define PL_STACK_WAITING_H
 
@@ -17,6 +21,10 @@ void pl_waiting_event(struct plait_stack *stack, struct pl_stack_conn *sc,
 void pl_waiting_remove(struct pl_stack_conn *sc);
 /* The next connection that can be accepted, removed from its listener; or NULL. */
 struct pl_stack_conn *pl_waiting_take(struct pl_listener *listener);
+/* Whether the segment would complete a handshake for which the accept queue has no room: then it is
+ * as good as lost, and the peer's answer to the repeated SYN/ACK is the next chance. */
+bool pl_waiting_must_stay(struct plait_stack *stack, const struct pl_stack_conn *sc,
+                          const struct pl_segment *seg);
 void pl_waiting_check(const struct pl_listener *listener);
 
 #endif

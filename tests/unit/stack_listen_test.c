@@ -147,6 +147,72 @@ static void test_held_syns_count_too(void **state) {
     }
 }
 
+/* SYN, SYN/ACK; the ACK that would complete the handshake is returned. */
+static struct made half_open(uint16_t src_port) {
+    struct made m = syn_to(80);
+    struct pl_ip ip;
+    struct pl_segment seg;
+    m.src_port = src_port;
+    send_made(&m);
+    assert_true(take(&ip, &seg));
+    assert_int_equal(seg.flags, PL_TCP_SYN | PL_TCP_ACK);
+    m.flags = PL_TCP_ACK;
+    m.seq++;
+    m.ack = seg.seq.v + 1;
+    return m;
+}
+
+/* As on Linux: the accept queue of 4 is full, so the fifth handshake stays unfinished, whatever its
+ * peer thinks, and SYNs are dropped; with room its next ACK finishes it. */
+static void test_a_full_accept_queue(void **state) {
+    (void)state;
+    plait_sock sock = listen_on(0, NULL, 80), accepted = 0;
+    struct made ack[5];
+    for (uint16_t i = 0; i < 4; i++) {
+        ack[i] = half_open((uint16_t)(2000 + i));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        send_made(&ack[i]);
+    }
+    ack[4] = half_open(2004);
+    send_made(&ack[3]);
+    send_made(&ack[4]);
+    assert_int_equal(counter(PLAIT_COUNTER_ListenOverflows), 1);
+    struct made syn = syn_to(80);
+    send_made(&syn);
+    assert_int_equal(counter(PLAIT_COUNTER_ListenOverflows), 2);
+    expect_silence();
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(plait_accept(stack, sock, &accepted), 0);
+    }
+    assert_int_equal(plait_accept(stack, sock, &accepted), PLAIT_E_AGAIN);
+    struct pl_ip ip;
+    struct pl_segment seg;
+    now = plait_deadline(stack);
+    plait_tick(stack, now);
+    assert_true(take(&ip, &seg)); /* the SYN/ACK again */
+    assert_int_equal(seg.flags, PL_TCP_SYN | PL_TCP_ACK);
+    assert_int_equal(seg.dst_port, 2004);
+    send_made(&ack[4]);
+    assert_int_equal(plait_accept(stack, sock, &accepted), 0);
+}
+
+/* A reset ends what stays in the SYN queue. */
+static void test_a_reset_while_the_accept_queue_is_full(void **state) {
+    (void)state;
+    listen_on(0, NULL, 80);
+    for (uint16_t i = 0; i < 4; i++) {
+        struct made ack = half_open((uint16_t)(2000 + i));
+        if (i == 3) {
+            ack.flags = PL_TCP_RST;
+        }
+        send_made(&ack);
+    }
+    struct plait_stack_stats stats = {0};
+    plait_stack_stats(stack, &stats);
+    assert_int_equal(stats.connections, 3);
+}
+
 #define PORTS_TEST(f) cmocka_unit_test_setup_teardown(f, setup_ports, teardown)
 
 int main(void) {
@@ -156,6 +222,8 @@ int main(void) {
         PORTS_TEST(test_a_place_is_taken_once),
         PORTS_TEST(test_a_free_tcp_port_is_picked),
         PORTS_TEST(test_the_backlog_bounds_connections),
+        TEST(test_a_full_accept_queue),
+        TEST(test_a_reset_while_the_accept_queue_is_full),
         PORTS_TEST(test_embryonic_connections_end_by_themselves),
         PORTS_TEST(test_held_syns_count_too),
     };
