@@ -87,8 +87,8 @@ PLAIT_MUST_CHECK int plait_get(struct plait_stack *stack, plait_sock sock, enum 
 PLAIT_MUST_CHECK int plait_bind(struct plait_stack *stack, plait_sock sock, plait_port_id port,
                                 const struct plait_addr *addr, uint16_t tcp_port);
 /* Accepts connections for the bound TCP port; TCP port 0 on a PLAIT_PORT_ANY_ADDRESS port takes
- * every port, elsewhere a free one is picked (plait_local() tells). `backlog` (1 at least) bounds the
- * handshakes that run and, for itself, the connections that wait for plait_accept, as on Linux:
+ * every port, elsewhere a free one is picked (plait_local() tells). `backlog` (1 at least) bounds
+ * the handshakes that run and, for itself, the connections that wait for plait_accept, as on Linux:
  * while the latter are so many, SYNs are dropped and handshakes stay unfinished. */
 PLAIT_MUST_CHECK int plait_listen(struct plait_stack *stack, plait_sock sock, uint32_t backlog);
 /* Starts on the first address that fits (bound, PORT_MASK, family, port up) in the order in which

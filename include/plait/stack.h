@@ -23,6 +23,13 @@ struct plait_stack;
 enum plait_cc { PLAIT_CC_CUBIC, PLAIT_CC_RENO };
 
 /* Settings; plait_config_init() fills the defaults, the caller changes what it wants. */
+/* When SYNs are answered without keeping state (RFC 4987). */
+enum plait_syn_cookies {
+    PLAIT_SYN_COOKIES_NEVER,
+    PLAIT_SYN_COOKIES_WHEN_FULL, /* while a listener's backlog is full of handshakes */
+    PLAIT_SYN_COOKIES_ALWAYS,    /* for tests */
+};
+
 struct plait_config {
     size_t size;                    /* sizeof(struct plait_config), set by plait_config_init */
     bool mptcp;                     /* ask for and accept MPTCP on new sockets (default true) */
@@ -42,6 +49,7 @@ struct plait_config {
     uint64_t no_subflow_ns;         /* a connection without subflows lives so long: 60 s */
     uint64_t syn_timeout_ns;        /* give up a connect after this long, default 127 s */
     uint64_t stale_ns_min;          /* see docs/architecture.md, "Dead paths": default 100 ms */
+    uint8_t syn_cookies;            /* enum plait_syn_cookies, default WHEN_FULL */
 };
 void plait_config_init(struct plait_config *config);
 

@@ -20,6 +20,7 @@ void plait_config_init(struct plait_config *config) {
         .no_subflow_ns = 60 * PLAIT_NS_PER_S,
         .syn_timeout_ns = 127 * PLAIT_NS_PER_S,
         .stale_ns_min = 100 * PLAIT_NS_PER_MS,
+        .syn_cookies = PLAIT_SYN_COOKIES_WHEN_FULL,
     };
 }
 
@@ -36,6 +37,9 @@ int pl_config_check(const struct plait_config *config) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     if (!buffer_ok(config->send_buffer_bytes) || !buffer_ok(config->receive_buffer_bytes)) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    if (config->syn_cookies > PLAIT_SYN_COOKIES_ALWAYS) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     if (config->rto_min_ns == 0 || config->syn_timeout_ns == 0 || config->stale_ns_min == 0) {

@@ -18,9 +18,11 @@ int pl_capable_start(struct pl_conn *conn) {
     PL_ASSERT(!conn->token_added);
     PL_ASSERT(conn->mode == PL_MODE_MPTCP);
     const struct plait_env *env = conn->ctx->env;
-    for (unsigned i = 0; i < KEY_TRIES; i++) {
-        struct pl_mp_keys *k = &conn->keys;
-        env->random(env->user, &k->local_key, sizeof k->local_key);
+    struct pl_mp_keys *k = &conn->keys;
+    for (unsigned i = 0; i < (conn->key_given ? 1 : KEY_TRIES); i++) {
+        if (!conn->key_given) {
+            env->random(env->user, &k->local_key, sizeof k->local_key);
+        }
         pl_key_hash(env, k->local_key, &k->token_local, &k->idsn_local);
         if (conn->host->token_add(conn->host->arg, conn)) {
             conn->token_added = true;
@@ -74,17 +76,34 @@ void pl_capable_syn_in(struct pl_conn *conn, const struct pl_segment *syn) {
     conn->capable = PL_CAPABLE_ANSWERED;
 }
 
-static uint8_t own_flags(const struct pl_conn *conn) {
-    PL_ASSERT(conn->mode == PL_MODE_MPTCP);
-    PL_ASSERT(conn->token_added);
+static uint8_t flags_with(const struct plait_config *config, bool checksum) {
     uint8_t flags = PL_CAPABLE_HMAC_SHA256;
-    if (conn->checksum || conn->ctx->config.checksum) {
+    if (checksum || config->checksum) {
         flags |= PL_CAPABLE_CHECKSUM;
     }
-    if (conn->ctx->config.deny_join_initial) {
+    if (config->deny_join_initial) {
         flags |= PL_CAPABLE_NO_JOIN;
     }
     return flags;
+}
+
+static uint8_t own_flags(const struct pl_conn *conn) {
+    PL_ASSERT(conn->mode == PL_MODE_MPTCP);
+    PL_ASSERT(conn->token_added);
+    return flags_with(&conn->ctx->config, conn->checksum);
+}
+
+uint32_t pl_conn_stateless_capable(const struct pl_ctx *ctx, const struct pl_segment *syn,
+                                   uint64_t key, uint8_t *out, uint32_t room) {
+    const struct pl_mptcp_options *asked = &syn->options.mptcp;
+    struct pl_mptcp_options o = {.capable = {.len = 12, .version = 1, .key_sender = key}};
+    PL_ASSERT((syn->flags & PL_TCP_SYN) != 0);
+    if (!pl_mptcp_has(asked, PL_MP_CAPABLE) || !acceptable(asked, 4) || room < 12) {
+        return 0;
+    }
+    bool checksum = (asked->capable.flags & PL_CAPABLE_CHECKSUM) != 0;
+    o.capable.flags = flags_with(&ctx->config, checksum);
+    return pl_mptcp_write(out, PL_MP_CAPABLE, &o);
 }
 
 /* Which form a segment of this kind carries now; 0: none. */

@@ -25,6 +25,8 @@ struct pl_conn_setup {
     uint32_t serial;                                  /* names the connection in traces */
     const struct pl_tcp_tuning *tuning;               /* copied; NULL: the defaults */
     bool transparent; /* the first subflow's local address need not be ours */
+    bool has_key;     /* `key` was given away already */
+    uint64_t key;
 };
 
 PLAIT_MUST_CHECK int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx,
@@ -46,6 +48,11 @@ void pl_conn_confirm(struct pl_conn *conn, plait_time now);
 PLAIT_MUST_CHECK int pl_conn_join(struct pl_conn *conn, plait_port_id port,
                                   struct pl_tcp_tuple tuple, const struct pl_segment *syn,
                                   uint8_t *reason, plait_time now);
+
+/* The MP_CAPABLE for a SYN/ACK that no connection is made for yet (SYN cookies): 12 bytes, or 0
+ * when the SYN does not ask for what we speak or there is no room. */
+uint32_t pl_conn_stateless_capable(const struct pl_ctx *ctx, const struct pl_segment *syn,
+                                   uint64_t key, uint8_t *out, uint32_t room);
 
 /* A segment for one of its subflows; a subflow's turn to send. (The stack found `sf` by its tuple,
  * or in a port's list.) */

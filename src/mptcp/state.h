@@ -184,6 +184,7 @@ struct pl_conn {
     struct pl_timer timer;
     uint64_t user;
     uint64_t port_mask;
+    bool key_given; /* keys.local_key is fixed: a SYN cookie has promised it */
     struct pl_mp_keys keys;
     struct pl_send send;
     struct pl_recv recv;

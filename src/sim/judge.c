@@ -78,9 +78,12 @@ static bool waits_in_vain(const struct pl_app *app) {
     return false;
 }
 
+/* With SYN cookies a lost third ACK leaves the acceptor without a connection, and an initiator that
+ * has nothing to say cannot learn that (RFC 4987 section 3.6). */
 bool pl_judge_half_open(struct pl_world *world, unsigned conn) {
     const struct pl_app *app = world->app[conn];
-    if (paths_break(world->plan) && (waits_in_vain(&app[0]) || waits_in_vain(&app[1]))) {
+    bool may = paths_break(world->plan) || world->plan->fault[PL_SIM_COOKIES];
+    if (may && (waits_in_vain(&app[0]) || waits_in_vain(&app[1]))) {
         world->half_open[conn] = true;
     }
     return world->half_open[conn];

@@ -289,6 +289,9 @@ static void draw_config_faults(struct pl_plan *plan) {
         if (plan->fault[PL_SIM_MEMORY]) {
             config->memory_bytes_max = pl_plan_log(&memory, 64 * KIB, 1024 * KIB);
         }
+        if (plan->fault[PL_SIM_COOKIES]) {
+            config->syn_cookies = PLAIT_SYN_COOKIES_ALWAYS;
+        }
         config->checksum = plan->fault[PL_SIM_CHECKSUM] && pl_rng_chance(&checksum, 500000);
         config->deny_join_initial = plan->fault[PL_SIM_DENY_JOIN] && pl_rng_chance(&deny, 500000);
     }

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "stack/conns.h"
+#include "stack/demux.h"
 #include "stack/waiting.h"
 #include "wire/addr.h"
 
@@ -136,26 +137,45 @@ bool pl_listen_full(struct plait_stack *stack, const struct pl_listener *listene
     return true;
 }
 
-bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
-                   const struct pl_port *port, const struct pl_tcp_tuple *tuple,
-                   const struct pl_segment *syn) {
-    PL_ASSERT((syn->flags & PL_TCP_SYN) != 0);
+/* How connections are set up that come over this port. */
+static struct pl_conn_setup setup_for(const struct pl_listener *listener,
+                                      const struct pl_port *port) {
     struct pl_conn_setup setup = listener->setup;
+    PL_ASSERT(port->id != 0);
     if ((port->flags & PLAIT_PORT_NO_MPTCP) != 0) {
         setup.mptcp = false;
         setup.port_mask = UINT64_C(1) << port->id;
     }
+    return setup;
+}
+
+/* Makes a connection from a SYN and puts it into the SYN queue; NULL when that was not possible. */
+static struct pl_stack_conn *take(struct plait_stack *stack, struct pl_listener *listener,
+                                  const struct pl_port *port, const struct pl_conn_setup *setup,
+                                  const struct pl_tcp_tuple *tuple, const struct pl_segment *syn) {
     struct pl_stack_conn *sc = NULL;
-    int error = pl_conns_create(stack, &setup, &sc);
+    PL_ASSERT((syn->flags & (PL_TCP_SYN | PL_TCP_ACK)) == PL_TCP_SYN);
+    int error = pl_conns_create(stack, setup, &sc);
     if (error != 0) {
         PL_COUNT(&stack->ctx, DropMemory);
-        return false;
+        return NULL;
     }
     pl_waiting_add(listener, sc);
     error = pl_conn_accept(sc->conn, port->id, *tuple, syn, listener->defer, stack->now);
     if (error != 0) {
         PL_COUNT(&stack->ctx, DropMemory);
         pl_conns_destroy(stack, sc);
+        return NULL;
+    }
+    return sc;
+}
+
+bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
+                   const struct pl_port *port, const struct pl_tcp_tuple *tuple,
+                   const struct pl_segment *syn) {
+    struct pl_conn_setup setup = setup_for(listener, port);
+    struct pl_stack_conn *sc = take(stack, listener, port, &setup, tuple, syn);
+    if (sc == NULL) {
         return false;
     }
     if (listener->defer) {
@@ -163,6 +183,23 @@ bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
         pl_waiting_ready(stack, sc);
     }
     return true;
+}
+
+void pl_listen_resume(struct plait_stack *stack, struct pl_listener *listener,
+                      const struct pl_port *port, const struct pl_tcp_tuple *tuple,
+                      const struct pl_segment *syn, uint64_t key) {
+    struct pl_conn_setup setup = setup_for(listener, port);
+    struct pl_tcp_tx said;
+    PL_ASSERT(!listener->defer);
+    setup.key = key;
+    setup.has_key = true;
+    if (take(stack, listener, port, &setup, tuple, syn) == NULL) {
+        return;
+    }
+    struct pl_subflow *sf = pl_demux_flow(stack, port->id, tuple);
+    if (sf != NULL) {
+        (void)pl_subflow_output(sf, &said, stack->now); /* the SYN/ACK went out long ago */
+    }
 }
 
 void pl_listen_check(const struct plait_stack *stack) {

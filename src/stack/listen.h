@@ -24,6 +24,11 @@ bool pl_listen_full(struct plait_stack *stack, const struct pl_listener *listene
 bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
                    const struct pl_port *port, const struct pl_tcp_tuple *tuple,
                    const struct pl_segment *syn);
+/* As if the SYN had been taken when it came, and answered: for a cookie's third ACK. `key` is what
+ * the SYN/ACK gave as MPTCP's. */
+void pl_listen_resume(struct plait_stack *stack, struct pl_listener *listener,
+                      const struct pl_port *port, const struct pl_tcp_tuple *tuple,
+                      const struct pl_segment *syn, uint64_t key);
 void pl_listen_check(const struct plait_stack *stack);
 
 #endif

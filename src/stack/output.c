@@ -70,8 +70,9 @@ static bool next_reply(struct plait_stack *stack, struct pl_port *port, struct p
                              .dst_port = reply.dst_port,
                              .seq = reply.seq,
                              .ack = reply.ack,
-                             .flags = reply.flags};
-    PL_ASSERT((reply.flags & PL_TCP_RST) != 0);
+                             .flags = reply.flags,
+                             .window_raw = reply.window_raw};
+    PL_ASSERT((reply.flags & (PL_TCP_RST | PL_TCP_SYN)) != 0);
     put_headers(stack, port, &ip, &seg, reply.options, reply.options_len, tx);
     return true;
 }

@@ -4,15 +4,25 @@
 
 static void put_reason(struct pl_reply *reply, int reason) {
     struct pl_mptcp_options options = {.tcprst = {.reason = (uint8_t)reason}};
-    PL_ASSERT(pl_mptcp_len(PL_MP_TCPRST, &options) == PL_REPLY_OPTIONS);
+    PL_ASSERT(pl_mptcp_len(PL_MP_TCPRST, &options) <= PL_REPLY_OPTIONS);
     reply->options_len = (uint8_t)pl_mptcp_write(reply->options, PL_MP_TCPRST, &options);
-    PL_ASSERT(reply->options_len == PL_REPLY_OPTIONS);
+    PL_ASSERT(reply->options_len == 4);
+}
+
+bool pl_reply_put(struct pl_reply_ring *ring, const struct pl_reply *reply) {
+    PL_ASSERT(reply->options_len % 4 == 0 && reply->options_len <= PL_REPLY_OPTIONS);
+    if (ring->count == PL_REPLY_RING) {
+        return false;
+    }
+    ring->reply[(ring->head + ring->count) % PL_REPLY_RING] = *reply;
+    ring->count++;
+    return true;
 }
 
 bool pl_reply_reset(struct pl_reply_ring *ring, const struct pl_ip *ip,
                     const struct pl_segment *seg, int reason) {
     PL_ASSERT(reason <= UINT8_MAX);
-    if ((seg->flags & PL_TCP_RST) != 0 || ring->count == PL_REPLY_RING) {
+    if ((seg->flags & PL_TCP_RST) != 0) {
         return false;
     }
     if (!pl_addr_is_host(&ip->src) || !pl_addr_is_host(&ip->dst)) {
@@ -32,9 +42,7 @@ bool pl_reply_reset(struct pl_reply_ring *ring, const struct pl_ip *ip,
     if (reason >= 0) {
         put_reason(&reply, reason);
     }
-    ring->reply[(ring->head + ring->count) % PL_REPLY_RING] = reply;
-    ring->count++;
-    return true;
+    return pl_reply_put(ring, &reply);
 }
 
 bool pl_reply_take(struct pl_reply_ring *ring, struct pl_reply *out) {

@@ -10,6 +10,7 @@
 #include "stack/port.h"
 #include "stack/reply.h"
 #include "stack/syn.h"
+#include "stack/syncookie.h"
 #include "stack/waiting.h"
 #include "wire/checksum.h"
 
@@ -94,6 +95,22 @@ static void without_flow(struct plait_stack *stack, struct pl_packet *packet) {
     }
 }
 
+/* The third ACK of a handshake that we kept no state of. What it does not complete is forgotten. */
+static void with_cookie(struct plait_stack *stack, const struct pl_packet *packet) {
+    struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
+    struct pl_subflow *sf = pl_demux_flow(stack, packet->port->id, &tuple);
+    if (sf == NULL) {
+        pl_packet_drop(stack, PLAIT_COUNTER_DropBacklog, packet->port->id, packet->buf->len);
+        return;
+    }
+    struct pl_stack_conn *sc = pl_conns_of(pl_subflow_conn(sf));
+    PL_ASSERT(sc->listener != NULL && !sc->ready);
+    pl_subflow_input(sf, &packet->seg, packet->buf, stack->now);
+    if (sc->listener != NULL && !sc->ready) {
+        pl_conns_destroy(stack, sc);
+    }
+}
+
 static void demultiplex(struct plait_stack *stack, struct pl_packet *packet) {
     PL_ASSERT(packet->ip.protocol == PL_IP_TCP);
     if (!parse(stack, packet)) {
@@ -103,6 +120,10 @@ static void demultiplex(struct plait_stack *stack, struct pl_packet *packet) {
     struct pl_subflow *sf = pl_demux_arrived(stack, packet->port, &tuple);
     if (sf != NULL) {
         sf = end_time_wait(stack, packet, sf);
+    }
+    if (sf == NULL && pl_syncookie_take(stack, packet)) {
+        with_cookie(stack, packet);
+        return;
     }
     if (sf == NULL) {
         without_flow(stack, packet);

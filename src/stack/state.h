@@ -87,6 +87,13 @@ struct pl_iss_rule {
     pl_seq32 seq;
 };
 
+struct pl_syncookie { /* syncookie.c */
+    bool on;          /* the rest is valid */
+    uint64_t period;  /* now / 64 s when the newest secret was made */
+    plait_time sent_at;
+    uint8_t secret[2][32]; /* by the low bit of the period */
+};
+
 struct plait_stack {
     struct pl_ctx ctx;
     plait_time now;                      /* the latest seen */
@@ -103,6 +110,7 @@ struct plait_stack {
     uint32_t conn_serial;
     uint32_t ephemeral_next;
     struct pl_iss_rule iss_rule; /* ANY between verbs */
+    struct pl_syncookie syncookie;
     struct pl_list settle_list;
     struct pl_conn_host host;
     struct pl_events events;

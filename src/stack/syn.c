@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "stack/demux.h"
 #include "stack/listen.h"
+#include "stack/syncookie.h"
 #include "wire/addr.h"
 
 enum { REASON_MPTCP = 1 }; /* RFC 8684 section 3.6 */
@@ -71,6 +72,10 @@ int pl_syn_input(struct plait_stack *stack, const struct pl_packet *packet) {
     }
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
     if (pl_listen_full(stack, listener)) {
+        return PL_SYN_TAKEN;
+    }
+    if (pl_syncookie_due(stack, listener)) {
+        pl_syncookie_answer(stack, listener, packet);
         return PL_SYN_TAKEN;
     }
     if (listener->embryonic_count >= listener->backlog) {

@@ -130,7 +130,6 @@ uint64_t pl_tcp_rtt_of_echo(const struct pl_tcp *tcp, const struct pl_segment *s
 uint16_t pl_tcp_mss_offer(const struct pl_tcp *tcp);
 uint32_t pl_tcp_mss_raw(const struct pl_tcp *tcp); /* payload plus options */
 uint32_t pl_tcp_mss(const struct pl_tcp *tcp);
-uint8_t pl_tcp_wscale_choose(const struct pl_ctx *ctx);
 void pl_tcp_options_default(struct pl_tcp *tcp);
 void pl_tcp_options_settle(struct pl_tcp *tcp, const struct pl_segment *syn, plait_time now);
 uint32_t pl_tcp_options_syn(struct pl_tcp *tcp, uint8_t *out, bool is_ack, plait_time now);

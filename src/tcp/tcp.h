@@ -136,6 +136,8 @@ pl_seq32 pl_tcp_iss(const struct pl_tcp *tcp);
 pl_seq32 pl_tcp_irs(const struct pl_tcp *tcp);
 pl_seq32 pl_tcp_rcv_nxt(const struct pl_tcp *tcp);
 
+/* The window scale that this stack offers. */
+uint8_t pl_tcp_wscale_choose(const struct pl_ctx *ctx);
 /* The window a segment of this connection advertises, in bytes (never scaled in a SYN). */
 uint32_t pl_tcp_scaled_window(const struct pl_tcp *tcp, const struct pl_segment *seg);
 /* Asks the peer for a sign of life: an ACK that it must answer (RFC 9293 section 3.8.4). */

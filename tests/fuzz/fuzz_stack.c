@@ -284,6 +284,7 @@ static void start(struct run *r) {
     config.mptcp = (how & 15) != 0;
     config.checksum = (how & 16) != 0;
     config.deny_join_initial = (how & 32) != 0;
+    config.syn_cookies = (how & 16) != 0 ? PLAIT_SYN_COOKIES_ALWAYS : PLAIT_SYN_COOKIES_WHEN_FULL;
     config.memory_bytes_max = (how & 64) != 0 ? 100000 : UINT64_C(1) << 22;
     config.connections_max = 8;
     uint32_t offload = (how & 128) != 0 ? (uint32_t)(PLAIT_PORT_TSO | PLAIT_PORT_TX_CSUM) : 0;

@@ -282,6 +282,80 @@ static void test_key_collision(void **state) {
     }
 }
 
+/* ---- SYN cookies: the responder remembers nothing (section 3.1) ---- */
+
+static void run_with_cookies(struct strip *s) {
+    struct plait_config config;
+    struct link l;
+    plait_config_init(&config);
+    config.syn_cookies = PLAIT_SYN_COOKIES_ALWAYS;
+    link_init(&l, 2, &config);
+    if (s != NULL) {
+        link_filter(&l, strip_filter, s);
+    }
+    link_connect(&l);
+    link_transfer(&l, 300000);
+    assert_int_equal(link_count(&l, PAIR_B, PLAIT_COUNTER_SyncookiesRecv), 1);
+    assert_int_equal(link_is_mptcp(&l), s == NULL);
+    assert_int_equal(link_subflows(&l), s == NULL ? 2 : 1);
+    link_finish(&l);
+}
+
+static void test_with_syn_cookies(void **state) {
+    (void)state;
+    run_with_cookies(NULL);
+}
+
+static void test_plain_with_syn_cookies(void **state) {
+    (void)state;
+    struct strip s = {.from = PAIR_A, .set = PL_TCP_SYN};
+    run_with_cookies(&s);
+}
+
+/* The keys are lost on the third ACK: the responder takes it for plain TCP. */
+static void test_syn_cookie_without_keys(void **state) {
+    (void)state;
+    struct strip s = {.from = PAIR_A, .set = PL_TCP_ACK, .clear = PL_TCP_SYN};
+    run_with_cookies(&s);
+}
+
+/* A pure third ACK that is lost: the first data brings cookie and keys. */
+static bool lose_first_ack(struct stack_pair *pair, unsigned from, unsigned path, uint8_t *packet,
+                           uint32_t len) {
+    unsigned *lost = pair->filter_arg;
+    struct tamper t;
+    (void)path;
+    bool hit = *lost == 0 && from == PAIR_A && tamper_parse(&t, packet, len) &&
+               t.seg.flags == PL_TCP_ACK && t.seg.payload_len == 0;
+    *lost += hit;
+    return hit;
+}
+
+static void test_syn_cookie_with_data(void **state) {
+    (void)state;
+    struct plait_config config;
+    struct link l;
+    unsigned lost = 0;
+    plait_config_init(&config);
+    config.syn_cookies = PLAIT_SYN_COOKIES_ALWAYS;
+    link_init(&l, 1, &config);
+    link_filter(&l, lose_first_ack, &lost);
+    struct plait_endpoint remote = pair_endpoint(PAIR_B, 0, PLAIT_IPV4, LINK_PORT);
+    assert_int_equal(plait_open(link_stack(&l, PAIR_A), &l.a), 0);
+    assert_int_equal(plait_connect(link_stack(&l, PAIR_A), l.a, &remote, l.pair.now), 0);
+    assert_true(pair_wait_event(&l.pair, PAIR_A, l.a, PLAIT_EVENT_CONNECTED, LINK_PATIENCE, NULL));
+    assert_int_equal(plait_write(link_stack(&l, PAIR_A), l.a, "hello", 5, l.pair.now), 5);
+    assert_true(
+        pair_wait_event(&l.pair, PAIR_B, l.listener, PLAIT_EVENT_ACCEPT, LINK_PATIENCE, NULL));
+    assert_int_equal(plait_accept(link_stack(&l, PAIR_B), l.listener, &l.b), 0);
+    char got[8] = {0};
+    assert_int_equal(plait_read(link_stack(&l, PAIR_B), l.b, got, 8, l.pair.now), 5);
+    assert_int_equal(lost, 1);
+    assert_true(link_is_mptcp(&l));
+    assert_int_equal(pair_get(&l.pair, PAIR_B, l.b, PLAIT_OPT_IS_MPTCP), 1);
+    link_finish(&l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_ways),
@@ -296,6 +370,10 @@ int main(void) {
         cmocka_unit_test(test_wrong_key_in_third_ack),
         cmocka_unit_test(test_flags_sent),
         cmocka_unit_test(test_key_collision),
+        cmocka_unit_test(test_with_syn_cookies),
+        cmocka_unit_test(test_plain_with_syn_cookies),
+        cmocka_unit_test(test_syn_cookie_without_keys),
+        cmocka_unit_test(test_syn_cookie_with_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

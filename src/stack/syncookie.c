@@ -1,0 +1,259 @@
+/* The cookie: bit 31 says which of the two secrets, bits 28 to 30 are the MSS, the rest is the MAC.
+ * RFC 4987's counter is not needed, since a secret is not used for longer than its period. */
+#include "stack/syncookie.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "stack/demux.h"
+#include "stack/listen.h"
+#include "stack/reply.h"
+
+enum { PERIOD_SECONDS = 64, MSS_SHIFT = 28, MSS_COUNT = 8, MAC_MASK = (1 << MSS_SHIFT) - 1 };
+/* What the low bits of our timestamp say. */
+enum { TS_BITS = 6, TS_MASK = 63, TS_WSCALE = 15, TS_SACK = 16, TS_ECN = 32, NO_WSCALE = 15 };
+enum { MESSAGE_LEN = 42 };
+
+/* What networks make of MSS; the largest that is not above the client's is taken. */
+static const uint16_t mss_table[MSS_COUNT] = {48, 536, 1220, 1300, 1400, 1440, 1460, 8940};
+
+struct cookie {
+    uint32_t number; /* our initial sequence number */
+    uint64_t key;    /* MPTCP's */
+};
+
+/* ---- secrets ---- */
+
+static uint64_t period_of(plait_time now) {
+    return now / (PERIOD_SECONDS * PLAIT_NS_PER_S);
+}
+
+/* Makes a secret for this period, and forgets what is older than the last one. */
+static void rotate(struct plait_stack *stack) {
+    struct pl_syncookie *c = &stack->syncookie;
+    uint64_t period = period_of(stack->now);
+    const struct plait_env *env = stack->ctx.env;
+    if (c->on && c->period == period) {
+        return;
+    }
+    bool next = c->on && c->period + 1 == period;
+    env->random(env->user, c->secret[period & 1], sizeof(c->secret[0]));
+    if (!next) {
+        env->random(env->user, c->secret[1 - (period & 1)], sizeof(c->secret[0]));
+    }
+    c->on = true;
+    c->period = period;
+    PL_ASSERT(period_of(stack->now) == c->period);
+}
+
+/* ---- cookies ---- */
+
+static struct cookie make(const struct plait_stack *stack, unsigned which, unsigned mss_index,
+                          const struct pl_tcp_tuple *tuple, pl_seq32 client_isn) {
+    const struct plait_env *env = stack->ctx.env;
+    uint8_t message[MESSAGE_LEN], mac[32];
+    PL_ASSERT(which <= 1 && mss_index < MSS_COUNT);
+    memcpy(message, tuple->local.bytes, 16);
+    memcpy(message + 16, tuple->remote.bytes, 16);
+    pl_put16(message + 32, tuple->local_port);
+    pl_put16(message + 34, tuple->remote_port);
+    pl_put32(message + 36, client_isn.v);
+    message[40] = tuple->local.family;
+    message[41] = (uint8_t)mss_index;
+    env->hmac_sha256(env->user, stack->syncookie.secret[which], sizeof(stack->syncookie.secret[0]),
+                     message, sizeof(message), mac);
+    uint32_t head = (uint32_t)which << 31 | (uint32_t)mss_index << MSS_SHIFT;
+    return (struct cookie){.number = head | (pl_get32(mac) & MAC_MASK), .key = pl_get64(mac + 8)};
+}
+
+static unsigned mss_index(const struct pl_segment *syn, uint8_t family) {
+    uint16_t mss = family == PLAIT_IPV6 ? 1220 : 536;
+    unsigned i = MSS_COUNT - 1;
+    mss = syn->options.has_mss ? syn->options.mss : mss;
+    while (i > 0 && mss_table[i] > mss) {
+        i--;
+    }
+    PL_ASSERT(i < MSS_COUNT);
+    return i;
+}
+
+/* The present time stamp with its low bits replaced, and not later than it. */
+static uint32_t stamp(const struct plait_stack *stack, const struct pl_tcp_tuple *tuple,
+                      const struct pl_segment *syn, bool ecn) {
+    const struct pl_tcp_options *o = &syn->options;
+    uint32_t real = pl_demux_ts_offset(stack, tuple) + (uint32_t)(stack->now / PLAIT_NS_PER_MS);
+    uint32_t wscale = o->wscale < NO_WSCALE ? o->wscale : NO_WSCALE - 1;
+    uint32_t bits =
+        (o->has_wscale ? wscale : NO_WSCALE) | (o->has_sack_ok ? TS_SACK : 0) | (ecn ? TS_ECN : 0);
+    uint32_t value = (real & ~(uint32_t)TS_MASK) | bits;
+    PL_ASSERT(bits <= TS_MASK);
+    return (int32_t)(value - real) > 0 ? value - (TS_MASK + 1) : value;
+}
+
+/* ---- answering ---- */
+
+static bool speaks_mptcp(const struct pl_listener *listener, const struct pl_port *port) {
+    return listener->setup.mptcp && (port->flags & PLAIT_PORT_NO_MPTCP) == 0;
+}
+
+static uint16_t mss_offer(const struct pl_packet *packet) {
+    uint32_t headers = PL_TCP_HEADER + (packet->ip.src.family == PLAIT_IPV6 ? 40 : 20);
+    uint32_t mss = packet->port->mtu - headers;
+    PL_ASSERT(packet->port->mtu > headers);
+    return (uint16_t)(mss < UINT16_MAX ? mss : UINT16_MAX);
+}
+
+static void put_options(struct plait_stack *stack, const struct pl_listener *listener,
+                        const struct pl_packet *packet, uint64_t key, struct pl_reply *reply) {
+    const struct pl_tcp_options *o = &packet->seg.options;
+    struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
+    uint32_t len = pl_tcp_put_mss(reply->options, mss_offer(packet));
+    if (o->has_timestamps) {
+        bool ecn = (reply->flags & PL_TCP_ECE) != 0;
+        uint32_t value = stamp(stack, &tuple, &packet->seg, ecn);
+        len += o->has_sack_ok ? pl_tcp_put_sack_ok(reply->options + len) : 0;
+        len += pl_tcp_put_timestamps(reply->options + len, value, o->ts_val);
+        if (o->has_wscale) {
+            len += pl_tcp_put_wscale(reply->options + len, pl_tcp_wscale_choose(&stack->ctx));
+        }
+    }
+    if (speaks_mptcp(listener, packet->port)) {
+        uint32_t room = PL_REPLY_OPTIONS - len;
+        len +=
+            pl_conn_stateless_capable(&stack->ctx, &packet->seg, key, reply->options + len, room);
+    }
+    PL_ASSERT(len % 4 == 0 && len <= PL_REPLY_OPTIONS);
+    reply->options_len = (uint8_t)len;
+}
+
+bool pl_syncookie_due(const struct plait_stack *stack, const struct pl_listener *listener) {
+    uint8_t when = stack->ctx.config.syn_cookies;
+    if (listener->defer || when == PLAIT_SYN_COOKIES_NEVER) {
+        return false;
+    }
+    return when == PLAIT_SYN_COOKIES_ALWAYS || listener->embryonic_count >= listener->backlog;
+}
+
+void pl_syncookie_answer(struct plait_stack *stack, const struct pl_listener *listener,
+                         const struct pl_packet *packet) {
+    const struct pl_segment *syn = &packet->seg;
+    struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
+    bool asks_ecn = (syn->flags & (PL_TCP_ECE | PL_TCP_CWR)) == (PL_TCP_ECE | PL_TCP_CWR);
+    rotate(stack);
+    unsigned which = stack->syncookie.period & 1;
+    struct cookie cookie = make(stack, which, mss_index(syn, tuple.local.family), &tuple, syn->seq);
+    uint32_t window = listener->setup.receive_buffer_bytes != 0
+                          ? listener->setup.receive_buffer_bytes
+                          : stack->ctx.config.receive_buffer_bytes;
+    struct pl_reply reply = {.src = packet->ip.dst,
+                             .dst = packet->ip.src,
+                             .src_port = syn->dst_port,
+                             .dst_port = syn->src_port,
+                             .seq = pl_seq32_of(cookie.number),
+                             .ack = pl_seq32_add(syn->seq, 1),
+                             .flags = PL_TCP_SYN | PL_TCP_ACK,
+                             .window_raw = (uint16_t)(window < UINT16_MAX ? window : UINT16_MAX)};
+    if (asks_ecn && stack->ctx.config.ecn) {
+        reply.flags |= PL_TCP_ECE;
+    }
+    put_options(stack, listener, packet, cookie.key, &reply);
+    stack->syncookie.sent_at = stack->now;
+    if (pl_reply_put(&packet->port->replies, &reply)) {
+        PL_COUNT(&stack->ctx, SyncookiesSent);
+    } else {
+        PL_COUNT(&stack->ctx, DropBacklog);
+    }
+}
+
+/* ---- the third ACK ---- */
+
+/* Without timestamps there is nothing but the MSS. */
+static void restore_options(const struct pl_segment *ack, struct pl_segment *syn) {
+    const struct pl_tcp_options *from = &ack->options;
+    struct pl_tcp_options *to = &syn->options;
+    PL_ASSERT(to->has_mss);
+    if (!from->has_timestamps) {
+        return;
+    }
+    to->has_timestamps = true;
+    to->ts_val = from->ts_val;
+    uint32_t bits = from->ts_ecr & TS_MASK;
+    to->has_sack_ok = (bits & TS_SACK) != 0;
+    to->has_wscale = (bits & TS_WSCALE) != NO_WSCALE;
+    to->wscale = (uint8_t)(bits & TS_WSCALE);
+    if ((bits & TS_ECN) != 0) {
+        syn->flags |= PL_TCP_ECE | PL_TCP_CWR;
+    }
+}
+
+/* The peer has our key only if it asked for MPTCP and got an answer. */
+static void restore_capable(const struct pl_segment *ack, uint64_t key, struct pl_segment *syn) {
+    const struct pl_mptcp_options *from = &ack->options.mptcp;
+    bool both_keys = pl_mptcp_has(from, PL_MP_CAPABLE) && from->capable.len >= 20;
+    if (!both_keys || from->capable.key_receiver != key) {
+        return;
+    }
+    syn->options.mptcp.present = 1 << PL_MP_CAPABLE;
+    syn->options.mptcp.capable.len = 4;
+    syn->options.mptcp.capable.version = from->capable.version;
+    syn->options.mptcp.capable.flags = from->capable.flags;
+}
+
+/* What opens a connection: an ACK, with or without payload, while cookies are about. */
+static bool may_be_cookie(const struct plait_stack *stack, const struct pl_segment *seg) {
+    const struct pl_syncookie *c = &stack->syncookie;
+    bool is_ack = (seg->flags & (PL_TCP_ACK | PL_TCP_SYN | PL_TCP_RST)) == PL_TCP_ACK;
+    return is_ack && c->on && stack->now - c->sent_at < 2 * PERIOD_SECONDS * PLAIT_NS_PER_S;
+}
+
+/* Makes the SYN again; false when the cookie is not ours. */
+static bool restore(struct plait_stack *stack, const struct pl_packet *packet,
+                    struct pl_segment *syn, uint64_t *key) {
+    const struct pl_segment *ack = &packet->seg;
+    struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
+    uint32_t number = ack->ack.v - 1;
+    unsigned index = number >> MSS_SHIFT & (MSS_COUNT - 1);
+    *syn = (struct pl_segment){.src_port = ack->src_port,
+                               .dst_port = ack->dst_port,
+                               .seq = pl_seq32_add(ack->seq, UINT32_MAX),
+                               .flags = PL_TCP_SYN,
+                               .window_raw = ack->window_raw};
+    rotate(stack);
+    struct cookie cookie = make(stack, number >> 31, index, &tuple, syn->seq);
+    if (cookie.number != number) {
+        return false;
+    }
+    syn->options.has_mss = true;
+    syn->options.mss = mss_table[index];
+    restore_options(ack, syn);
+    restore_capable(ack, cookie.key, syn);
+    *key = cookie.key;
+    return true;
+}
+
+bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet) {
+    struct pl_segment syn;
+    uint64_t key = 0;
+    struct pl_listener *listener =
+        !may_be_cookie(stack, &packet->seg)
+            ? NULL
+            : pl_listen_find(stack, packet->port, &packet->ip.dst, packet->seg.dst_port);
+    if (listener == NULL) {
+        return false;
+    }
+    if (!restore(stack, packet, &syn, &key)) {
+        PL_COUNT(&stack->ctx, SyncookiesFailed);
+        return true;
+    }
+    PL_COUNT(&stack->ctx, SyncookiesRecv);
+    bool too_early = listener->defer_accept_s > 0 && packet->seg.payload_len == 0;
+    if (too_early || pl_listen_full(stack, listener)) {
+        return true; /* PLAIT_OPT_DEFER_ACCEPT: the first data brings the cookie, too */
+    }
+    struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
+    stack->iss_rule =
+        (struct pl_iss_rule){PL_ISS_EXACTLY, pl_seq32_add(packet->seg.ack, UINT32_MAX)};
+    pl_listen_resume(stack, listener, packet->port, &tuple, &syn, key);
+    return true;
+}
