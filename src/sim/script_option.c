@@ -14,6 +14,8 @@ enum { KIND_NOP = 1, KIND_MPTCP = 30, SUBTYPE_DSS = 2, SUBTYPE_ADD_ADDR = 3, OPT
     { key, at, len, PL_CODEC_NUMBER, PL_MEANS_##meaning, false, 0 }
 #define OPT(key, at, len, codec, value) \
     { key, at, len, codec, PL_MEANS_NUMBER, true, value }
+#define LET(key, at, len, meaning) \
+    { key, at, len, PL_CODEC_NUMBER, PL_MEANS_##meaning, true, 0 }
 #define FLAG(key, at, bit) \
     { key, at, bit, PL_CODEC_BIT, PL_MEANS_ONE, true, 0 }
 #define HEX(key, at, len, meaning) \
@@ -50,7 +52,7 @@ static const struct pl_script_form forms[] = {
     {"sack", 5, 18, 0, 0, 4, {BLOCK(2), BLOCK(10)}},
     {"sack", 5, 26, 0, 0, 6, {BLOCK(2), BLOCK(10), BLOCK(18)}},
     {"sack", 5, 34, 0, 0, 8, {BLOCK(2), BLOCK(10), BLOCK(18), BLOCK(26)}},
-    {"TS", 8, 10, 0, 0, 2, {IS("val", 2, 4, TS_VAL), IS("ecr", 6, 4, TS_ECR)}},
+    {"TS", 8, 10, 0, 0, 2, {LET("val", 2, 4, TS_VAL), LET("ecr", 6, 4, TS_ECR)}},
     {"FO", 34, 2, 0, 0, 0, {{0}}},
     {"FO", 34, 0, 0, 0, 1, {HEX("", 2, 0, NUMBER)}},
     {"UTO", 28, 4, 0, 0, 1, {NUM("", 2, 2)}},

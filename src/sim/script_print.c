@@ -96,7 +96,9 @@ static void add_field(const struct pl_script_run *run, unsigned flow, bool in,
     bool relative = false;
     uint64_t base = base_of(run, flow, in, field, &relative);
     bool second_of_block = field->meaning == PL_MEANS_PEER_SEQ && f % 2 == 1;
-    if (field->optional && value->kind == PL_VALUE_NUMBER && value->number == field->fallback) {
+    bool plain = field->meaning == PL_MEANS_NUMBER || field->meaning == PL_MEANS_ONE;
+    if (field->optional && plain && value->kind == PL_VALUE_NUMBER &&
+        value->number == field->fallback) {
         return;
     }
     pl_text_add(out, second_of_block ? ":" : " ");

@@ -16,6 +16,7 @@
 enum {
     OUTPUT_BATCH = 16,
     MTU = 1500,
+    LISTEN_PORT = 8080,
     REMOTE_PORT = 40000, /* of a peer that connects: this and its flow's index */
     REMOTE_ISN = 1000000,
     STEPS_MAX = 1000000, /* timers without end would be a bug of the stack */
@@ -191,8 +192,8 @@ static bool nothing_came(struct pl_script_run *run, const struct pl_script_line 
 /* Ports that the script did not name. */
 static void complete_flow(struct pl_script_run *run, unsigned index) {
     struct pl_script_flow *flow = &run->flows[index];
-    if (flow->local.port == 0 && flow->remote.port == 0) {
-        flow->local.port = run->listen_port != 0 ? run->listen_port : 8080;
+    if (flow->local.port == 0) {
+        flow->local.port = run->listen_port != 0 ? run->listen_port : LISTEN_PORT;
     }
     if (flow->remote.port == 0) {
         flow->remote.port = (uint16_t)(REMOTE_PORT + index);

@@ -122,8 +122,11 @@ static bool form_takes(const struct pl_script_form *form, const struct given *gi
             out->values[i] = given->value[at];
             used++;
         } else if (field->optional && at == given->count) {
-            out->values[i] = (struct pl_script_value){
-                .kind = PL_VALUE_NUMBER, .absolute = true, .number = field->fallback};
+            bool plain = field->meaning == PL_MEANS_NUMBER || field->meaning == PL_MEANS_ONE;
+            out->values[i] =
+                (struct pl_script_value){.kind = plain ? PL_VALUE_NUMBER : PL_VALUE_AUTO,
+                                         .absolute = plain,
+                                         .number = field->fallback};
         } else {
             return false;
         }

@@ -59,7 +59,7 @@ struct pl_script_field {
     uint8_t at, len;
     uint8_t codec;   /* enum pl_script_codec */
     uint8_t meaning; /* enum pl_script_meaning */
-    bool optional;   /* may be left out: then it is `fallback` */
+    bool optional;   /* may be left out: `fallback`, or `auto` if that means anything */
     uint8_t fallback;
 };
 
