@@ -43,6 +43,7 @@ bool pl_script_parse_setting(struct pl_script_cursor *c);
 int pl_script_flow_find(const struct pl_script_program *program, const char *name);
 /* script_names.c: option, counter, event, error, field names; -1 when there is none. */
 int pl_script_option_find(const char *name);
+const char *pl_script_option_name(unsigned option); /* NULL: it was given none */
 int pl_script_counter_find(const char *name);
 int pl_script_event_find(const char *name);
 const char *pl_script_event_name(unsigned event);

@@ -9,22 +9,44 @@
 
 /* ---- socket options, events, errors, counters, states ---- */
 
-static const struct {
-    const char *name;
-    int value;
-} options[] = {
-    {"mptcp", PLAIT_OPT_MPTCP},
-    {"nodelay", PLAIT_OPT_NODELAY},
-    {"send_buffer", PLAIT_OPT_SEND_BUFFER},
-    {"receive_buffer", PLAIT_OPT_RECEIVE_BUFFER},
-    {"defer", PLAIT_OPT_DEFER},
-    {"is_mptcp", PLAIT_OPT_IS_MPTCP},
-    {"state", PLAIT_OPT_STATE},
-    {"error", PLAIT_OPT_ERROR},
-    {"send_queue", PLAIT_OPT_SEND_QUEUE},
-    {"receive_queue", PLAIT_OPT_RECEIVE_QUEUE},
-    {"user", PLAIT_OPT_USER},
-    {"port_mask", PLAIT_OPT_PORT_MASK},
+static const char *const options[PLAIT_OPT_COUNT] = {
+    [PLAIT_OPT_MPTCP] = "mptcp",
+    [PLAIT_OPT_NODELAY] = "nodelay",
+    [PLAIT_OPT_SEND_BUFFER] = "send_buffer",
+    [PLAIT_OPT_RECEIVE_BUFFER] = "receive_buffer",
+    [PLAIT_OPT_DEFER] = "defer",
+    [PLAIT_OPT_IS_MPTCP] = "is_mptcp",
+    [PLAIT_OPT_STATE] = "state",
+    [PLAIT_OPT_ERROR] = "error",
+    [PLAIT_OPT_SEND_QUEUE] = "send_queue",
+    [PLAIT_OPT_RECEIVE_QUEUE] = "receive_queue",
+    [PLAIT_OPT_USER] = "user",
+    [PLAIT_OPT_PORT_MASK] = "port_mask",
+    [PLAIT_OPT_CORK] = "cork",
+    [PLAIT_OPT_MAXSEG] = "maxseg",
+    [PLAIT_OPT_KEEPALIVE] = "keepalive",
+    [PLAIT_OPT_KEEPIDLE] = "keepidle",
+    [PLAIT_OPT_KEEPINTVL] = "keepintvl",
+    [PLAIT_OPT_KEEPCNT] = "keepcnt",
+    [PLAIT_OPT_USER_TIMEOUT] = "user_timeout",
+    [PLAIT_OPT_QUICKACK] = "quickack",
+    [PLAIT_OPT_SYNCNT] = "syncnt",
+    [PLAIT_OPT_LINGER2] = "linger2",
+    [PLAIT_OPT_WINDOW_CLAMP] = "window_clamp",
+    [PLAIT_OPT_MAX_PACING_RATE] = "max_pacing_rate",
+    [PLAIT_OPT_CONGESTION] = "congestion",
+    [PLAIT_OPT_TOS] = "tos",
+    [PLAIT_OPT_TTL] = "ttl",
+    [PLAIT_OPT_MARK] = "mark",
+    [PLAIT_OPT_NOTSENT_LOWAT] = "notsent_lowat",
+    [PLAIT_OPT_RCVLOWAT] = "rcvlowat",
+    [PLAIT_OPT_LINGER] = "linger",
+    [PLAIT_OPT_FREEBIND] = "freebind",
+    [PLAIT_OPT_TRANSPARENT] = "transparent",
+    [PLAIT_OPT_V6ONLY] = "v6only",
+    [PLAIT_OPT_REUSEADDR] = "reuseaddr",
+    [PLAIT_OPT_DEFER_ACCEPT] = "defer_accept",
+    [PLAIT_OPT_OOBINLINE] = "oobinline",
 };
 
 static const char *const events[] = {
@@ -39,22 +61,21 @@ static const char *const states[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-int pl_script_option_find(const char *name) {
-    for (unsigned i = 0; i < COUNT(options); i++) {
-        if (strcmp(options[i].name, name) == 0) {
-            return options[i].value;
+static int find(const char *const *names, unsigned count, const char *name) {
+    for (unsigned i = 0; i < count; i++) {
+        if (names[i] != NULL && strcmp(names[i], name) == 0) {
+            return (int)i;
         }
     }
     return -1;
 }
 
-static int find(const char *const *names, unsigned count, const char *name) {
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(names[i], name) == 0) {
-            return (int)i;
-        }
-    }
-    return -1;
+int pl_script_option_find(const char *name) {
+    return find(options, PLAIT_OPT_COUNT, name);
+}
+
+const char *pl_script_option_name(unsigned option) {
+    return option < PLAIT_OPT_COUNT ? options[option] : NULL;
 }
 
 int pl_script_event_find(const char *name) {
@@ -121,6 +142,7 @@ static const struct pl_script_member config_members[] = {
     CONFIG(no_subflow_ns, PL_MEMBER_TIME),
     CONFIG(syn_timeout_ns, PL_MEMBER_TIME),
     CONFIG(stale_ns_min, PL_MEMBER_TIME),
+    CONFIG(syn_cookies, PL_MEMBER_U8),
 };
 
 /* Of a subflow, and behind them of its connection. */
@@ -196,6 +218,7 @@ uint64_t pl_script_member_get(const struct pl_script_member *member, const void 
     switch (member->kind) {
         case PL_MEMBER_BOOL:
         case PL_MEMBER_CC:
+        case PL_MEMBER_U8:
             return *at;
         case PL_MEMBER_U32:
             memcpy(&narrow, at, sizeof(narrow));
@@ -212,6 +235,7 @@ void pl_script_member_set(const struct pl_script_member *member, void *object, u
     switch (member->kind) {
         case PL_MEMBER_BOOL:
         case PL_MEMBER_CC:
+        case PL_MEMBER_U8:
             *at = (uint8_t)value;
             break;
         case PL_MEMBER_U32:

@@ -20,6 +20,17 @@ static bool take_cc(struct pl_script_cursor *c, uint64_t *out) {
     return pl_cursor_fail(c, "no such congestion control");
 }
 
+static uint64_t max_of(uint8_t kind) {
+    switch (kind) {
+        case PL_MEMBER_U8:
+            return UINT8_MAX;
+        case PL_MEMBER_U32:
+            return UINT32_MAX;
+        default:
+            return UINT64_MAX;
+    }
+}
+
 static bool take_config(struct pl_script_cursor *c, const struct pl_script_member *member) {
     uint64_t value = 0;
     bool taken = false;
@@ -34,8 +45,7 @@ static bool take_config(struct pl_script_cursor *c, const struct pl_script_membe
             taken = pl_cursor_time(c, &value);
             break;
         default:
-            taken = pl_cursor_number(c, member->kind == PL_MEMBER_U32 ? UINT32_MAX : UINT64_MAX,
-                                     &value);
+            taken = pl_cursor_number(c, max_of(member->kind), &value);
             break;
     }
     if (taken) {
