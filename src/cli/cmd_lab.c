@@ -18,15 +18,18 @@ static const char usage[] =
     "  --client NAME  plait   curl under `plait run` (default)\n"
     "                 kernel  curl on the kernel's own MPTCP, to compare\n"
     "                 tcp     curl on plain TCP, which has one link only\n"
+    "  --server NAME  kernel  nginx on the kernel's MPTCP (default where the kernel has it)\n"
+    "                 plait   nginx under `plait serve`\n"
     "  --bytes N      size of the file, with M for 1000000 (default 60M)\n"
     "  --out DIR      where to write (default: where this program was built, or here)\n"
     "  --plain        a line every second in place of bars\n"
     "  -h, --help     this text\n";
 
-enum { OPTION_CLIENT = 256, OPTION_BYTES, OPTION_OUT, OPTION_PLAIN };
+enum { OPTION_CLIENT = 256, OPTION_SERVER, OPTION_BYTES, OPTION_OUT, OPTION_PLAIN };
 
 static const struct option long_options[] = {
     {"client", required_argument, NULL, OPTION_CLIENT},
+    {"server", required_argument, NULL, OPTION_SERVER},
     {"bytes", required_argument, NULL, OPTION_BYTES},
     {"out", required_argument, NULL, OPTION_OUT},
     {"plain", no_argument, NULL, OPTION_PLAIN},
@@ -56,6 +59,12 @@ static bool take_option(struct lab_options *options, int option) {
         case OPTION_CLIENT:
             if (!lab_client_parse(optarg, &options->client)) {
                 cli_say("--client: %s is none of plait, kernel, tcp", optarg);
+                return false;
+            }
+            return true;
+        case OPTION_SERVER:
+            if (!lab_server_parse(optarg, &options->server)) {
+                cli_say("--server: %s is none of kernel, plait", optarg);
                 return false;
             }
             return true;
@@ -126,6 +135,7 @@ static int cmd_demo(int argc, char **argv) {
     if (options.out == NULL) {
         options.out = default_out();
     }
+    lab_needs_choose(&options);
     return is_writable(options.out) ? lab_demo_run(&options) : EXIT_USAGE;
 }
 

@@ -5,7 +5,8 @@
  *   lab_needs.c    what the machine must have
  *   lab_site.c     a directory and two network namespaces; leftovers of dead runs
  *   lab_net.c      the links
- *   lab_server.c   the file, nginx and what the server's kernel counted
+ *   lab_server.c   the file and nginx
+ *   lab_witness.c  what the server's kernel, or `plait serve`, counted
  *   lab_client.c   the three clients
  *   lab_process.c  child processes in a namespace
  *   lab_measure.c  what happened, in figures: no I/O
@@ -29,18 +30,23 @@
 /* ---- options ---- */
 
 enum lab_client { LAB_PLAIT, LAB_KERNEL, LAB_TCP };
+/* Who speaks MPTCP for nginx. */
+enum lab_speaker { LAB_BY_ANY, LAB_BY_KERNEL, LAB_BY_PLAIT };
 
 enum { LAB_BYTES_DEFAULT = 60000000, LAB_BYTES_MIN = 1000000, LAB_BYTES_MAX = 1000000000 };
 
 struct lab_options {
     enum lab_client client;
-    uint64_t bytes;  /* of the file */
-    const char *out; /* directory of demo.json and demo.html */
+    enum lab_speaker server; /* ANY: the kernel, where it can */
+    uint64_t bytes;          /* of the file */
+    const char *out;         /* directory of demo.json and demo.html */
     bool plain, help;
 };
 
 /* ---- the machine ---- */
 
+/* Chooses the server where that is open. */
+void lab_needs_choose(struct lab_options *options);
 /* Says, one line each, what is missing. Returns 0 or an exit status. */
 int lab_needs_check(const struct lab_options *options);
 
@@ -75,7 +81,10 @@ struct lab_net {
 };
 
 /* False: said why; call lab_net_end() and lab_net_free() anyway. */
-bool lab_net_begin(struct lab_net *net, const struct lab_site *site, uv_loop_t *uv);
+bool lab_net_begin(struct lab_net *net, const struct lab_site *site, uv_loop_t *uv,
+                   const struct lab_options *options);
+/* Whether one of the two ends is the kernel's MPTCP. */
+bool lab_net_needs_mptcp(const struct lab_options *options);
 /* Switches the black hole, in both directions. */
 void lab_net_dead(struct lab_net *net, unsigned link, bool dead);
 /* Packets and bytes that a link has delivered to the phone. */
@@ -86,6 +95,8 @@ void lab_net_end(struct lab_net *net);
 void lab_net_free(struct lab_net *net);
 
 /* ---- processes ---- */
+
+enum { LAB_PATH_MAX = 4096 };
 
 struct lab_process {
     pid_t pid; /* 0: none */
@@ -101,30 +112,40 @@ PLAIT_MUST_CHECK int lab_process_start(struct lab_process *process, const char *
 bool lab_process_ended(struct lab_process *process);
 /* Sends a signal to its group if it runs. */
 void lab_process_signal(const struct lab_process *process, int number);
+/* Our own program, to be started once more. False: said why. */
+bool lab_process_self(char path[LAB_PATH_MAX]);
 /* Kills it if it runs, and waits. */
 void lab_process_end(struct lab_process *process);
 
 /* ---- server ---- */
+
+#define LAB_SERVER_JSON "server.json"
 
 struct lab_server {
     struct lab_process nginx;
     unsigned char digest[32];
     char peer[160];
 };
-/* What the server's kernel counted. */
+/* What the server's end counted. */
 struct lab_witness {
     bool known;
     uint64_t capable, joins, fallbacks;
 };
 
 /* Writes the file and starts nginx. False: said why. */
-bool lab_server_begin(struct lab_server *server, const struct lab_site *site, uint64_t bytes);
+bool lab_server_begin(struct lab_server *server, const struct lab_site *site,
+                      const struct lab_options *options);
 bool lab_server_ready(const struct lab_site *site);
-void lab_server_witness(const struct lab_site *site, struct lab_witness *out);
+void lab_witness_read(const struct lab_site *site, enum lab_speaker server,
+                      struct lab_witness *out);
 /* SHA-256 of a file. False: it cannot be read. */
 bool lab_server_digest(const char *path, unsigned char digest[32]);
 
 /* ---- client ---- */
+
+const char *lab_server_name(enum lab_speaker server);
+/* False: there is none of that name. */
+bool lab_server_parse(const char *name, enum lab_speaker *out);
 
 const char *lab_client_name(enum lab_client client);
 /* False: there is none of that name. */

@@ -1,9 +1,6 @@
 /* cli/lab_client.c - the same download by three clients: over `plait run`, over the kernel's own
  * MPTCP, and over plain TCP. */
-#include <errno.h>
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/lab.h"
 
@@ -39,19 +36,10 @@ static bool prepare_kernel(const struct lab_site *site) {
     return lab_site_ip(site, LAB_PHONE, lines);
 }
 
-static bool own_path(char path[PATH_MAX]) {
-    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
-    if (n < 0) {
-        cli_say("cannot find my own program: %s", strerror(errno));
-        return false;
-    }
-    path[n] = '\0';
-    return true;
-}
-
 bool lab_client_start(struct lab_process *process, enum lab_client client,
                       const struct lab_site *site) {
-    char file[128], log[128], self[PATH_MAX], progress[160] = "--progress=", json[160] = "--json=";
+    char file[128], log[128], self[LAB_PATH_MAX],
+        progress[160] = "--progress=", json[160] = "--json=";
     const char *words[WORDS_MAX];
     unsigned n = 0;
     lab_site_path(site, "download", file);
@@ -60,7 +48,7 @@ bool lab_client_start(struct lab_process *process, enum lab_client client,
     lab_site_path(site, "client.json", json + strlen(json));
     if (client == LAB_PLAIT) {
         const char *const run[] = {self, "run", progress, json, "--"};
-        if (!own_path(self)) {
+        if (!lab_process_self(self)) {
             return false;
         }
         memcpy(words, run, sizeof(run));

@@ -202,7 +202,7 @@ static void judge(struct lab *lab) {
         snprintf(result->digest + 2 * i, 3, "%02x", lab->server.digest[i]);
     }
     lab_measure_end(&lab->measure, result->complete);
-    lab_server_witness(&lab->site, &result->witness);
+    lab_witness_read(&lab->site, lab->options.server, &result->witness);
     const struct lab_witness *witness = &result->witness;
     result->mptcp =
         witness->known && witness->capable > 0 && witness->joins > 0 && witness->fallbacks == 0;
@@ -238,8 +238,9 @@ static void end_loop(struct lab *lab) {
 }
 
 static bool begin(struct lab *lab) {
-    return lab_site_begin(&lab->site) && lab_net_begin(&lab->net, &lab->site, &lab->uv) &&
-           lab_server_begin(&lab->server, &lab->site, lab->options.bytes);
+    return lab_site_begin(&lab->site) &&
+           lab_net_begin(&lab->net, &lab->site, &lab->uv, &lab->options) &&
+           lab_server_begin(&lab->server, &lab->site, &lab->options);
 }
 
 static int conclude(struct lab *lab) {

@@ -7,20 +7,21 @@
 #include <unistd.h>
 
 #include "cli/lab.h"
+#include "port/command.h"
 
 #define MPTCP_SYSCTL "/proc/sys/net/mptcp/enabled"
 
 struct program {
     const char *name, *package, *use;
-    bool for_plait_only;
+    enum { FOR_ALL, FOR_PLAIT, FOR_KERNEL } who;
 };
 
 static const struct program programs[] = {
-    {"ip", "iproute2", "network namespaces and addresses", false},
-    {"nft", "nftables", "address translation of `plait run`", true},
-    {"nginx", "nginx-light", "the web server", false},
-    {"mptcpize", "mptcpize", "makes nginx speak the kernel's MPTCP", false},
-    {"curl", "curl", "the program that downloads", false},
+    {"ip", "iproute2", "network namespaces and addresses", FOR_ALL},
+    {"nft", "nftables", "address translation of plait", FOR_PLAIT},
+    {"nginx", "nginx-light", "the web server", FOR_ALL},
+    {"mptcpize", "mptcpize", "makes programs speak the kernel's MPTCP", FOR_KERNEL},
+    {"curl", "curl", "the program that downloads", FOR_ALL},
 };
 
 static bool is_installed(const char *name) {
@@ -41,7 +42,9 @@ static int missing_programs(const struct lab_options *options) {
     int missing = 0;
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
         const struct program *program = &programs[i];
-        bool wanted = !program->for_plait_only || options->client == LAB_PLAIT;
+        bool plait = options->client == LAB_PLAIT || options->server == LAB_BY_PLAIT;
+        bool wanted = program->who == FOR_ALL || (program->who == FOR_PLAIT && plait) ||
+                      (program->who == FOR_KERNEL && lab_net_needs_mptcp(options));
         if (wanted && !is_installed(program->name)) {
             cli_say("%s is missing (%s): apt-get install %s", program->name, program->use,
                     program->package);
@@ -64,17 +67,29 @@ static int missing_devices(void) {
     return 1;
 }
 
-static int missing_mptcp(void) {
+static bool has_mptcp(void) {
+    char value[16];
+    return pl_sysctl_read("net/mptcp/enabled", value, sizeof(value)) == 0 &&
+           strcmp(value, "0") != 0;
+}
+
+static int missing_mptcp(const struct lab_options *options) {
     struct utsname kernel;
-    if (access(MPTCP_SYSCTL, F_OK) == 0) {
+    if (!lab_net_needs_mptcp(options) || access(MPTCP_SYSCTL, F_OK) == 0) {
         return 0;
     }
     const char *release = uname(&kernel) == 0 ? kernel.release : "this one";
     cli_say(
-        "kernel %s has no MPTCP, which the server here needs: boot one with CONFIG_MPTCP=y "
-        "(Debian's linux-image-amd64 has it); there is no `plait serve` to stand in for it",
+        "kernel %s has no MPTCP: boot one with CONFIG_MPTCP=y (Debian's linux-image-amd64 has "
+        "it), or leave --server and --client to plait",
         release);
     return 1;
+}
+
+void lab_needs_choose(struct lab_options *options) {
+    if (options->server == LAB_BY_ANY) {
+        options->server = has_mptcp() ? LAB_BY_KERNEL : LAB_BY_PLAIT;
+    }
 }
 
 /* The programs live in sbin, which is not in everybody's PATH. */
@@ -97,7 +112,7 @@ int lab_needs_check(const struct lab_options *options) {
     }
     missing += missing_programs(options);
     missing += root ? missing_devices() : 0;
-    missing += missing_mptcp();
+    missing += missing_mptcp(options);
     if (!root) {
         return EXIT_USAGE;
     }

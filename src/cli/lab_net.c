@@ -39,23 +39,27 @@ static bool address_ends(const struct lab_site *site) {
                               "link set %s up\n",
                               l->name, l->subnet, l->name, l->name);
     }
-    return lab_site_ip(site, LAB_PHONE, phone) && lab_site_ip(site, LAB_SERVER, server) &&
-           lab_site_ip(site, LAB_SERVER, "mptcp limits set subflows 8 add_addr_accepted 8\n");
+    return lab_site_ip(site, LAB_PHONE, phone) && lab_site_ip(site, LAB_SERVER, server);
+}
+
+bool lab_net_needs_mptcp(const struct lab_options *options) {
+    return options->client == LAB_KERNEL || options->server == LAB_BY_KERNEL;
 }
 
 /* Linux's own default in place of the machine's, where that may be changed. */
-static bool settle_kernel(const struct lab_site *site, unsigned end) {
+static bool settle_kernel(const struct lab_site *site, unsigned end, bool mptcp) {
     int previous = pl_netns_enter(site->ns[end]);
     if (pl_netns_failed(previous)) {
         return false;
     }
     (void)!pl_sysctl_write("net/ipv4/tcp_congestion_control", "cubic");
-    int result = pl_sysctl_write("net/mptcp/enabled", "1");
+    int result = mptcp ? pl_sysctl_write("net/mptcp/enabled", "1") : 0;
     pl_netns_leave(previous);
     if (result < 0) {
         cli_say("cannot enable the kernel's MPTCP: %s", strerror(-result));
     }
-    return result == 0;
+    return result == 0 &&
+           (!mptcp || lab_site_ip(site, end, "mptcp limits set subflows 8 add_addr_accepted 8\n"));
 }
 
 /* ---- the links ---- */
@@ -83,7 +87,9 @@ static bool add_link(struct lab_net *net, const struct lab_site *site, unsigned 
     return result == 0;
 }
 
-bool lab_net_begin(struct lab_net *net, const struct lab_site *site, uv_loop_t *uv) {
+bool lab_net_begin(struct lab_net *net, const struct lab_site *site, uv_loop_t *uv,
+                   const struct lab_options *options) {
+    bool mptcp = lab_net_needs_mptcp(options);
     memset(net, 0, sizeof(*net));
     if (pl_posix_env_init(&net->posix) < 0) {
         cli_say("libcrypto has no SHA-256");
@@ -95,7 +101,7 @@ bool lab_net_begin(struct lab_net *net, const struct lab_site *site, uv_loop_t *
         lab_net_free(net);
         return false;
     }
-    bool made = settle_kernel(site, LAB_PHONE) && settle_kernel(site, LAB_SERVER);
+    bool made = settle_kernel(site, LAB_PHONE, mptcp) && settle_kernel(site, LAB_SERVER, mptcp);
     for (unsigned i = 0; made && i < LAB_LINKS; i++) {
         made = add_link(net, site, i);
     }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -65,6 +66,16 @@ void lab_process_signal(const struct lab_process *process, int number) {
     if (process->running) {
         kill(-process->pid, number);
     }
+}
+
+bool lab_process_self(char path[LAB_PATH_MAX]) {
+    ssize_t n = readlink("/proc/self/exe", path, LAB_PATH_MAX - 1);
+    if (n < 0) {
+        cli_say("cannot find my own program: %s", strerror(errno));
+        return false;
+    }
+    path[n] = '\0';
+    return true;
 }
 
 void lab_process_end(struct lab_process *process) {

@@ -76,6 +76,7 @@ static json_t *report_json(const struct lab *lab) {
     }
     json_object_set_new(json, "complete", json_boolean(result->complete));
     json_object_set_new(json, "client", json_string(lab_client_name(lab->options.client)));
+    json_object_set_new(json, "server", json_string(lab_server_name(lab->options.server)));
     json_object_set_new(json, "server_counters", witness_json(&result->witness));
     json_object_set_new(json, "targets", targets_json(result));
     json_object_set_new(json, "plait_run", client_json(&lab->site));

@@ -1,5 +1,5 @@
-/* cli/lab_server.c - nginx on the kernel's MPTCP: a private instance that knows nothing of the
- * system's, serving one file of random bytes from the run's directory. */
+/* cli/lab_server.c - nginx on the kernel's MPTCP or under `plait serve`: a private instance that
+ * knows nothing of the system's, serving one file of random bytes from the run's directory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -13,9 +13,21 @@
 
 #include "cli/lab.h"
 #include "port/command.h"
-#include "port/netns.h"
 
-enum { BLOCK = 65536, SPARE_BYTES = 16 << 20 };
+enum { BLOCK = 65536, SPARE_BYTES = 16 << 20, WORDS_MAX = 24 };
+
+const char *lab_server_name(enum lab_speaker server) {
+    return server == LAB_BY_PLAIT ? "plait" : "kernel";
+}
+
+bool lab_server_parse(const char *name, enum lab_speaker *out) {
+    bool plait = strcmp(name, "plait") == 0;
+    if (!plait && strcmp(name, "kernel") != 0) {
+        return false;
+    }
+    *out = plait ? LAB_BY_PLAIT : LAB_BY_KERNEL;
+    return true;
+}
 
 /* ---- the file ---- */
 
@@ -104,7 +116,7 @@ static void write_temporary_paths(FILE *out, const char *built_with) {
     }
 }
 
-static bool write_config(const struct lab_site *site, const char *built_with) {
+static bool write_config(const struct lab_site *site, const char *built_with, bool own_net) {
     char path[128];
     lab_site_path(site, "temp", path);
     int made = mkdir(path, 0700);
@@ -118,41 +130,63 @@ static bool write_config(const struct lab_site *site, const char *built_with) {
             "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\n"
             "events { worker_connections 64; }\nhttp {\n  access_log off;\n  sendfile on;\n");
     write_temporary_paths(out, built_with);
-    fprintf(out, "  server { listen %s:80; root www; }\n}\n", LAB_SERVER_ADDRESS);
+    fprintf(out, "  server { listen %s80; root www; }\n}\n", own_net ? "" : LAB_SERVER_ADDRESS ":");
     return fclose(out) == 0;
 }
 
-/* "nginx/1.22.1 on Linux 6.1.0" */
-static void name_peer(struct lab_server *server, const char *built_with) {
+/* "nginx/1.22.1 on Linux 6.1.0", "nginx/1.22.1 behind plait serve 0.1.0" */
+static void name_peer(struct lab_server *server, const char *built_with, bool by_plait) {
     struct utsname kernel;
     const char *version = strstr(built_with, "nginx/");
     size_t len = version != NULL ? strcspn(version, " \n") : 0;
-    snprintf(server->peer, sizeof(server->peer), "%.*s on Linux %.64s", len > 40 ? 40 : (int)len,
-             version != NULL ? version : "", uname(&kernel) == 0 ? kernel.release : "");
+    int n = snprintf(server->peer, sizeof(server->peer), "%.*s ", len > 40 ? 40 : (int)len,
+                     version != NULL ? version : "");
+    if (by_plait) {
+        snprintf(server->peer + n, sizeof(server->peer) - (size_t)n,
+                 "behind plait serve " PLAIT_VERSION);
+    } else {
+        snprintf(server->peer + n, sizeof(server->peer) - (size_t)n, "on Linux %.64s",
+                 uname(&kernel) == 0 ? kernel.release : "");
+    }
 }
 
-bool lab_server_begin(struct lab_server *server, const struct lab_site *site, uint64_t bytes) {
+static bool start(struct lab_server *server, const struct lab_site *site, bool by_plait) {
+    char config[128], log[128], self[LAB_PATH_MAX], json[160] = "--json=";
+    const char *words[WORDS_MAX];
+    lab_site_path(site, "nginx.conf", config);
+    lab_site_path(site, "nginx.log", log);
+    lab_site_path(site, LAB_SERVER_JSON, json + strlen(json));
+    const char *const serve[] = {
+        self, "serve", "--listen=" LAB_SERVER_ADDRESS ":80", "--link=wlan0", "--link=wwan0",
+        json, "--"};
+    const char *const mptcpize[] = {"mptcpize", "run"};
+    const char *const nginx[] = {"nginx", "-p", site->dir, "-c", config, "-e", "stderr", NULL};
+    size_t head = by_plait ? sizeof(serve) : sizeof(mptcpize);
+    if (!lab_process_self(self)) {
+        return false;
+    }
+    memcpy(words, by_plait ? serve : mptcpize, head);
+    memcpy(words + head / sizeof(words[0]), nginx, sizeof(nginx));
+    int result = lab_process_start(&server->nginx, words, site->ns[LAB_SERVER], log);
+    if (result < 0) {
+        cli_say("cannot start nginx: %s", strerror(-result));
+    }
+    return result == 0;
+}
+
+bool lab_server_begin(struct lab_server *server, const struct lab_site *site,
+                      const struct lab_options *options) {
     static char built_with[8192];
     const char *const version[] = {"nginx", "-V", NULL};
-    char config[128], log[128];
+    bool by_plait = options->server == LAB_BY_PLAIT;
     memset(server, 0, sizeof(*server));
     if (pl_command_run(version, NULL, built_with, sizeof(built_with)) != 0) {
         cli_say("`nginx -V` does not work");
         return false;
     }
-    name_peer(server, built_with);
-    if (!make_file(server, site, bytes) || !write_config(site, built_with)) {
-        return false;
-    }
-    lab_site_path(site, "nginx.conf", config);
-    lab_site_path(site, "nginx.log", log);
-    const char *const argv[] = {"mptcpize", "run",  "nginx", "-p",     site->dir,
-                                "-c",       config, "-e",    "stderr", NULL};
-    int result = lab_process_start(&server->nginx, argv, site->ns[LAB_SERVER], log);
-    if (result < 0) {
-        cli_say("cannot start nginx: %s", strerror(-result));
-    }
-    return result == 0;
+    name_peer(server, built_with, by_plait);
+    return make_file(server, site, options->bytes) && write_config(site, built_with, by_plait) &&
+           start(server, site, by_plait);
 }
 
 /* nginx writes its pid when it listens. */
@@ -161,51 +195,4 @@ bool lab_server_ready(const struct lab_site *site) {
     struct stat st;
     lab_site_path(site, "nginx.pid", path);
     return stat(path, &st) == 0 && st.st_size > 0;
-}
-
-/* ---- the second witness ---- */
-
-struct counter {
-    const char *name;
-    uint64_t *value;
-};
-
-/* /proc/net/netstat has pairs of lines: names, then values. */
-static void read_pair(char *names, char *values, const struct counter *counters, size_t count) {
-    char *rest_names = NULL, *rest_values = NULL;
-    char *name = strtok_r(names, " \n", &rest_names);
-    char *value = strtok_r(values, " \n", &rest_values);
-    while (name != NULL && value != NULL) {
-        for (size_t i = 0; i < count; i++) {
-            if (strcmp(name, counters[i].name) == 0) {
-                *counters[i].value += strtoull(value, NULL, 10);
-            }
-        }
-        name = strtok_r(NULL, " \n", &rest_names);
-        value = strtok_r(NULL, " \n", &rest_values);
-    }
-}
-
-void lab_server_witness(const struct lab_site *site, struct lab_witness *out) {
-    const struct counter counters[] = {
-        {"MPCapableSYNRX", &out->capable},          {"MPJoinAckRx", &out->joins},
-        {"MPFallbackTokenInit", &out->fallbacks},   {"MPCapableFallbackACK", &out->fallbacks},
-        {"MPCapableDataFallback", &out->fallbacks}, {"DssFallback", &out->fallbacks}};
-    static char names[8192], values[8192];
-    memset(out, 0, sizeof(*out));
-    int previous = pl_netns_enter(site->ns[LAB_SERVER]);
-    FILE *in = pl_netns_failed(previous) ? NULL : fopen("/proc/thread-self/net/netstat", "re");
-    while (in != NULL && fgets(names, sizeof(names), in) != NULL &&
-           fgets(values, sizeof(values), in) != NULL) {
-        if (strncmp(names, "MPTcpExt:", 9) == 0) {
-            read_pair(names, values, counters, sizeof(counters) / sizeof(counters[0]));
-            out->known = true;
-        }
-    }
-    if (in != NULL) {
-        fclose(in);
-    }
-    if (!pl_netns_failed(previous)) {
-        pl_netns_leave(previous);
-    }
 }

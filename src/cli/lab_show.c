@@ -236,9 +236,10 @@ void lab_show_result(const struct lab *lab) {
         printf("  %-22s %9.1f Mb/s\n", "while wlan0 was dead", lab_measure_outage_mbps(m));
     }
     if (result->witness.known) {
-        printf("  %-22s %14s   MPCapableSYNRX %llu, MPJoinAckRx %llu, fallbacks %llu\n",
-               "MPTCP, by the server", result->mptcp ? "yes" : "no",
-               (unsigned long long)result->witness.capable,
+        bool plait = lab->options.server == LAB_BY_PLAIT;
+        printf("  %-22s %14s   %s %llu, %s %llu, fallbacks %llu\n", "MPTCP, by the server",
+               result->mptcp ? "yes" : "no", plait ? "connections" : "MPCapableSYNRX",
+               (unsigned long long)result->witness.capable, plait ? "joins" : "MPJoinAckRx",
                (unsigned long long)result->witness.joins,
                (unsigned long long)result->witness.fallbacks);
     }
