@@ -6,6 +6,7 @@
  * UP and DOWN are settings in the words of net/link_config.h. Prints OPEN when the devices exist;
  * when stdin ends it prints one JSON object with what became of the packets, and exits. */
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,12 +89,21 @@ static void on_input(uv_poll_t *handle, int status, int events) {
     pl_emulator_destroy(bench->emulator);
 }
 
+/* A wire does not wait for other programs. */
+static void be_punctual(void) {
+    struct sched_param param = {.sched_priority = 1};
+    if (sched_setscheduler(0, SCHED_FIFO, &param) < 0) {
+        fputs("link: no real-time priority: packets may be late\n", stderr);
+    }
+}
+
 int main(int argc, char **argv) {
     struct bench_link bench = {.link = NULL};
     struct pl_link_config up, down;
     if (argc != 7) {
         die("usage", "link LEFT RIGHT DEVICE UP DOWN SEED");
     }
+    be_punctual();
     read_config(argv[4], &up);
     read_config(argv[5], &down);
     int fds[2] = {open_device(argv[1], argv[3]), open_device(argv[2], argv[3])};
