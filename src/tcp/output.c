@@ -382,6 +382,9 @@ static bool send_payload(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time no
             return sent;
         }
     }
+    if (tcp->rec.frto == PL_TCP_FRTO_NEW) {
+        return false; /* what the next ACK acknowledges must not be ambiguous */
+    }
     bool lost = !pl_list_empty(&tcp->rack.lost);
     return lost ? send_lost(tcp, tx, now) : send_new(tcp, tx, false, now);
 }

@@ -86,8 +86,11 @@ static void test_frto_real_loss(void **state) {
     a->rtt.backoff = 0;
     pl_seq32 recover = a->rec.recover;
     wait_for(wants_new);
+    uint64_t again = a->stats.retrans_bytes;
+    a->cc.cwnd = 10 * MSS_BARE; /* there is room, but the answer comes first */
     tcp_pair_run_for(p, 2 * MS);
     assert_int_equal(a->rec.frto_left, 0);
+    assert_int_equal(a->stats.retrans_bytes, again);
     assert_int_equal(pl_seq32_diff(pl_tcp_sent_end(a), recover), 2 * MSS_BARE);
     tcp_pair_run_for(p, 25 * MS);
     assert_int_equal(a->rec.frto, PL_TCP_FRTO_OFF);
