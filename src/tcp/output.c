@@ -18,15 +18,27 @@ static bool sends_payload(const struct pl_tcp *tcp) {
     return tcp->life.state == PL_TCP_ST_ESTABLISHED || tcp->life.state == PL_TCP_ST_CLOSE_WAIT;
 }
 
-/* Bytes the congestion window and the pacer's burst allow: whole packets of `mss`, 0 = none. */
-static uint32_t allowance(const struct pl_tcp *tcp, uint32_t mss) {
+/* What the congestion window has left; 0 = wait. A packet must fit whole (RFC 5681 section 3): half
+ * a packet too many is one loss in five where a queue holds four. In recovery the window is what
+ * PRR made of the last ACK and not a whole number of packets: there it may be exceeded by less than
+ * one, which the next ACK makes up for. */
+static uint32_t window_room(const struct pl_tcp *tcp, uint32_t mss) {
     uint32_t flight = pl_tcp_flight(tcp);
     PL_ASSERT(mss > 0);
     if (flight >= tcp->cc.cwnd) {
         return 0;
     }
     uint32_t room = tcp->cc.cwnd - flight;
-    PL_ASSERT(room > 0);
+    bool whole = room >= mss || flight == 0 || tcp->rec.phase != PL_TCP_PHASE_OPEN;
+    return whole ? room : 0;
+}
+
+/* Bytes the congestion window and the pacer's burst allow: whole packets of `mss`, 0 = none. */
+static uint32_t allowance(const struct pl_tcp *tcp, uint32_t mss) {
+    uint32_t room = window_room(tcp, mss);
+    if (room == 0) {
+        return 0;
+    }
     uint32_t most = mss;
     if (tcp->snd.tso && mss < PAYLOAD_MAX) {
         most = tcp->pace.burst > 0 ? tcp->pace.burst : pl_tcp_pace_quantum(tcp);
@@ -436,6 +448,6 @@ bool pl_tcp_can_send(const struct pl_tcp *tcp, plait_time now) {
     }
     uint32_t usable = pl_tcp_window_usable(tcp);
     bool window = usable >= tcp->cc.mss || (usable > 0 && usable >= tcp->snd.wnd_max / 2);
-    return window && pl_list_empty(&tcp->rack.lost) && pl_tcp_flight(tcp) < tcp->cc.cwnd &&
+    return window && pl_list_empty(&tcp->rack.lost) && window_room(tcp, tcp->cc.mss) > 0 &&
            !defer(tcp, now) && pl_tcp_pace_open(tcp, now);
 }

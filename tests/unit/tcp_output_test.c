@@ -38,6 +38,20 @@ static void test_initial_window(void **state) {
     assert_int_equal(tap.data_seen[PAIR_A], 10);
 }
 
+/* A window of four and a half packets is one of four (RFC 5681 section 3). */
+static void test_no_packet_beyond_the_window(void **state) {
+    (void)state;
+    a->cc.cwnd = 4 * MSS + MSS / 2;
+    tap.drop_all[PAIR_B] = true;
+    tcp_pair_send(p, PAIR_A, 100 * MSS);
+    tcp_pair_run_for(p, 30 * MS);
+    assert_int_equal(pl_tcp_flight(a), 4 * MSS);
+    assert_true(a->snd.limited);
+    assert_false(pl_tcp_can_send(a, p->now));
+    a->cc.cwnd = 5 * MSS;
+    assert_true(pl_tcp_can_send(a, p->now));
+}
+
 static void test_push(void **state) {
     (void)state;
     tcp_pair_send(p, PAIR_A, 4 * MSS + 10);
@@ -355,6 +369,7 @@ int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_initial_window),
+        T(test_no_packet_beyond_the_window),
         T(test_push),
         T(test_nagle),
         T(test_nagle_lets_the_rest_go),
