@@ -3,8 +3,10 @@
  * The window follows the rate: twice what arrives, over all subflows, in one round trip of the
  * slowest path without queues, and more while that grows. So much lets a slow path's bytes arrive
  * in their turn while the fast ones go on. A window that is simply large lets the sender queue the
- * surplus on its paths, and when one of them dies, what it held has to wait behind all that. Rounds
- * are 10 ms at least: on very short paths the hosts' own delays count. The bound is the socket's.
+ * surplus on its paths, and when one of them dies, what it held has to wait behind all that. Plain
+ * TCP has no other path to wait for; there a sender in slow start, which doubles once before it
+ * hears of the window and again before it hears of the next, gets all it can use. Rounds are 10 ms
+ * at least: on very short paths the hosts' own delays count. The bound is the socket's.
  */
 #include "base/assert.h"
 #include "mptcp/internal.h"
@@ -66,7 +68,8 @@ void pl_recv_arrived(struct pl_conn *conn, uint32_t bytes, plait_time now) {
         return;
     }
     uint64_t growth = r->round_bytes > r->round_last ? r->round_bytes - r->round_last : 0;
-    uint64_t want = 2 * r->round_bytes + 2 * growth;
+    bool doubling = conn->mode == PL_MODE_PLAIN && growth >= r->round_last / 2;
+    uint64_t want = 2 * r->round_bytes + (doubling ? 4 : 2) * growth;
     want = want > r->limit_bytes ? r->limit_bytes : want;
     r->tuned_bytes = want > r->tuned_bytes ? (uint32_t)want : r->tuned_bytes;
     r->round_last = r->round_bytes;

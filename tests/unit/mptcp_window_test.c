@@ -52,6 +52,26 @@ static void test_grows_with_the_rate(void **state) {
     assert_in_range(largest_window(12U << 20, 20 * PLAIT_NS_PER_MS, 4U << 20), 2U << 20, 4U << 20);
 }
 
+/* Plain TCP: nine doublings of the first window are 7 MB, ten round trips. */
+static void test_does_not_hold_slow_start_back(void **state) {
+    (void)state;
+    struct link l;
+    struct plait_config config;
+    plait_config_init(&config);
+    config.receive_buffer_bytes = 64U << 20;
+    config.send_buffer_bytes = 64U << 20;
+    config.mptcp = false;
+    struct pair_setup setup = {
+        .seed = 9, .paths = 1, .delay_ns = 50 * PLAIT_NS_PER_MS, .config = {&config, &config}};
+    pair_init(&l.pair, &setup);
+    l.listener = pair_listen(&l.pair, LINK_PORT);
+    link_connect(&l);
+    plait_time start = l.pair.now;
+    assert_true(pair_transfer(&l.pair, PAIR_A, l.a, l.b, 7U << 20, LINK_PATIENCE));
+    assert_true(l.pair.now - start < 1000 * PLAIT_NS_PER_MS);
+    link_finish(&l);
+}
+
 static void test_never_above_the_bound(void **state) {
     (void)state;
     assert_in_range(largest_window(4U << 20, 20 * PLAIT_NS_PER_MS, 100000), 50000, 100000);
@@ -87,6 +107,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starts_small),
         cmocka_unit_test(test_grows_with_the_rate),
+        cmocka_unit_test(test_does_not_hold_slow_start_back),
         cmocka_unit_test(test_never_above_the_bound),
         cmocka_unit_test(test_closes_and_opens),
     };
