@@ -43,6 +43,7 @@ int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx, const struct pl_tcp_setu
 
 void pl_tcp_fini(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->ctx != NULL);
+    pl_tcp_pmtu_fini(tcp);
     pl_tcp_records_clear(tcp);
     pl_tcp_undo_forget(tcp);
     pl_tcp_receive_clear(tcp);
@@ -133,27 +134,6 @@ void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_
 bool pl_tcp_finished(const struct pl_tcp *tcp) {
     PL_ASSERT(tcp->ctx != NULL);
     return tcp->life.state == PL_TCP_ST_CLOSED && tcp->life.closed_said && !tcp->life.rst_due;
-}
-
-void pl_tcp_set_mtu(struct pl_tcp *tcp, uint32_t mtu, plait_time now) {
-    mtu = mtu > MTU_MIN ? mtu : MTU_MIN;
-    bool smaller = mtu < tcp->snd.mtu;
-    tcp->snd.mtu = mtu;
-    if (!pl_tcp_synchronized(tcp) || !smaller) {
-        return;
-    }
-    uint32_t mss = pl_tcp_mss(tcp);
-    PL_ASSERT(mss > 0);
-    pl_cc_set_mss(&tcp->cc, mss);
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
-        struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
-        uint32_t packet = rec->len < rec->cut ? rec->len : rec->cut;
-        if (packet > mss) {
-            pl_tcp_rack_lose(tcp, rec, PL_TCP_LOST_MTU, now);
-        }
-    }
-    pl_tcp_link(tcp);
-    pl_tcp_timers_apply(tcp);
 }
 
 void pl_tcp_icmp_error(struct pl_tcp *tcp, bool hard, int error, plait_time now) {

@@ -146,6 +146,14 @@ bool pl_tcp_window_update_due(const struct pl_tcp *tcp);
 void pl_tcp_window_update(struct pl_tcp *tcp, const struct pl_segment *seg);
 uint32_t pl_tcp_window_usable(const struct pl_tcp *tcp);
 
+/* pmtu.c */
+void pl_tcp_pmtu_fini(struct pl_tcp *tcp);
+void pl_tcp_pmtu_rto(struct pl_tcp *tcp, plait_time now);
+bool pl_tcp_pmtu_is_probe(const struct pl_tcp *tcp, const struct pl_tcp_record *rec);
+void pl_tcp_pmtu_lost(struct pl_tcp *tcp);
+uint32_t pl_tcp_pmtu_due(struct pl_tcp *tcp, plait_time now);
+void pl_tcp_pmtu_sent(struct pl_tcp *tcp, const struct pl_tcp_record *rec);
+
 /* pacing.c */
 uint64_t pl_tcp_pace_rate(const struct pl_tcp *tcp);
 uint32_t pl_tcp_pace_quantum(const struct pl_tcp *tcp);

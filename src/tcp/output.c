@@ -213,14 +213,15 @@ static void hold(struct pl_tcp *tcp, plait_time now) {
     }
 }
 
-static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_tcp_payload *p) {
+static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_tcp_payload *p,
+                 uint32_t cut) {
     PL_ASSERT(p->chunk != NULL);
     PL_ASSERT(p->len > 0);
     rec->seq = tcp->snd.nxt;
     rec->len = p->len;
     rec->chunk = p->chunk;
     rec->offset = p->offset;
-    rec->cut = (uint16_t)tcp->cc.mss;
+    rec->cut = (uint16_t)cut;
     rec->push = p->push;
     rec->origin = (struct pl_tcp_origin){
         .tag = p->tag, .seq = rec->seq, .len = p->len, .sum = p->sum, .flags = p->flags};
@@ -228,14 +229,14 @@ static void fill(struct pl_tcp *tcp, struct pl_tcp_record *rec, const struct pl_
     pl_tcp_record_append(tcp, rec);
     tcp->snd.held = false;
     tcp->snd.push_due = false;
-    if (p->len % tcp->cc.mss != 0) {
+    if (p->len % cut != 0) {
         tcp->snd.small = true;
         tcp->snd.small_end = tcp->snd.nxt;
     }
 }
 
 /* Asks the upper. Returns the record to send, or NULL. */
-static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, uint32_t unit,
+static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, uint32_t unit, bool probe,
                                    plait_time now) {
     struct pl_tcp_payload payload = {0};
     PL_ASSERT(len > 0 && len <= UINT16_MAX);
@@ -251,7 +252,8 @@ static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, uint32_t un
         PL_ASSERT(payload.len >= 1 && payload.len <= len);
         restart_after_idle(tcp, now);
         unblock(tcp);
-        fill(tcp, rec, &payload);
+        uint32_t mss = tcp->cc.mss;
+        fill(tcp, rec, &payload, probe && payload.len > mss ? payload.len : mss);
         return rec;
     }
     pl_ctx_free(tcp->ctx, rec, sizeof(*rec));
@@ -269,10 +271,35 @@ static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, uint32_t un
     return NULL;
 }
 
+/* A segment that is larger than the others, to find out whether the path bears it. Only if that
+ * much payload waits. */
+static bool send_mtu_probe(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    uint32_t len = pl_tcp_pmtu_due(tcp, now);
+    if (len == 0 || pl_tcp_pace_wait(tcp, now)) {
+        return false;
+    }
+    PL_ASSERT(len > tcp->cc.mss);
+    struct pl_tcp_record *rec = fetch(tcp, len, len, true, now);
+    if (rec == NULL) {
+        return false;
+    }
+    if (rec->cut > tcp->cc.mss) {
+        pl_tcp_pmtu_sent(tcp, rec);
+    }
+    if (!transmit(tcp, tx, rec, now)) {
+        return false;
+    }
+    pl_tcp_tlp_arm(tcp, now);
+    return true;
+}
+
 /* `probe`: a tail loss probe, which neither cwnd nor the pacer stops. */
 static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait_time now) {
     if (!sends_payload(tcp) || !tcp->snd.more) {
         return false;
+    }
+    if (!probe && send_mtu_probe(tcp, tx, now)) {
+        return true;
     }
     uint32_t allowed = probe ? tcp->cc.mss : allowance(tcp, tcp->cc.mss);
     if (allowed == 0) {
@@ -289,7 +316,7 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
     }
     PL_ASSERT(len <= allowed);
     PL_ASSERT(pl_list_empty(&tcp->rack.lost) || probe || pl_tcp_frto_new_first(tcp));
-    struct pl_tcp_record *rec = fetch(tcp, len, payload_unit(tcp), now);
+    struct pl_tcp_record *rec = fetch(tcp, len, payload_unit(tcp), false, now);
     if (rec == NULL || !transmit(tcp, tx, rec, now)) {
         return false;
     }

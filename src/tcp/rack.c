@@ -112,6 +112,9 @@ static void lose(struct pl_tcp *tcp, struct pl_tcp_record *rec, enum pl_tcp_lost
                  plait_time now) {
     PL_ASSERT(!rec->unsent);
     PL_ASSERT(pl_tcp_synchronized(tcp));
+    if (pl_tcp_pmtu_is_probe(tcp, rec)) {
+        pl_tcp_pmtu_lost(tcp);
+    }
     pl_tcp_record_mark_lost(tcp, rec);
     pl_trace(tcp->ctx, now, tcp->id, PLAIT_TRACE_loss_detected, rec->seq.v, rec->len, reason, 0);
 }
@@ -131,8 +134,9 @@ uint32_t pl_tcp_rack_detect(struct pl_tcp *tcp, plait_time now) {
             continue;
         }
         if (rec->sent_at + wait <= now) {
+            /* An MTU probe is too large, not a sign of congestion (RFC 8899 section 3). */
+            lost += pl_tcp_pmtu_is_probe(tcp, rec) ? 0 : rec->len;
             lose(tcp, rec, PL_TCP_LOST_RACK, now);
-            lost += rec->len;
         } else if (rec->sent_at + wait > timeout) {
             timeout = rec->sent_at + wait;
         }

@@ -131,8 +131,10 @@ static bool fill_payload(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_tcp
 
 static uint32_t options_limit(const struct pl_tcp *tcp, const struct pl_tcp_record *rec) {
     uint32_t packet = rec->len < rec->cut ? rec->len : rec->cut;
-    PL_ASSERT(pl_tcp_mss_raw(tcp) >= packet);
-    uint32_t room = pl_tcp_mss_raw(tcp) - packet;
+    uint32_t whole = pl_tcp_mss_raw(tcp), mss = tcp->cc.mss;
+    whole += packet > mss ? packet - mss : 0; /* an MTU probe */
+    PL_ASSERT(whole >= packet);
+    uint32_t room = whole - packet;
     return room < PL_TCP_OPTIONS_MAX ? room / 4 * 4 : PL_TCP_OPTIONS_MAX;
 }
 

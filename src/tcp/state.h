@@ -167,6 +167,17 @@ struct pl_tcp_pace { /* pacing.c */
     uint32_t burst; /* bytes of the current burst that are left */
 };
 
+/* pmtu.c: RFC 8899; there while packets are smaller than the port bears. Sizes with IP header. */
+struct pl_tcp_pmtu {
+    plait_time next;     /* no probe before */
+    uint32_t max;        /* what the port bears */
+    uint32_t high;       /* the largest size that may arrive, as far as is known */
+    uint32_t size;       /* of the probe in flight; 0: none */
+    pl_seq32 begin, end; /* its payload */
+    uint8_t tries;       /* probes of the present size that were lost */
+    bool halving;        /* the largest size was tried */
+};
+
 struct pl_tcp_life { /* handshake.c, close.c */
     uint32_t syn_timeout_ms;
     pl_seq32 rst_seq;
@@ -207,6 +218,7 @@ struct pl_tcp {
     struct pl_tcp_rack rack;
     struct pl_tcp_recovery rec;
     struct pl_tcp_pace pace;
+    struct pl_tcp_pmtu *pmtu; /* mostly NULL */
     struct pl_cc cc;
     struct pl_tcp_stats stats;
 };

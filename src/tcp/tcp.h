@@ -97,9 +97,11 @@ void pl_tcp_abort(struct pl_tcp *tcp, int error, plait_time now);
 /* CLOSED was said and nothing is left to output. */
 bool pl_tcp_finished(const struct pl_tcp *tcp);
 
-/* The path's MTU became smaller (ICMP, already validated against the sequence number by the stack)
- * or the port's changed. */
+/* The MTU of the port has changed. */
 void pl_tcp_set_mtu(struct pl_tcp *tcp, uint32_t mtu, plait_time now);
+/* An ICMP error says that packets of more than `mtu` bytes do not pass; already validated against
+ * the sequence number by the stack. */
+void pl_tcp_too_big(struct pl_tcp *tcp, uint32_t mtu, plait_time now);
 /* A validated ICMP error: soft ones are remembered and become the reason of a later time-out;
  * hard ones end a connection that is not yet synchronised (RFC 5461). */
 void pl_tcp_icmp_error(struct pl_tcp *tcp, bool hard, int error, plait_time now);

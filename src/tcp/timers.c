@@ -181,6 +181,7 @@ static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;
     }
+    pl_tcp_pmtu_rto(tcp, now);
     pl_tcp_recovery_rto(tcp, now);
 }
 

@@ -64,6 +64,7 @@ static bool parse_inner(const uint8_t *data, size_t len, uint8_t family,
         return false;
     }
     const uint8_t *tcp = data + out->inner.header_len;
+    out->inner_total = family == PLAIT_IPV6 ? pl_get16(data + 4) + 40U : pl_get16(data + 2);
     PL_ASSERT(out->inner.header_len + QUOTED_TCP_MIN <= len);
     out->inner_src_port = pl_get16(tcp);
     out->inner_dst_port = pl_get16(tcp + 2);

@@ -15,7 +15,8 @@ enum pl_icmp_kind {
 struct pl_icmp_error {
     enum pl_icmp_kind kind;
     uint32_t mtu;
-    struct pl_ip inner; /* our packet that caused it: src is our address */
+    struct pl_ip inner;   /* our packet that caused it: src is our address */
+    uint32_t inner_total; /* its length, by its own header; most of it is not quoted */
     uint16_t inner_src_port, inner_dst_port;
     pl_seq32 inner_seq;
 };

@@ -29,6 +29,7 @@ static uint8_t b_hops; /* of B's last packet */
 static uint32_t b_packet_max;
 static plait_sock listener;
 static bool lose_all;
+static uint32_t hole; /* larger packets of A vanish on path 0; 0: none do */
 
 static bool watch(struct stack_pair *pair, unsigned from, unsigned path, uint8_t *packet,
                   uint32_t len) {
@@ -50,7 +51,7 @@ static bool watch(struct stack_pair *pair, unsigned from, unsigned path, uint8_t
                                       .options_len = ip.payload_len - 20 - seg.payload_len,
                                       .window = seg.window_raw};
     }
-    return lose_all;
+    return lose_all || (hole > 0 && from == PAIR_A && path == 0 && len > hole);
 }
 
 static void begin(unsigned paths) {
@@ -61,6 +62,7 @@ static void begin(unsigned paths) {
     notes = 0;
     b_packet_max = 0;
     lose_all = false;
+    hole = 0;
 }
 
 static void set_on(struct plait_stack *stack, plait_sock sock, const char *name, int64_t value) {
@@ -473,6 +475,29 @@ static void test_congestion(void **state) {
     end();
 }
 
+/* ---- path MTU ---- */
+
+/* Each subflow finds the size of its own path, and its probes are mapped like everything else. */
+static void test_path_mtu_of_subflows(void **state) {
+    (void)state;
+    begin(2);
+    go();
+    assert_int_equal(subflows(), 2);
+    hole = 1400;
+    struct plait_subflow_info info[2];
+    for (int i = 0; i < 20; i++) {
+        assert_true(pair_transfer(&l.pair, PAIR_A, l.a, l.b, 500000, 60 * S));
+        pair_run(&l.pair, S);
+    }
+    assert_int_equal(plait_subflows(A, l.a, info, 2), 2);
+    for (int i = 0; i < 2; i++) {
+        bool small = info[i].port == l.pair.path[0].port[PAIR_A];
+        uint32_t overhead = 20 + 20 + 12 + 28;
+        assert_in_range(info[i].mss + overhead, small ? 1392 : 1500, small ? 1400 : 1500);
+    }
+    end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ip_fields),
@@ -491,6 +516,7 @@ int main(void) {
         cmocka_unit_test(test_linger2),
         cmocka_unit_test(test_linger),
         cmocka_unit_test(test_congestion),
+        cmocka_unit_test(test_path_mtu_of_subflows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,12 @@ static void dial(const char *text) {
     syn_len = tx.header_len;
 }
 
+/* Makes the quoted packet say that it was so long. */
+static void quote_length(uint16_t len) {
+    bool v4 = syn[0] >> 4 == 4;
+    pl_put16(syn + (v4 ? 2 : 4), v4 ? len : (uint16_t)(len - 40));
+}
+
 /* An ICMP error from 10.9.9.9 (fd00::9) about `syn`. */
 static void icmp(uint8_t type, uint8_t code, uint32_t mtu) {
     bool v4 = syn[0] >> 4 == 4;
@@ -61,18 +67,32 @@ static void test_too_big(void **state) {
     (void)state;
     dial("10.0.0.1");
     assert_int_equal(mtu_of_flow(), 1500);
+    icmp(3, 4, 1400); /* 1400 were not too small for 60 */
+    icmp(3, 4, 100);
+    assert_int_equal(mtu_of_flow(), 1500);
+    assert_int_equal(counter(PLAIT_COUNTER_DropIcmp), 2);
+    quote_length(1500);
     icmp(3, 4, 9000);
     assert_int_equal(mtu_of_flow(), 1500);
     icmp(3, 4, 1400);
     assert_int_equal(mtu_of_flow(), 1400);
+    icmp(3, 4, 1450); /* RFC 8201 section 4: an error never raises the estimate */
+    assert_int_equal(mtu_of_flow(), 1400);
     icmp(3, 4, 68);
-    assert_int_equal(mtu_of_flow(), 552);
+    assert_int_equal(mtu_of_flow(), 576);
     assert_int_equal(counter(PLAIT_COUNTER_IcmpTooBig), 3);
 }
 
 static void test_too_big_without_a_size(void **state) {
     (void)state;
     dial("10.0.0.1");
+    quote_length(1500);
+    icmp(3, 4, 0);
+    assert_int_equal(mtu_of_flow(), 1492); /* RFC 1191 section 7.1's plateaus, one after another */
+    quote_length(1492);
+    icmp(3, 4, 0);
+    assert_int_equal(mtu_of_flow(), 1006);
+    quote_length(1006);
     icmp(3, 4, 0);
     assert_int_equal(mtu_of_flow(), 576);
 }
@@ -80,6 +100,7 @@ static void test_too_big_without_a_size(void **state) {
 static void test_too_big_v6(void **state) {
     (void)state;
     dial("fd00::1");
+    quote_length(1500);
     icmp(2, 0, 1300);
     assert_int_equal(mtu_of_flow(), 1300);
     icmp(2, 0, 600);

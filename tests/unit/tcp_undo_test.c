@@ -91,7 +91,7 @@ static void test_frto_real_loss(void **state) {
     tcp_pair_run_for(p, 2 * MS);
     assert_int_equal(a->rec.frto_left, 0);
     assert_int_equal(a->stats.retrans_bytes, again);
-    assert_int_equal(pl_seq32_diff(pl_tcp_sent_end(a), recover), 2 * MSS_BARE);
+    assert_int_equal(pl_seq32_diff(pl_tcp_sent_end(a), recover), 2 * a->cc.mss);
     tcp_pair_run_for(p, 25 * MS);
     assert_int_equal(a->rec.frto, PL_TCP_FRTO_OFF);
     assert_int_equal(a->rec.phase, PL_TCP_PHASE_LOSS);
