@@ -93,9 +93,10 @@ static void test_hystart_sees_a_full_path(void **state) {
     (void)state;
     struct pl_cc cc;
     pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
-    plait_time now = train(&cc, 1000 * MS, 10, 2 * MS, 20 * MS);
+    plait_time now = train(&cc, 1000 * MS, 10, 2 * MS, 20 * MS); /* no delay, but the rate */
+    assert_true(cc.cwnd < 19 * MSS);
     uint32_t before = cc.cwnd;
-    now = train(&cc, now, 20, 2 * MS, 20 * MS); /* no delay, but the rate */
+    now = train(&cc, now, 20, 2 * MS, 20 * MS);
     assert_true(cc.cwnd < before + 15 * MSS);
     (void)train(&cc, now, 20, 2 * MS, 26 * MS);
     assert_false(cc.hystart_on);

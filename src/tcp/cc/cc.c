@@ -156,24 +156,30 @@ static bool hystart_full(const struct pl_cc *cc) {
     return h->train_bytes * rtt_us / h->train_us * 3 / 2 < cc->cwnd;
 }
 
-/* True when slow start is over. */
-static bool hystart_sample(struct pl_cc *cc, const struct pl_cc_ack *ack) {
-    struct pl_cc_hystart *h = &cc->u.hystart;
-    PL_ASSERT(ack->rtt_ns > 0);
-    h->round_min_ns = least(h->round_min_ns, ack->rtt_ns);
-    if (h->samples < RTT_SAMPLES) {
-        h->samples++;
+/* RFC 9406 section 4.2: the least RTT rose clearly against that of the round before. */
+static bool hystart_delayed(const struct pl_cc_hystart *h) {
+    if (h->last_min_ns == UINT64_MAX) {
+        return false;
     }
-    if (h->samples < RTT_SAMPLES || h->last_min_ns == UINT64_MAX) {
+    uint64_t thresh = h->last_min_ns / RTT_DIVISOR;
+    PL_ASSERT(h->samples >= RTT_SAMPLES);
+    thresh = thresh > RTT_THRESH_NS_MAX ? RTT_THRESH_NS_MAX : thresh;
+    thresh = thresh < RTT_THRESH_NS_MIN ? RTT_THRESH_NS_MIN : thresh;
+    return h->round_min_ns >= h->last_min_ns + thresh;
+}
+
+/* True when slow start is over. */
+static bool hystart_sample(struct pl_cc *cc, uint64_t sample_ns) {
+    struct pl_cc_hystart *h = &cc->u.hystart;
+    PL_ASSERT(sample_ns > 0);
+    h->round_min_ns = least(h->round_min_ns, sample_ns);
+    if (h->samples < RTT_SAMPLES && ++h->samples < RTT_SAMPLES) {
         return false;
     }
     if (h->baseline_ns != UINT64_MAX) {
         return hystart_judge(h);
     }
-    uint64_t thresh = h->last_min_ns / RTT_DIVISOR;
-    thresh = thresh > RTT_THRESH_NS_MAX ? RTT_THRESH_NS_MAX : thresh;
-    thresh = thresh < RTT_THRESH_NS_MIN ? RTT_THRESH_NS_MIN : thresh;
-    if (h->round_min_ns >= h->last_min_ns + thresh) {
+    if (hystart_delayed(h)) {
         h->baseline_ns = h->round_min_ns;
     } else if (hystart_full(cc)) {
         uint64_t rtt_ns = least(h->last_min_ns, h->round_min_ns);
@@ -198,7 +204,7 @@ static void slow_start(struct pl_cc *cc, const struct pl_cc_ack *ack) {
         }
     }
     hystart_train(&cc->u.hystart, ack);
-    if (ack->rtt_ns > 0 && hystart_sample(cc, ack)) {
+    if (ack->rtt_ns > 0 && hystart_sample(cc, ack->rtt_ns)) {
         hystart_leave(cc);
         return;
     }
