@@ -193,6 +193,14 @@ bool pl_script_call(struct pl_script_run *run, const struct pl_script_line *line
 
 /* ---- ports ---- */
 
+static int set_mtu(struct pl_script_run *run, struct pl_script_port *port, uint32_t mtu) {
+    int result = plait_port_set_mtu(run->stack, port->id, mtu);
+    if (result == 0) {
+        port->device.mtu = mtu;
+    }
+    return result;
+}
+
 static int change_port(struct pl_script_run *run, const struct pl_script_line *line) {
     struct pl_script_port *port = &run->ports[line->port - 1];
     const struct pl_script_port_setting *setting = &run->program->ports[line->port - 1];
@@ -201,8 +209,7 @@ static int change_port(struct pl_script_run *run, const struct pl_script_line *l
         case PL_PORT_DOWN:
             return plait_port_set_up(run->stack, port->id, line->verb == PL_PORT_UP, run->now);
         case PL_PORT_MTU:
-            port->device.mtu = (uint32_t)line->number;
-            return plait_port_set_mtu(run->stack, port->id, (uint32_t)line->number);
+            return set_mtu(run, port, (uint32_t)line->number);
         case PL_PORT_ADD: {
             int id = plait_address_add(run->stack, port->id, &port->addr, setting->address_flags, 0,
                                        0, run->now);

@@ -154,7 +154,8 @@ static bool is_add_addr(const struct pl_script_form *form) {
 }
 
 static bool form_fits(const struct pl_script_form *form, const uint8_t *data, uint32_t len) {
-    if (form->kind != data[0] || (form->len != 0 && form->len != len)) {
+    bool len_fits = form->len == 0 ? len > 2 : form->len == len;
+    if (form->kind != data[0] || !len_fits) {
         return false;
     }
     if (form->kind != KIND_MPTCP) {
