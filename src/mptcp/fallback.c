@@ -8,10 +8,11 @@
  * Whether the bytes behind a wrong checksum continue the stream only their sender knows: it may
  * have repeated some of them under other mappings. So the receiver does not fall back by itself.
  * The subflow becomes `doubtful`: its payload waits, neither delivered nor DATA_ACKed, MP_FAIL goes
- * out on every ACK, and nothing is repeated or joined. The peer's MP_FAIL or infinite mapping says
- * that it has reverted to plain TCP, and what waited is the stream's; a reset says that it could
- * not. No answer after some repetitions is a reset, too. Who has reverted answers again when the
- * peer, which shows by its DATA_ACKs that it still waits, repeats its MP_FAIL. */
+ * out on every ACK, and we repeat nothing and open nothing. The peer's MP_FAIL or infinite mapping
+ * says that it has reverted to plain TCP, and what waited is the stream's; a reset says that it
+ * could not. No answer after some repetitions is a reset, too, and so is a subflow that the peer,
+ * which then has not reverted, has opened meanwhile. Who has reverted answers again when the peer,
+ * which shows by its DATA_ACKs that it still waits, repeats its MP_FAIL. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/pm/pm.h"
@@ -43,16 +44,21 @@ static bool contiguous(const struct pl_conn *conn, const struct pl_subflow *sf) 
            pl_seq64_le(s->repeated, s->una) && pl_seq64_le(s->suspect, s->una);
 }
 
+/* How many other subflows may carry data, or have. One that is being opened does not yet. */
+static uint32_t others(const struct pl_conn *conn, const struct pl_subflow *sf) {
+    uint32_t count = 0;
+    PL_SUBFLOW_FOREACH(other, conn) {
+        bool carries = other->phase != PL_SF_DEAD && other->phase != PL_SF_OPENING;
+        count += carries && other != sf ? 1 : 0;
+    }
+    return count;
+}
+
 bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *sf) {
     PL_ASSERT(sf->conn == conn);
-    uint32_t others = 0;
-    PL_SUBFLOW_FOREACH(other, conn) { /* one that is being opened carries nothing yet */
-        bool carries = other->phase != PL_SF_DEAD && other->phase != PL_SF_OPENING;
-        others += carries && other != sf ? 1 : 0;
-    }
     /* A subflow that has been told to end cannot become the whole stream. */
     bool whole = sf->phase == PL_SF_OPENING || sf->phase == PL_SF_UP;
-    return others == 0 && !sf->join && whole && conn->mode == PL_MODE_MPTCP &&
+    return others(conn, sf) == 0 && !sf->join && whole && conn->mode == PL_MODE_MPTCP &&
            pl_list_empty(&conn->recv.ooo) && pl_seq64_le(conn->recv.lost_end, conn->recv.nxt) &&
            contiguous(conn, sf);
 }
@@ -152,6 +158,11 @@ void pl_checksum_failed(struct pl_subflow *sf, struct pl_map *map, plait_time no
         return;
     }
     PL_COUNT(conn->ctx, DSSCorruptionFallback);
+    PL_SUBFLOW_FOREACH(other, conn) { /* none that would be up when the answer comes */
+        if (other != sf) {
+            pl_subflow_reset(other, PL_RESET_UNSPECIFIED, true, PLAIT_E_ABORTED, now);
+        }
+    }
     sf->doubtful = true;
     sf->fail_count = 0;
     sf->fail_at = now;
@@ -161,10 +172,11 @@ void pl_checksum_failed(struct pl_subflow *sf, struct pl_map *map, plait_time no
 
 void pl_fail_run(struct pl_conn *conn, plait_time now) {
     PL_SUBFLOW_FOREACH(sf, conn) {
-        if (!sf->doubtful || sf->phase == PL_SF_DEAD || now < sf->fail_at) {
+        bool due = now >= sf->fail_at || others(conn, sf) > 0;
+        if (!sf->doubtful || sf->phase == PL_SF_DEAD || !due) {
             continue;
         }
-        if (sf->fail_count == FAILS_MAX) {
+        if (sf->fail_count == FAILS_MAX || others(conn, sf) > 0) {
             pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
             continue;
         }
@@ -190,7 +202,8 @@ plait_time pl_fail_deadline(const struct pl_conn *conn) {
  * was sent. */
 static bool plausible(const struct pl_subflow *sf, pl_seq64 dsn) {
     const struct pl_send *s = &sf->conn->send;
-    return pl_seq64_le(dsn, s->nxt) && (sf->doubtful || pl_seq64_le(s->una, dsn));
+    pl_seq64 end = pl_seq64_add(s->nxt, s->fin_sent ? 1 : 0);
+    return pl_seq64_le(dsn, end) && (sf->doubtful || pl_seq64_le(s->una, dsn));
 }
 
 enum pl_verdict pl_fail_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {

@@ -105,7 +105,7 @@ void pl_conn_say(struct pl_conn *conn, enum plait_event_type type, const struct 
 
 bool pl_conn_fully_established(const struct pl_conn *conn) {
     return conn->mode == PL_MODE_MPTCP && conn->capable == PL_CAPABLE_CONFIRMED &&
-           conn->state == PL_CONN_OPEN && !pl_conn_in_doubt(conn);
+           conn->state == PL_CONN_OPEN;
 }
 
 void pl_conn_opened(struct pl_conn *conn, plait_time now) {
@@ -169,10 +169,16 @@ static void reap(struct pl_conn *conn, plait_time now) {
     }
 }
 
+/* In doubt nothing is opened or announced: the answer decides whether there is MPTCP. */
+static bool has_paths(const struct pl_conn *conn) {
+    return conn->pm != NULL && !pl_conn_in_doubt(conn);
+}
+
 static plait_time earliest(const struct pl_conn *conn) {
+    plait_time pm = has_paths(conn) ? pl_pm_deadline(conn) : PLAIT_TIME_NEVER;
     plait_time t[6] = {
         pl_join_deadline(conn),  pl_reinject_deadline(conn), pl_close_deadline(conn),
-        pl_stale_deadline(conn), pl_pm_deadline(conn),       pl_fail_deadline(conn),
+        pl_stale_deadline(conn), pl_fail_deadline(conn),     pm,
     };
     plait_time first = PLAIT_TIME_NEVER;
     for (unsigned i = 0; i < 6; i++) {
@@ -190,7 +196,7 @@ bool pl_conn_settle(struct pl_conn *conn, plait_time now) {
     pl_stale_run(conn, now);
     pl_reinject_run(conn, now);
     pl_close_run(conn, now);
-    if (conn->pm != NULL) {
+    if (has_paths(conn)) {
         pl_pm_run(conn, now);
     }
     reap(conn, now);

@@ -37,10 +37,9 @@ static bool last_word_lost(const struct pl_app *app, const struct pl_app *peer) 
 }
 
 bool pl_judge_excused(const struct pl_world *world, unsigned conn) {
-    static const enum pl_sim_fault always[] = {PL_SIM_ALLOC, PL_SIM_CRASH, PL_SIM_STRIP_DATA,
-                                               PL_SIM_REWRITE};
+    static const enum pl_sim_fault always[] = {PL_SIM_ALLOC, PL_SIM_CRASH, PL_SIM_STRIP_DATA};
     const struct pl_plan *plan = world->plan;
-    if (any(plan, always, 4) || world->half_open[conn]) {
+    if (any(plan, always, 3) || world->half_open[conn]) {
         return true;
     }
     for (unsigned h = 0; h < 2; h++) {

@@ -142,6 +142,41 @@ static void test_doubt_ends_by_mp_fail(void **state) {
     }
 }
 
+/* A join that was under way would stand in the way of the fallback: it is given up. */
+static void test_doubt_ends_joins(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){
+        .paths = 2, .cap_flags = PL_CAPABLE_CHECKSUM, .address_flags = PLAIT_ADDRESS_SUBFLOW});
+    unsigned flow;
+    peer_run(&peer, 10 * MS);
+    const struct peer_rx *syn = peer_find(&peer, 0, PL_MP_JOIN);
+    assert_true(syn != NULL && (syn->seg.flags & PL_TCP_SYN) != 0);
+    send_corrupt(0, 0, 500);
+    peer_pull(&peer);
+    assert_false(peer_answer_join(&peer, 5, false, &flow));
+    struct pl_mptcp_options o = fail_option(0);
+    send_options(0, &o);
+    expect_plain();
+    expect_bytes(500, 0);
+    peer_fini(&peer);
+}
+
+/* The answer may name the byte behind our DATA_FIN, which takes a number as well. */
+static void test_answer_behind_the_data_fin(void **state) {
+    (void)state;
+    begin_doubt();
+    assert_int_equal(plait_shutdown(peer.stack, peer.sock, peer.now), 0);
+    peer_pull(&peer);
+    struct pl_mptcp_options o = fail_option(2);
+    send_options(0, &o);
+    assert_int_equal(option(PLAIT_OPT_IS_MPTCP), 1);
+    o = fail_option(1);
+    send_options(0, &o);
+    expect_plain();
+    expect_bytes(500, 1000);
+    peer_fini(&peer);
+}
+
 /* No answer: a reset, which says MP_FAIL, too. The bytes can still come over another subflow. */
 static void test_doubt_without_answer(void **state) {
     (void)state;
@@ -159,7 +194,7 @@ static void test_doubt_without_answer(void **state) {
     peer_fini(&peer);
 }
 
-/* In doubt nothing is repeated (the peer may take it for new bytes by now), and nobody joins. */
+/* In doubt nothing is repeated: the peer may take it for new bytes by now. */
 static void test_doubt_repeats_nothing(void **state) {
     (void)state;
     begin_with(&with_checksum);
@@ -172,9 +207,23 @@ static void test_doubt_repeats_nothing(void **state) {
     for (unsigned i = from; i < peer.log_count; i++) {
         assert_int_equal(peer.log[i].seg.payload_len, 0);
     }
+    peer_fini(&peer);
+}
+
+/* A peer that joins has not reverted to plain TCP: the subflow in doubt ends, and the new one goes
+ * on with what was in doubt. */
+static void test_doubt_ends_by_join(void **state) {
+    (void)state;
+    unsigned from = begin_doubt();
     unsigned second = peer_join(&peer, 1, false);
-    assert_false(peer.flow[second].open);
-    expect_counter(PLAIT_COUNTER_MPJoinRejected, 1);
+    assert_true(peer.flow[second].open);
+    peer_run(&peer, MS);
+    const struct pl_mptcp_options *rst = &expect_rst(from, 0)->seg.options.mptcp;
+    assert_true(pl_mptcp_has(rst, PL_MP_FAIL));
+    assert_int_equal(rst->fail.dsn, peer.idsn_local + 1 + 1000);
+    peer_data(&peer, second, 1000, 500);
+    expect_read(1500);
+    assert_int_equal(option(PLAIT_OPT_IS_MPTCP), 1);
     peer_fini(&peer);
 }
 
@@ -481,6 +530,9 @@ int main(void) {
         cmocka_unit_test(test_doubt),
         cmocka_unit_test(test_doubt_ends_by_infinite_mapping),
         cmocka_unit_test(test_doubt_ends_by_mp_fail),
+        cmocka_unit_test(test_doubt_ends_joins),
+        cmocka_unit_test(test_doubt_ends_by_join),
+        cmocka_unit_test(test_answer_behind_the_data_fin),
         cmocka_unit_test(test_doubt_without_answer),
         cmocka_unit_test(test_doubt_repeats_nothing),
         cmocka_unit_test(test_doubt_is_bounded),
