@@ -22,6 +22,13 @@ struct plait_stack;
 /* Congestion control of new subflows. */
 enum plait_cc { PLAIT_CC_CUBIC, PLAIT_CC_RENO };
 
+/* Explicit congestion notification (RFC 3168), per subflow; the values of Linux's tcp_ecn. */
+enum plait_ecn {
+    PLAIT_ECN_OFF,
+    PLAIT_ECN_ON,     /* ask for it and accept it */
+    PLAIT_ECN_ACCEPT, /* accept it (default) */
+};
+
 /* Settings; plait_config_init() fills the defaults, the caller changes what it wants. */
 /* When SYNs are answered without keeping state (RFC 4987). */
 enum plait_syn_cookies {
@@ -35,7 +42,7 @@ struct plait_config {
     bool mptcp;                     /* ask for and accept MPTCP on new sockets (default true) */
     bool checksum;                  /* require DSS checksums (RFC 8684 section 3.3) */
     bool deny_join_initial;         /* set the C flag: no joins to the initial address */
-    bool ecn;                       /* reserved, must be false */
+    uint8_t ecn;                    /* enum plait_ecn */
     uint8_t cc;                     /* enum plait_cc */
     uint32_t connections_max;       /* connections, embryonic ones included */
     uint32_t subflows_max;          /* per connection, the first included (1..32) */

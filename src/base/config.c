@@ -17,6 +17,7 @@ void plait_config_init(struct plait_config *config) {
         .rto_min_ns = 200 * PLAIT_NS_PER_MS,
         .time_wait_ns = 60 * PLAIT_NS_PER_S,
         .orphan_ns = 60 * PLAIT_NS_PER_S,
+        .ecn = PLAIT_ECN_ACCEPT,
         .no_subflow_ns = 60 * PLAIT_NS_PER_S,
         .syn_timeout_ns = 127 * PLAIT_NS_PER_S,
         .stale_ns_min = 100 * PLAIT_NS_PER_MS,
@@ -29,7 +30,8 @@ static bool buffer_ok(uint32_t bytes) {
 }
 
 int pl_config_check(const struct plait_config *config) {
-    if (config->size != sizeof(*config) || config->ecn || config->cc > PLAIT_CC_RENO) {
+    if (config->size != sizeof(*config) || config->ecn > PLAIT_ECN_ACCEPT ||
+        config->cc > PLAIT_CC_RENO) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     if (config->connections_max == 0 || config->subflows_max == 0 ||

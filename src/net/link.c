@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "net/mark.h"
 
 #define WORK_PER_BYTE (8 * PLAIT_NS_PER_S)
 
@@ -152,26 +153,34 @@ static bool draw(struct pl_link *link, uint32_t ppm) {
     return ppm != 0 && pl_rng_chance(&link->rng, ppm);
 }
 
-/* Flips one bit in a copy. One, because every checksum notices one: a corrupted packet must not get
- * through unnoticed. False when there is no memory for the copy. */
-static bool corrupt(struct pl_link *link, struct packet *packet) {
+/* Gives a packet bytes of its own, because a buffer may be shared. False: no memory for them. */
+static bool own_bytes(struct pl_link *link, struct packet *packet) {
     struct plait_buf *old = packet->buf;
-    if (old->len == 0) {
-        return true;
-    }
     struct plait_buf *copy = plait_buf_alloc(link->env, old->len);
     if (copy == NULL) {
         return false;
     }
     memcpy(copy->data, old->data, old->len);
     copy->len = old->len;
-    uint64_t bit = pl_rng_below(&link->rng, (uint64_t)copy->len * 8);
-    copy->data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
     link->memory_bytes += held_bytes(copy);
     link->memory_bytes -= held_bytes(old);
     packet->buf = copy;
-    packet->meta.rx.flags &= ~(uint32_t)PLAIT_RX_CSUM_OK;
     plait_buf_unref(old);
+    return true;
+}
+
+/* Flips one bit in a copy. One, because every checksum notices one: a corrupted packet must not get
+ * through unnoticed. False when there is no memory for the copy. */
+static bool corrupt(struct pl_link *link, struct packet *packet) {
+    if (packet->buf->len == 0) {
+        return true;
+    }
+    if (!own_bytes(link, packet)) {
+        return false;
+    }
+    uint64_t bit = pl_rng_below(&link->rng, (uint64_t)packet->buf->len * 8);
+    packet->buf->data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
+    packet->meta.rx.flags &= ~(uint32_t)PLAIT_RX_CSUM_OK;
     link->stats.corrupted++;
     return true;
 }
@@ -321,6 +330,16 @@ static enum pl_link_drop admit(const struct pl_link *link, const struct plait_bu
     return PL_LINK_DROP_NONE;
 }
 
+/* Without memory for the copy the packet goes unmarked: a mark is advice. */
+static void mark(struct pl_link *link, struct packet *packet) {
+    uint64_t threshold = link->config.mark_bytes;
+    bool due = threshold != 0 && link->stats.queue_bytes >= threshold;
+    if (due && pl_mark_capable(packet->buf->data, packet->buf->len) && own_bytes(link, packet)) {
+        pl_mark_ce(packet->buf->data, packet->buf->len);
+        link->stats.marked++;
+    }
+}
+
 enum pl_link_drop pl_link_send(struct pl_link *link, struct plait_buf *buf,
                                const struct pl_link_meta *meta, plait_time now) {
     static const struct pl_link_meta no_meta;
@@ -339,6 +358,7 @@ enum pl_link_drop pl_link_send(struct pl_link *link, struct plait_buf *buf,
         return count_drop(link, buf->len, PL_LINK_DROP_MEMORY);
     }
     packet->meta.sent_at = link->now;
+    mark(link, packet);
     bool idle = pl_list_empty(&link->queue);
     pl_list_append(&link->queue, &packet->node);
     link->stats.queue_packets++;

@@ -41,7 +41,7 @@ struct pl_link_stats {
     uint64_t out_packets, out_bytes;
     uint64_t drop_packets[PL_LINK_DROP_COUNT];
     uint64_t drop_bytes[PL_LINK_DROP_COUNT];
-    uint64_t duplicated, corrupted, reordered;
+    uint64_t duplicated, corrupted, reordered, marked;
     uint64_t queue_bytes_max; /* most the queue ever held */
     uint32_t queue_packets;   /* waiting, the one being sent included */
     uint32_t wire_packets;

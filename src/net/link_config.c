@@ -288,6 +288,14 @@ static int take_limit_bytes(struct parser *parser) {
     return PLAIT_OK;
 }
 
+static int take_mark_bytes(struct parser *parser) {
+    struct word word = take(parser);
+    if (!quantity(word, size_units, &parser->config.mark_bytes)) {
+        return fail(parser, "expected a number of bytes", word);
+    }
+    return PLAIT_OK;
+}
+
 static int take_mtu(struct parser *parser) {
     return take_count(parser, &parser->config.mtu);
 }
@@ -322,6 +330,7 @@ static const struct keyword {
     [KEY_OTHER] = {"rate", take_rate},
     {"trace", take_trace},
     {"overhead", take_overhead},
+    {"mark-bytes", take_mark_bytes},
     {"mtu", take_mtu},
     {"delay", take_delay},
     {"loss", take_loss},
@@ -437,6 +446,9 @@ static void format_limits(struct pl_text *text, const struct pl_link_config *con
     uint32_t limit_packets = config->limit_bytes != 0 ? 0 : PL_LINK_LIMIT_PACKETS_DEFAULT;
     if (config->limit_packets != limit_packets) {
         add_key_number(text, "limit", config->limit_packets);
+    }
+    if (config->mark_bytes != 0) {
+        add_key_number(text, "mark-bytes", config->mark_bytes);
     }
     if (config->mtu != 0) {
         add_key_number(text, "mtu", config->mtu);

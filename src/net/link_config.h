@@ -7,6 +7,7 @@
  *     overhead 18             bytes added to every packet's length while it is serialised
  *     limit 100               packets in the queue, the one being sent included
  *     limit-bytes 60000       bytes in the queue (k, m: times 1024)
+ *     mark-bytes 30000        CE on ECN-capable packets that find so much in the queue (k, m)
  *     mtu 1400                longer packets are dropped
  *     delay 10ms 2ms 25%      delay, jitter (uniform, +/-) and its correlation
  *     loss 1%                 (or loss random 1%)
@@ -40,6 +41,7 @@ struct pl_link_config {
     uint32_t overhead_bytes;
     uint32_t limit_packets;    /* 0 = none */
     uint64_t limit_bytes;      /* 0 = none */
+    uint64_t mark_bytes;       /* 0 = never */
     uint32_t mtu;              /* 0 = none */
     uint64_t memory_bytes_max; /* all that the link holds, queued and on the wire; 0 = default */
     uint64_t delay_ns;

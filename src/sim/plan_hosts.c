@@ -178,6 +178,9 @@ static void harm_link(const struct pl_plan *plan, struct pl_link_config *link,
     if (plan->fault[PL_SIM_QUEUE]) {
         link->limit_packets = (uint32_t)pl_rng_range(&rng[PL_SIM_QUEUE], 4, 20);
     }
+    if (plan->fault[PL_SIM_ECN]) {
+        link->mark_bytes = pl_plan_log(&rng[PL_SIM_ECN], 1500, 60000);
+    }
 }
 
 /* Boxes that change packets do not change what ICMP quotes here, so there is none together with it.
@@ -280,6 +283,7 @@ static void draw_config_faults(struct pl_plan *plan) {
     struct pl_rng checksum = pl_plan_rng(plan, PL_SIM_CHECKSUM);
     struct pl_rng deny = pl_plan_rng(plan, PL_SIM_DENY_JOIN);
     struct pl_rng plain = pl_plan_rng(plan, PL_SIM_PLAIN_PEER);
+    struct pl_rng ecn = pl_plan_rng(plan, PL_SIM_ECN);
     for (unsigned h = 0; h < 2; h++) {
         struct plait_config *config = &plan->host[h].config;
         if (plan->fault[PL_SIM_BUFFERS]) {
@@ -293,6 +297,9 @@ static void draw_config_faults(struct pl_plan *plan) {
             config->syn_cookies = PLAIT_SYN_COOKIES_ALWAYS;
         }
         config->checksum = plan->fault[PL_SIM_CHECKSUM] && pl_rng_chance(&checksum, 500000);
+        if (plan->fault[PL_SIM_ECN]) {
+            config->ecn = (uint8_t)pl_rng_below(&ecn, PLAIT_ECN_ACCEPT + 1);
+        }
         config->deny_join_initial = plan->fault[PL_SIM_DENY_JOIN] && pl_rng_chance(&deny, 500000);
     }
     if (plan->fault[PL_SIM_REWRITE]) { /* mostly with a way to notice */

@@ -9,7 +9,7 @@
 #include "tcp/state.h"
 #include "wire/checksum.h"
 
-enum { HOPS = 64, CSUM_OFFSET = 16, ECN_BITS = 3 };
+enum { HOPS = 64, CSUM_OFFSET = 16 };
 
 static uint64_t payload_sum(const struct plait_tx *tx) {
     uint64_t sum = 0;
@@ -84,7 +84,7 @@ static void put_segment(struct plait_stack *stack, struct pl_port *port, struct 
     struct pl_ip ip = {.src = tuple->local,
                        .dst = tuple->remote,
                        .hops = tuning->hops,
-                       .traffic_class = tuning->tos & (uint8_t)~ECN_BITS};
+                       .traffic_class = (uint8_t)((tuning->tos & ~PL_IP_ECN) | from->ecn)};
     tx->mark = tuning->mark;
     PL_ASSERT(from->slice_count <= PLAIT_TX_SLICES_MAX);
     PL_ASSERT(from->gso_size == 0 || (port->flags & PLAIT_PORT_TSO) != 0);

@@ -31,6 +31,7 @@ static bool parse(struct plait_stack *stack, struct pl_packet *packet) {
             if (packet->meta.gso_size < packet->seg.payload_len) {
                 packet->seg.gso_size = packet->meta.gso_size;
             }
+            packet->seg.ecn = packet->ip.traffic_class & PL_IP_ECN;
             if (checksum_ok(packet)) {
                 return true;
             }

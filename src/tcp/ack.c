@@ -116,7 +116,6 @@ static void blind_advance(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
     bool partial = tcp->rec.phase == PL_TCP_PHASE_RECOVERY && pl_seq32_lt(s->una, tcp->rec.recover);
     if (!partial) {
         s->dupacks = 0;
-        tcp->rec.seen = tcp->rec.seen && pl_seq32_le(s->una, tcp->rec.recover);
         return;
     }
     uint32_t covered = f->delivered > 0 ? (f->delivered - 1) / tcp->cc.mss : 0;
@@ -141,7 +140,7 @@ static void blind_duplicate(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
     }
     /* After a recovery they may be the echo of needless retransmissions (RFC 6582 section 3.2). */
     bool fresh = !r->seen || pl_seq32_lt(r->recover, s->una);
-    if (s->dupacks == DUP_THRESH && r->phase == PL_TCP_PHASE_OPEN && fresh) {
+    if (s->dupacks == DUP_THRESH && !pl_tcp_repairing(tcp) && fresh) {
         f->lost += lose_head(tcp, f->now);
     }
 }
@@ -197,7 +196,7 @@ static void tell(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
 
 /* The acknowledgement of a segment that passed all checks. Calls the upper. */
 void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
-    struct pl_tcp_ack_facts f = {.seg = seg, .now = now};
+    struct pl_tcp_ack_facts f = {.seg = seg, .now = now, .marked = pl_tcp_ecn_marked(tcp, seg)};
     PL_ASSERT(pl_seq32_le(seg->ack, tcp->snd.nxt));
     PL_ASSERT((seg->flags & PL_TCP_ACK) != 0);
     PL_ASSERT(pl_tcp_synchronized(tcp));

@@ -25,11 +25,16 @@ struct pl_tcp_ack_facts {
     struct pl_sack_block dsack;
     bool has_dsack;
     bool round_start;
+    bool marked; /* ECE */
 };
 
 /* api.c */
 void pl_tcp_link(struct pl_tcp *tcp);
 void pl_tcp_set_state(struct pl_tcp *tcp, enum pl_tcp_state state, plait_time now);
+/* Loss is being repaired. */
+static inline bool pl_tcp_repairing(const struct pl_tcp *tcp) {
+    return tcp->rec.phase == PL_TCP_PHASE_RECOVERY || tcp->rec.phase == PL_TCP_PHASE_LOSS;
+}
 static inline bool pl_tcp_synchronized(const struct pl_tcp *tcp) {
     return tcp->life.state >= PL_TCP_ST_ESTABLISHED;
 }
@@ -108,6 +113,14 @@ void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now);
 void pl_tcp_recovery_repaired(struct pl_tcp *tcp, plait_time now);
 void pl_tcp_recovery_sent(struct pl_tcp *tcp, uint32_t bytes, bool retransmission, plait_time now);
 void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now); /* calls the upper */
+
+/* ecn.c */
+void pl_tcp_ecn_syn(struct pl_tcp *tcp, struct pl_segment *seg);
+void pl_tcp_ecn_settle(struct pl_tcp *tcp, const struct pl_segment *syn);
+void pl_tcp_ecn_echo(const struct pl_tcp *tcp, struct pl_segment *seg);
+void pl_tcp_ecn_data(struct pl_tcp *tcp, struct pl_tcp_tx *tx);
+void pl_tcp_ecn_in(struct pl_tcp *tcp, const struct pl_segment *seg);
+bool pl_tcp_ecn_marked(const struct pl_tcp *tcp, const struct pl_segment *seg);
 
 /* undo.c */
 void pl_tcp_undo_begin(struct pl_tcp *tcp);

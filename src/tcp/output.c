@@ -45,6 +45,9 @@ static uint32_t allowance(const struct pl_tcp *tcp, uint32_t mss) {
         most = most < PAYLOAD_MAX ? most : PAYLOAD_MAX;
     }
     room = room < most ? room : most;
+    if (tcp->snd.cwr_due) {
+        return mss; /* CWR is said once, so not in what a device cuts */
+    }
     return room > mss ? room / mss * mss : mss;
 }
 
@@ -332,7 +335,7 @@ static bool send_tlp(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     }
     tcp->rack.tlp_due = false;
     PL_ASSERT(!tcp->rack.tlp_out);
-    PL_ASSERT(tcp->rec.phase == PL_TCP_PHASE_OPEN);
+    PL_ASSERT(!pl_tcp_repairing(tcp));
     struct pl_tcp_record *rec = pl_tcp_record_last(tcp);
     if (rec == NULL || rec->lost) {
         return false;

@@ -93,7 +93,7 @@ void pl_tcp_rack_adapt(struct pl_tcp *tcp, bool dsack, bool recovery_exit) {
 
 static uint64_t reo_wnd_ns(const struct pl_tcp *tcp) {
     if (!tcp->rack.reordering_seen) {
-        if (tcp->rec.phase != PL_TCP_PHASE_OPEN) {
+        if (pl_tcp_repairing(tcp)) {
             return 0;
         }
         if (tcp->snd.sacked_bytes >= DUP_THRESH * tcp->cc.mss) {
@@ -207,8 +207,8 @@ void pl_tcp_tlp_arm(struct pl_tcp *tcp, plait_time now) {
     }
     tcp->deadline[PL_TCP_SLOT_PROBE] = PLAIT_TIME_NEVER;
     uint32_t flight = pl_tcp_flight(tcp);
-    if (!tcp->snd.sack_ok || tcp->rec.phase != PL_TCP_PHASE_OPEN || tcp->snd.sacked_bytes > 0 ||
-        flight == 0 || k->tlp_out || !k->tlp_sampled) {
+    if (!tcp->snd.sack_ok || pl_tcp_repairing(tcp) || tcp->snd.sacked_bytes > 0 || flight == 0 ||
+        k->tlp_out || !k->tlp_sampled) {
         return;
     }
     uint64_t pto = PLAIT_NS_PER_S;

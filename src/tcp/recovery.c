@@ -3,6 +3,7 @@
  * OPEN      nothing is missing; the congestion control grows the window
  * RECOVERY  RACK marked something lost: one reduction per window (RFC 5681), and Proportional Rate
  *           Reduction (RFC 9937) spreads it over the round trip by setting cwnd at every ACK
+ * CWR       a router marked packets (RFC 3168): the same reduction, nothing to repair
  * LOSS      the retransmission timer ran out: one segment, then slow start to ssthresh
  * Both end when everything is acknowledged that was out when they began, or when it turns out
  * that nothing had been lost (undo.c). */
@@ -22,24 +23,34 @@ static void trace_phase(struct pl_tcp *tcp, plait_time now) {
 static void reduce(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->cc.cwnd > 0);
     pl_tcp_undo_begin(tcp);
+    tcp->snd.cwr_due = tcp->snd.ecn;
     pl_cc_loss(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una));
 }
 
 /* ---- fast recovery ---- */
 
-static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
+/* RFC 9937 section 6.1. */
+static void prr_begin(struct pl_tcp *tcp, uint32_t just_delivered) {
     struct pl_tcp_recovery *r = &tcp->rec;
-    reduce(tcp);
-    r->phase = PL_TCP_PHASE_RECOVERY;
-    r->recover = tcp->snd.nxt;
-    r->seen = true;
     r->prr_delivered = 0;
     r->prr_out = 0;
     uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
     PL_ASSERT(span >= tcp->snd.sacked_bytes);
-    PL_ASSERT(tcp->snd.lost_bytes > 0);
     r->prr_flight = span - tcp->snd.sacked_bytes + just_delivered;
     r->prr_flight = r->prr_flight > 0 ? r->prr_flight : 1;
+    r->recover = tcp->snd.nxt;
+    r->seen = true;
+}
+
+static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
+    PL_ASSERT(tcp->snd.lost_bytes > 0);
+    if (tcp->rec.phase == PL_TCP_PHASE_OPEN) {
+        reduce(tcp);
+        prr_begin(tcp, just_delivered);
+    }
+    /* A reduction that marks began goes on (RFC 3168 section 6.1.2: one per window). */
+    tcp->rec.phase = PL_TCP_PHASE_RECOVERY;
+    tcp->rec.recover = tcp->snd.nxt;
     pl_tcp_tlp_reset(tcp);
     PL_COUNT(tcp->ctx, FastRecoveries);
     trace_phase(tcp, now);
@@ -54,7 +65,7 @@ static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
         return;
     }
     PL_ASSERT(r->prr_flight > 0);
-    PL_ASSERT(r->phase == PL_TCP_PHASE_RECOVERY);
+    PL_ASSERT(r->phase == PL_TCP_PHASE_RECOVERY || r->phase == PL_TCP_PHASE_CWR);
     r->prr_delivered += delivered;
     if (flight > ssthresh) {
         uint64_t out = (r->prr_delivered * ssthresh + r->prr_flight - 1) / r->prr_flight;
@@ -75,7 +86,7 @@ static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
 static void leave(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_OPEN);
     PL_ASSERT(pl_seq32_le(tcp->rec.recover, tcp->snd.una));
-    if (tcp->rec.phase == PL_TCP_PHASE_RECOVERY) {
+    if (tcp->rec.phase != PL_TCP_PHASE_LOSS) {
         tcp->cc.cwnd = tcp->cc.ssthresh;
     }
     tcp->rec.phase = PL_TCP_PHASE_OPEN;
@@ -88,7 +99,7 @@ static void leave(struct pl_tcp *tcp, plait_time now) {
 /* RACK's timer marked losses outside an ACK. */
 void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->snd.lost_bytes > 0);
-    if (tcp->rec.phase == PL_TCP_PHASE_OPEN) {
+    if (!pl_tcp_repairing(tcp)) {
         enter(tcp, 0, now);
     }
     if (tcp->rec.phase == PL_TCP_PHASE_RECOVERY) {
@@ -101,12 +112,47 @@ void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now) {
 void pl_tcp_recovery_sent(struct pl_tcp *tcp, uint32_t bytes, bool retransmission, plait_time now) {
     PL_ASSERT(bytes > 0);
     struct pl_tcp_recovery *r = &tcp->rec;
-    if (r->phase == PL_TCP_PHASE_RECOVERY) {
+    if (r->phase == PL_TCP_PHASE_RECOVERY || r->phase == PL_TCP_PHASE_CWR) {
         r->prr_out += bytes;
     }
     if (retransmission) {
         pl_tcp_undo_sent(tcp, bytes, now);
     }
+}
+
+/* ---- marks, RFC 3168 section 6.1.2 ---- */
+
+/* A window of two segments or less cannot be spread over a round trip: it goes down to one, and
+ * then to one in a retransmission time-out. */
+static void mark_small(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->cc.mss > 0);
+    if (tcp->cc.cwnd <= tcp->cc.mss) {
+        tcp->pace.next = now + pl_tcp_rto_base_ns(tcp);
+        tcp->pace.burst = 0;
+    }
+    tcp->cc.cwnd = tcp->cc.mss;
+    tcp->rec.recover = tcp->snd.nxt;
+    tcp->rec.seen = true;
+}
+
+/* Once per window: not while a reduction goes on, nor by an ACK of what was sent before its end. */
+static void marked(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
+    struct pl_tcp_recovery *r = &tcp->rec;
+    PL_ASSERT(tcp->snd.ecn);
+    if (r->phase != PL_TCP_PHASE_OPEN || r->seen) {
+        return;
+    }
+    bool small = tcp->cc.cwnd <= 2 * tcp->cc.mss;
+    reduce(tcp);
+    pl_tcp_undo_forget(tcp); /* a mark is never an error */
+    PL_COUNT(tcp->ctx, EcnReductions);
+    if (small) {
+        mark_small(tcp, f->now);
+        return;
+    }
+    prr_begin(tcp, f->newly_sacked + f->cum_bytes);
+    r->phase = PL_TCP_PHASE_CWR;
+    trace_phase(tcp, f->now);
 }
 
 /* ---- every ACK ---- */
@@ -117,10 +163,10 @@ static void grow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (!limited && pl_cc_slow_start(&tcp->cc)) {
         limited = tcp->cc.cwnd < 2 * (uint64_t)s->flight_max;
     }
-    if (!limited || f->delivered == 0) {
+    if (!limited || f->delivered == 0 || f->marked) {
         return;
     }
-    PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_RECOVERY);
+    PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_RECOVERY && tcp->rec.phase != PL_TCP_PHASE_CWR);
     struct pl_cc_ack ack = {.now = f->now,
                             .bytes = f->delivered,
                             .rtt_ns = f->rtt_last_ns,
@@ -132,7 +178,7 @@ static void grow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
 void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_recovery *r = &tcp->rec;
     uint32_t before = tcp->cc.cwnd;
-    PL_ASSERT(r->phase <= PL_TCP_PHASE_LOSS);
+    PL_ASSERT(r->phase <= PL_TCP_PHASE_CWR);
     bool undone = pl_tcp_undo_ack(tcp, f);
     if (undone) {
         trace_phase(tcp, f->now);
@@ -140,10 +186,16 @@ void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (r->phase != PL_TCP_PHASE_OPEN && pl_seq32_le(r->recover, tcp->snd.una)) {
         leave(tcp, f->now);
     }
-    if (r->phase == PL_TCP_PHASE_OPEN && f->lost > 0 && !undone) {
+    if (r->phase == PL_TCP_PHASE_OPEN && f->cum_bytes > 0) {
+        r->seen = r->seen && pl_seq32_le(tcp->snd.una, r->recover);
+    }
+    if (!pl_tcp_repairing(tcp) && f->lost > 0 && !undone) {
         enter(tcp, f->newly_sacked + f->cum_bytes, f->now);
     }
-    if (r->phase == PL_TCP_PHASE_RECOVERY) {
+    if (f->marked) {
+        marked(tcp, f);
+    }
+    if (r->phase == PL_TCP_PHASE_RECOVERY || r->phase == PL_TCP_PHASE_CWR) {
         prr(tcp, f->delivered, f->cum_bytes > 0 && f->lost == 0);
     } else {
         grow(tcp, f);

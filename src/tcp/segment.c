@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "wire/ip.h"
 
 static void begin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, uint8_t flags) {
     struct pl_segment *seg = &tx->seg;
@@ -19,6 +20,7 @@ static void begin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, uint8_
     tx->payload_len = 0;
     tx->gso_size = 0;
     tx->options_len = 0;
+    tx->ecn = PL_IP_NOT_ECT;
     PL_ASSERT(tcp->tuple.local_port != 0 || tcp->tuple.remote_port != 0);
 }
 
@@ -30,6 +32,7 @@ static void acknowledge(struct pl_tcp *tcp, struct pl_segment *seg, bool is_syn)
     seg->window_raw = pl_tcp_window_advertise(tcp, is_syn);
     tcp->rcv.acked = tcp->rcv.nxt;
     tcp->rcv.ack_due = false;
+    pl_tcp_ecn_echo(tcp, seg);
     tcp->deadline[PL_TCP_SLOT_DELACK] = PLAIT_TIME_NEVER;
 }
 
@@ -80,6 +83,7 @@ void pl_tcp_segment_syn(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now
     } else {
         tx->seg.window_raw = pl_tcp_window_advertise(tcp, true);
     }
+    pl_tcp_ecn_syn(tcp, &tx->seg);
     tx->options_len = pl_tcp_options_syn(tcp, tx->options, is_ack, now);
     finish(tcp, tx, now);
 }
@@ -164,6 +168,9 @@ bool pl_tcp_segment_record(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_t
         tx->seg.flags |= PL_TCP_PSH;
     }
     acknowledge(tcp, &tx->seg, false);
+    if (!is_fin && rec->unsent) {
+        pl_tcp_ecn_data(tcp, tx);
+    }
     uint32_t limit = is_fin ? PL_TCP_OPTIONS_MAX : options_limit(tcp, rec);
     tx->options_len = pl_tcp_options_write(tcp, &what, tx->options, limit, now);
     if (tcp->life.state == PL_TCP_ST_CLOSED) {

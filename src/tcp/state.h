@@ -28,7 +28,7 @@ enum pl_tcp_slot {
 
 enum { PL_TCP_SEEN = 3 };
 
-enum pl_tcp_phase { PL_TCP_PHASE_OPEN, PL_TCP_PHASE_RECOVERY, PL_TCP_PHASE_LOSS };
+enum pl_tcp_phase { PL_TCP_PHASE_OPEN, PL_TCP_PHASE_RECOVERY, PL_TCP_PHASE_LOSS, PL_TCP_PHASE_CWR };
 
 /* A piece of sequence space that was given out: payload, or the FIN (chunk NULL, len 1). */
 struct pl_tcp_record {
@@ -80,6 +80,9 @@ struct pl_tcp_snd { /* output.c, ack.c, records.c */
     bool fin_sent : 1;
     bool probe_due : 1;    /* window probe or keep-alive */
     bool probe_byte : 1;   /* it shall carry a byte */
+    bool ecn : 1;          /* both ends speak ECN; while opening: our SYN asked for it */
+    bool ecn_refused : 1;  /* a SYN without it passed: too late for this connection */
+    bool cwr_due : 1;      /* say CWR with the next new payload */
     bool probed : 1;       /* one that did went out: probe_end is valid */
     bool limited : 1;      /* the congestion window stopped us in this round */
     bool limited_last : 1; /* and in the round before */
@@ -106,6 +109,7 @@ struct pl_tcp_rcv { /* receive.c, window.c */
     bool fin_seen : 1; /* fin_seq is valid */
     bool fin_done : 1; /* the FIN was consumed */
     bool dsack_due : 1;
+    bool echo : 1; /* CE arrived: say ECE until the peer says CWR */
 };
 
 struct pl_tcp_ts { /* options.c: RFC 7323 */

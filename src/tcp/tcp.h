@@ -64,6 +64,7 @@ struct pl_tcp_tx {
     uint32_t slice_count;
     uint32_t payload_len;
     uint16_t gso_size; /* payload bytes per cut when payload_len is larger, else 0 */
+    uint8_t ecn;       /* for the IP header: PL_IP_ECT0 or PL_IP_NOT_ECT */
 };
 
 /* Reserves the timer in ctx. Errors: NO_MEMORY. */

@@ -6,6 +6,9 @@
 
 enum { PL_IP_TCP = 6, PL_IP_ICMP = 1, PL_IP_ICMP6 = 58, PL_IP_UDP = 17 };
 
+/* The ECN field, the low two bits of the traffic class (RFC 3168 section 5). */
+enum pl_ip_ecn { PL_IP_NOT_ECT = 0, PL_IP_ECT1 = 1, PL_IP_ECT0 = 2, PL_IP_CE = 3, PL_IP_ECN = 3 };
+
 struct pl_ip {
     struct plait_addr src, dst;
     uint8_t protocol; /* of the payload, behind IPv6 extension headers */

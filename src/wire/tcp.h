@@ -47,6 +47,7 @@ struct pl_segment {
     uint32_t payload_len;
     uint16_t gso_size;   /* bytes per original segment if it was coalesced, else 0 */
     uint8_t options_len; /* of the option list as received */
+    uint8_t ecn;         /* enum pl_ip_ecn, of the packet it came in; not written here */
 };
 
 /* Sequence space a segment takes: payload plus SYN plus FIN. */

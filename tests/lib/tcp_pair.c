@@ -230,6 +230,7 @@ static void end_init(struct tcp_pair *p, int index) {
     struct plait_config config;
     plait_config_init(&config);
     config.receive_buffer_bytes = s->receive_buffer;
+    config.ecn = s->ecn[index];
     if (s->memory_bytes_max > 0) {
         config.memory_bytes_max = s->memory_bytes_max;
     }
@@ -337,6 +338,7 @@ static struct tcp_pair_packet *packet_make(struct tcp_pair *p, const struct pl_s
     }
     packet->buf->len = header + len;
     must(pl_tcp_parse(d, packet->buf->len, &packet->seg) == PL_TCP_OK, "what we send parses");
+    packet->seg.ecn = seg->ecn;
     (void)p;
     return packet;
 }
@@ -352,6 +354,10 @@ static void pipe_in(struct tcp_pair *p, int from, struct tcp_pair_packet *packet
         uint64_t backlog = (start - p->now) * pipe->rate / PLAIT_NS_PER_S;
         if (backlog + size > pipe->queue_bytes) {
             pass = false;
+        }
+        if (pipe->mark_bytes > 0 && backlog >= pipe->mark_bytes && packet->seg.ecn != 0) {
+            packet->seg.ecn = 3;
+            pipe->marks++;
         }
     }
     if (pass && (pipe->cut || pl_rng_chance(&p->rng, pipe->loss_ppm))) {
@@ -400,6 +406,7 @@ static void cut_and_send(struct tcp_pair *p, int from, const struct pl_tcp_tx *t
         uint32_t len = tx->payload_len - at < size ? tx->payload_len - at : size;
         struct pl_segment seg = tx->seg;
         seg.seq = pl_seq32_add(seg.seq, at);
+        seg.ecn = tx->ecn;
         if (at + len < tx->payload_len) {
             seg.flags &= (uint8_t) ~(PL_TCP_FIN | PL_TCP_PSH);
         }
@@ -411,8 +418,9 @@ static void cut_and_send(struct tcp_pair *p, int from, const struct pl_tcp_tx *t
 
 static bool follows(const struct tcp_pair_packet *a, uint32_t len,
                     const struct tcp_pair_packet *b) {
-    return b->to == a->to && b->seg.flags == a->seg.flags && b->seg.payload_len > 0 &&
-           b->seg.seq.v == a->seg.seq.v + len && b->seg.ack.v == a->seg.ack.v;
+    return b->to == a->to && b->seg.ecn == a->seg.ecn && b->seg.flags == a->seg.flags &&
+           b->seg.payload_len > 0 && b->seg.seq.v == a->seg.seq.v + len &&
+           b->seg.ack.v == a->seg.ack.v;
 }
 
 /* Joins packets that arrive right behind `packet` (GRO). */
@@ -448,6 +456,7 @@ static struct tcp_pair_packet *join(struct tcp_pair *p, struct tcp_pair_packet *
     }
     big = packet_make(p, &packet->seg, packet->buf->data + PL_TCP_HEADER,
                       packet->buf->len - PL_TCP_HEADER - packet->seg.payload_len, all, len);
+    big->seg.ecn = packet->seg.ecn;
     big->seg.gso_size = (uint16_t)packet->seg.payload_len;
     big->to = packet->to;
     packet_free(packet);

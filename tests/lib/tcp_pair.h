@@ -20,9 +20,10 @@ struct tcp_pair_pipe { /* one direction */
     uint32_t loss_ppm, duplicate_ppm, reorder_ppm;
     uint64_t reorder_ns; /* extra delay of a reordered packet */
     uint64_t gro_ns;     /* of the receiver */
+    uint32_t mark_bytes; /* CE on what finds so much in the queue, 0 = never */
     bool cut;            /* nothing passes */
     plait_time free_at;  /* when the last packet has left the queue */
-    uint64_t packets, bytes, drops;
+    uint64_t packets, bytes, drops, marks;
 };
 
 struct tcp_pair_packet {
@@ -77,6 +78,7 @@ struct tcp_pair_setup {
     uint32_t iss[2];
     uint8_t cc;
     const struct pl_tcp_tuning *tuning[2]; /* NULL: the defaults */
+    uint8_t ecn[2];                        /* enum plait_ecn */
     struct tcp_pair_pipe pipe;             /* both directions */
     uint32_t receive_buffer;               /* 0: 4 MB */
     uint64_t memory_bytes_max;             /* 0: config default */

@@ -62,6 +62,7 @@ static void reads_units(void **state) {
     assert_int_equal(parse("loss 0%").loss.model, PL_LOSS_NONE);
     assert_int_equal(parse("limit-bytes 64k").limit_bytes, 65536);
     assert_int_equal(parse("limit-bytes 1.5mb").limit_bytes, 1572864);
+    assert_int_equal(parse("mark-bytes 30k").mark_bytes, 30720);
 }
 
 static void gemodel_has_netems_defaults(void **state) {
@@ -122,6 +123,7 @@ static void errors_are_one_clear_line(void **state) {
         {"reorder 5% gap x", "reorder: expected a number, not \"x\""},
         {"limit -1", "limit: expected a number, not \"-1\""},
         {"limit 4294967296", "limit: expected a number, not \"4294967296\""},
+        {"mark-bytes many", "mark-bytes: expected a number of bytes, not \"many\""},
         {"limit-bytes many", "limit-bytes: expected a number of bytes, not \"many\""},
         {"trace", "trace: expected the name of a trace, but the text ends"},
         {"trace a rate 1mbit", "a link has a rate or a trace, not both"},
@@ -146,7 +148,7 @@ static void format_is_canonical_and_reads_back(void **state) {
         "rate 20mbit delay 10ms 2ms 25% loss 1% reorder 5% gap 3 duplicate 1% limit 100",
         "delay 1ms reorder 5% gap 3 duplicate 1% corrupt 0.1%",
         "rate 1500bit overhead 18 delay 1500us loss gemodel 1% 10% 90.5% 0.0001% limit-bytes 60000",
-        "trace /x.up delay 1s limit-bytes 9 limit 7 mtu 1400 down",
+        "trace /x.up delay 1s limit-bytes 9 limit 7 mark-bytes 5 mtu 1400 down",
         "rate 2500mbit delay 0ns 5ms limit 0",
         "rate 10gbit delay 10ms reorder 100% down",
     };

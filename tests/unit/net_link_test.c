@@ -652,11 +652,37 @@ static void drops_have_names(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, stop)
 
+/* What finds the threshold in the queue is marked, in bytes of its own, if its sender can bear it.
+ */
+static void queue_marks(void **state) {
+    (void)state;
+    start("rate 8mbit mark-bytes 200", 1);
+    struct plait_buf *buf = plait_buf_alloc(&memory.env, 100);
+    memset(buf->data, 0, 100);
+    buf->len = 100;
+    buf->data[0] = 0x45;
+    buf->data[1] = 2; /* ECT(0) */
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pl_link_send(&test_link, buf, NULL, 0), PL_LINK_DROP_NONE);
+    }
+    assert_int_equal(send(9, 100, 0), PL_LINK_DROP_NONE); /* not ECN-capable */
+    assert_int_equal(stats(0).marked, 1);
+    for (int i = 0; i < 4; i++) {
+        struct plait_buf *out = pl_link_next(&test_link, PLAIT_NS_PER_S, NULL);
+        assert_int_equal(out->data[1] & 3, i == 2 ? 3 : 2);
+        plait_buf_unref(out);
+        pl_link_check(&test_link);
+    }
+    assert_int_equal(buf->data[1], 2);
+    plait_buf_unref(buf);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(perfect_link_is_immediate),
         TEST(queue_then_rate_then_delay),
         TEST(times_do_not_depend_on_the_caller),
+        TEST(queue_marks),
         TEST(overhead_counts_on_the_wire_only),
         TEST(rate_is_exact_over_10000_packets),
         TEST(queue_limit_in_packets),

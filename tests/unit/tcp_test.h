@@ -28,6 +28,7 @@ struct tap_note {
     uint32_t seq, ack; /* relative to the initial sequence numbers */
     uint32_t len;
     uint16_t window;
+    uint8_t ecn; /* of the IP header */
     uint8_t sack_count;
     struct pl_sack_block sack[PL_TCP_SACK_MAX]; /* relative too */
     uint32_t ts_val, ts_ecr;
@@ -78,6 +79,7 @@ static inline bool tap_filter(struct tcp_pair *p, int from, struct pl_segment *s
                            .ack = seg->ack.v - theirs,
                            .len = seg->payload_len,
                            .window = seg->window_raw,
+                           .ecn = seg->ecn,
                            .sack_count = seg->options.sack_count,
                            .ts_val = seg->options.ts_val,
                            .ts_ecr = seg->options.ts_ecr};
