@@ -151,6 +151,14 @@ bool pl_conn_in_doubt(const struct pl_conn *conn);
 void pl_fail_run(struct pl_conn *conn, plait_time now);
 plait_time pl_fail_deadline(const struct pl_conn *conn);
 
+/* idle.c: dead paths, seen by a host that only waits */
+bool pl_idle_watched(const struct pl_subflow *sf);
+plait_time pl_idle_next(const struct pl_subflow *sf);
+/* Looks after a watched one; `others`: another subflow can be used. */
+void pl_idle_look(struct pl_subflow *sf, bool others, plait_time now);
+/* A silent subflow is not silent any more. */
+void pl_idle_heard(struct pl_subflow *sf, plait_time now);
+
 /* stale.c: dead paths */
 void pl_stale_run(struct pl_conn *conn, plait_time now);
 plait_time pl_stale_deadline(const struct pl_conn *conn);

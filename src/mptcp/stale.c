@@ -61,6 +61,9 @@ void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
         sf->doubted = false;
         pl_stale_recovered(sf, now);
     }
+    if (sf->silent) {
+        pl_idle_heard(sf, now);
+    }
     if (payload || sf->probes > 0) {
         pl_conn_touch(sf->conn); /* the next look at it has a new date */
     }
@@ -90,6 +93,7 @@ void pl_stale_recovered(struct pl_subflow *sf, plait_time now) {
         return;
     }
     sf->stale = false;
+    sf->silent = false;
     sf->reinjected = false;
     sf->give_up = false;
     PL_COUNT(sf->conn->ctx, SubflowRecover);
@@ -101,7 +105,7 @@ void pl_stale_recovered(struct pl_subflow *sf, plait_time now) {
 
 /* Whether it waits for its retransmission timer, and should be asked for a sign of life. */
 static bool lifeless(const struct pl_subflow *sf) {
-    return sf->stale && sf->phase == PL_SF_UP && sf->tcp.rec.rto_count > 0 &&
+    return sf->stale && sf->phase == PL_SF_UP && (sf->tcp.rec.rto_count > 0 || sf->silent) &&
            sf->conn->state == PL_CONN_OPEN && sf->conn->mode == PL_MODE_MPTCP;
 }
 
@@ -252,6 +256,8 @@ void pl_stale_run(struct pl_conn *conn, plait_time now) {
             look(sf, now);
         } else if (lifeless(sf)) {
             ask_for_life(sf, now);
+        } else if (pl_idle_watched(sf)) {
+            pl_idle_look(sf, others_usable(sf), now);
         }
     }
 }
@@ -260,10 +266,11 @@ plait_time pl_stale_deadline(const struct pl_conn *conn) {
     plait_time first = PLAIT_TIME_NEVER;
     PL_SUBFLOW_FOREACH(sf, conn) {
         bool doubted = sf->doubted && sf->phase == PL_SF_UP;
-        plait_time t = doubted        ? next_doubt(sf)
-                       : watched(sf)  ? next_look(sf)
-                       : lifeless(sf) ? next_sign(sf)
-                                      : PLAIT_TIME_NEVER;
+        plait_time t = doubted               ? next_doubt(sf)
+                       : watched(sf)         ? next_look(sf)
+                       : lifeless(sf)        ? next_sign(sf)
+                       : pl_idle_watched(sf) ? pl_idle_next(sf)
+                                             : PLAIT_TIME_NEVER;
         first = t < first ? t : first;
     }
     return first;

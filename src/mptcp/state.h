@@ -159,6 +159,7 @@ struct pl_subflow {
     bool denied : 1;       /* the scheduler refused it data at its last turn */
     bool declined : 1;     /* had the chance to send and did not; see pl_subflow_output */
     bool doubted : 1;      /* a REMOVE_ADDR came for it, and its path was asked for life */
+    bool silent : 1;       /* the last one, idle, and it does not answer: another is looked for */
     bool remove : 1;       /* a REMOVE_ADDR came for it */
     bool removals_due : 1; /* one is to go out on it */
     bool prio_pending : 1;

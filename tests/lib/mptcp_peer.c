@@ -258,12 +258,16 @@ static void judge(struct peer *p, const struct peer_rx *rx) {
     take_mapped(p, f, seg);
     uint32_t at = seg->seq.v - (f->irs + 1);
     uint32_t end = at + seg->payload_len;
+    bool old = (int32_t)(at - f->rcv_nxt) < 0 && (seg->flags & (PL_TCP_RST | PL_TCP_FIN)) == 0;
     if (at <= f->rcv_nxt && end >= f->rcv_nxt && (int32_t)at >= 0) {
         f->rcv_nxt = end;
         if ((seg->flags & PL_TCP_FIN) != 0 && !f->fin_in) {
             f->fin_in = true;
             f->rcv_nxt++;
         }
+    }
+    if (p->alive && f->open && old) {
+        peer_ack(p, rx->flow, p->got_to);
     }
     if (p->auto_ack && f->open && (seg->payload_len > 0 || (seg->flags & PL_TCP_FIN) != 0)) {
         bool fin = p->fin_seen && p->fin_at == p->got_to;

@@ -82,6 +82,7 @@ struct peer {
     uint64_t edge_seen; /* right edge of the stack's window */
     bool fin_seen;      /* a DATA_FIN of the stack */
     uint64_t fin_at;
+    bool alive;                /* questions for a sign of life are answered (RFC 9293, 3.8.4) */
     bool auto_ack;             /* every payload is acknowledged at both levels, with `window` */
     bool mute[PEER_PATHS_MAX]; /* what the stack sends there is lost */
     uint32_t window;

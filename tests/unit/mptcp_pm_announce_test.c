@@ -453,6 +453,7 @@ static void test_another_port(void **state) {
     (void)state;
     peer_init(&peer, &(struct peer_setup){.paths = 2});
     peer_accept(&peer);
+    peer.alive = true;
     struct pl_mptcp_options o = add_addr(40, 1, PLAIT_IPV4, 9000);
     send_options(0, &o);
     assert_true(peer_answer_join(&peer, 40, false, &first));
@@ -476,6 +477,7 @@ static void test_refreshed(void **state) {
     (void)state;
     peer_init(&peer, &(struct peer_setup){.paths = 2});
     peer_accept(&peer);
+    peer.alive = true;
     struct pl_mptcp_options o = add_addr(40, 1, PLAIT_IPV4, 9000);
     send_options(0, &o);
     unsigned from = peer.log_count;

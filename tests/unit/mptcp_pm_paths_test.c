@@ -66,6 +66,7 @@ static void test_port_mask(void **state) {
 static void initiator(unsigned paths) {
     peer_init(&peer, &(struct peer_setup){.paths = paths, .address_flags = PLAIT_ADDRESS_SUBFLOW});
     peer_accept(&peer);
+    peer.alive = true;
     peer_run(&peer, MS);
 }
 

@@ -277,7 +277,12 @@ static bool due(const struct pl_path *p) {
 static bool hopeless(const struct pl_conn *conn) {
     const struct pl_pm *pm = conn->pm;
     bool refused = false;
-    if (conn->subflow_count > 0 || !conn->initiator) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (!sf->silent) {
+            return false;
+        }
+    }
+    if (!conn->initiator) {
         return false;
     }
     for (unsigned i = 0; i < pm->path_count; i++) {
@@ -425,6 +430,52 @@ void pl_pm_path_dead(struct pl_subflow *sf, plait_time now) {
         pl_pm_remove_addr_out(conn, old_id, &addr, now);
     }
     pl_conn_touch(conn);
+}
+
+void pl_pm_path_silent(struct pl_subflow *sf, plait_time now) {
+    struct pl_pm *pm = sf->conn->pm;
+    PL_ASSERT(pm != NULL && sf->phase == PL_SF_UP);
+    struct pl_path *own = pl_pm_path_of(sf->conn, sf);
+    if (own != NULL) {
+        own->subflow = 0;
+        own->local_id = pl_pm_new_id(sf->conn);
+        own->died_at = now;
+    }
+    second_chance(pm, now);
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        pm->paths[i].failures = 0;
+        pm->paths[i].retry_at = now;
+    }
+    pl_conn_touch(sf->conn);
+}
+
+void pl_pm_path_heard(struct pl_subflow *sf) {
+    struct pl_pm *pm = sf->conn->pm;
+    PL_ASSERT(pm != NULL);
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        struct pl_path *p = &pm->paths[i];
+        if (p->port != sf->port || !pl_addr_equal(&p->local, &sf->tcp.tuple.local) ||
+            !pl_addr_equal(&pm->remotes[p->remote_index].addr, &sf->tcp.tuple.remote)) {
+            continue;
+        }
+        struct pl_subflow *attempt = p->subflow != 0 ? pl_conn_subflow(sf->conn, p->subflow) : NULL;
+        if (attempt == NULL || attempt->phase == PL_SF_OPENING) {
+            p->subflow = sf->serial;
+        }
+        if (attempt != NULL && attempt->phase == PL_SF_OPENING) {
+            attempt->remove = true; /* not inside TCP's input */
+        }
+        return;
+    }
+}
+
+bool pl_pm_has_choice(const struct pl_conn *conn) {
+    PL_ASSERT(conn->pm != NULL);
+    unsigned wanted = 0;
+    for (unsigned i = 0; i < conn->pm->path_count; i++) {
+        wanted += conn->pm->paths[i].wanted ? 1 : 0;
+    }
+    return wanted > 1;
 }
 
 /* What was given up or waits gets another chance, a failed attempt no sooner than a second from

@@ -35,6 +35,12 @@ void pl_pm_remote_refreshed(struct pl_conn *conn, uint8_t remote_index, plait_ti
 void pl_pm_port_up(struct pl_conn *conn, plait_port_id port, plait_time now);
 /* A path is dead though its port is up: tell the peer (REMOVE_ADDR), drop the subflow, probe. */
 void pl_pm_path_dead(struct pl_subflow *sf, plait_time now);
+/* The last subflow does not answer: its path, and the others, are tried for another one. */
+void pl_pm_path_silent(struct pl_subflow *sf, plait_time now);
+/* It does answer: an attempt at its path is no longer needed. */
+void pl_pm_path_heard(struct pl_subflow *sf);
+/* Several paths are wanted: what dies on one can go on on another. */
+bool pl_pm_has_choice(const struct pl_conn *conn);
 /* An address id that this connection has not used lately. */
 uint8_t pl_pm_new_id(struct pl_conn *conn);
 /* Whether an id can stand for this address: it stands for no other now, and no REMOVE_ADDR of it is
