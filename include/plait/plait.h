@@ -7,6 +7,7 @@
 #include "plait/error.h"
 #include "plait/socket.h"
 #include "plait/stack.h"
+#include "plait/tcp_info.h"
 #include "plait/trace.h"
 #include "plait/types.h"
 

@@ -15,6 +15,7 @@
 #define PL_MPTCP_CONN_H
 
 #include "mptcp/host.h"
+#include "plait/tcp_info.h"
 
 enum pl_conn_state { PL_CONN_NEW, PL_CONN_OPENING, PL_CONN_OPEN, PL_CONN_CLOSED };
 
@@ -95,6 +96,9 @@ uint64_t pl_conn_send_queue(const struct pl_conn *conn);
 uint64_t pl_conn_receive_queue(const struct pl_conn *conn);
 void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out);
 int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out, unsigned max);
+/* TCP_INFO of the subflow with this serial, 0: of the first; false when there is none. */
+bool pl_conn_tcp_info(const struct pl_conn *conn, uint32_t serial, struct plait_tcp_info *out,
+                      plait_time now);
 /* Tuple of the first subflow (remembered after it is gone). */
 const struct pl_tcp_tuple *pl_conn_tuple(const struct pl_conn *conn);
 

@@ -1,4 +1,5 @@
 /* mptcp/info.c - what a connection tells about itself, and conversions between its links. */
+#include "tcp/info.h"
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/pm/pm.h"
@@ -135,4 +136,18 @@ int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out,
     }
     PL_ASSERT(count == conn->subflow_count);
     return (int)count;
+}
+
+bool pl_conn_tcp_info(const struct pl_conn *conn, uint32_t serial, struct plait_tcp_info *out,
+                      plait_time now) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (serial == 0 || sf->serial == serial) {
+            int64_t unsent = pl_seq64_diff(conn->send.end, conn->send.nxt);
+            pl_tcp_info_linux(&sf->tcp, out, now);
+            PL_ASSERT(unsent >= 0);
+            out->tcpi_notsent_bytes = (uint32_t)unsent;
+            return true;
+        }
+    }
+    return false;
 }

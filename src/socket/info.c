@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "plait/socket.h"
+#include "plait/tcp_info.h"
 #include "socket/table.h"
 
 int plait_local(struct plait_stack *stack, plait_sock id, struct plait_endpoint *out) {
@@ -80,5 +81,24 @@ int plait_connection(struct plait_stack *stack, plait_sock id, struct plait_conn
     info.size = shorter ? out->size : sizeof(info);
     PL_ASSERT(info.size <= sizeof(info));
     memcpy(out, &info, info.size);
+    return 0;
+}
+
+int plait_tcp_info(struct plait_stack *stack, plait_sock id, uint32_t serial, void *out,
+                   size_t *size) {
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    struct plait_tcp_info info;
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    if (out == NULL || size == NULL) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    if (conn == NULL || !pl_conn_tcp_info(conn, serial, &info, stack->now)) {
+        return PLAIT_E_BAD_STATE;
+    }
+    *size = *size < sizeof(info) ? *size : sizeof(info);
+    memcpy(out, &info, *size);
     return 0;
 }

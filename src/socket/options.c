@@ -84,6 +84,20 @@ static int64_t get_defer(const struct plait_stack *stack, const struct pl_socket
     return sock->defer ? 1 : 0;
 }
 
+static int set_defer_accept(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    (void)stack;
+    sock->defer_accept_s = (uint16_t)value;
+    if (sock->listener != NULL) {
+        sock->listener->defer_accept_s = sock->defer_accept_s;
+    }
+    return 0;
+}
+
+static int64_t get_defer_accept(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    return sock->defer_accept_s;
+}
+
 static int set_port_mask(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
     (void)stack;
     if (((uint64_t)value & 1) != 0) {
@@ -297,7 +311,8 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_TRANSPARENT] = {"IP_TRANSPARENT", BOOL, BEFORE, SOCKET(transparent)},
     [PLAIT_OPT_V6ONLY] = {"IPV6_V6ONLY", BOOL, BEFORE, SOCKET(v6only)},
     [PLAIT_OPT_REUSEADDR] = {"SO_REUSEADDR", BOOL, BEFORE, SOCKET(reuse)},
-    [PLAIT_OPT_DEFER_ACCEPT] = {"TCP_DEFER_ACCEPT", 0, UINT16_MAX, BEFORE, SOCKET(defer_accept_s)},
+    [PLAIT_OPT_DEFER_ACCEPT] = {"TCP_DEFER_ACCEPT", 0, UINT16_MAX, LISTEN,
+                                CALL(set_defer_accept, get_defer_accept)},
     [PLAIT_OPT_OOBINLINE] = {"SO_OOBINLINE", 1, 1, ALWAYS, CALL(set_one, get_one)},
 };
 

@@ -1,6 +1,10 @@
 /* socket/info: addresses, subflows, connection. */
 #include "socket_test.h"
 
+#include <linux/tcp.h>
+
+#include "plait/tcp_info.h"
+
 static plait_sock listener, client, server;
 
 static int setup_pair(void **state) {
@@ -73,12 +77,103 @@ static void test_a_shorter_struct(void **state) {
 
 #define PAIR_TEST(f) cmocka_unit_test_setup_teardown(f, setup_pair, teardown)
 
+#define SAME(member)                                                                              \
+    assert_int_equal(offsetof(struct tcp_info, member), offsetof(struct plait_tcp_info, member)); \
+    assert_int_equal(sizeof(((struct tcp_info *)0)->member),                                      \
+                     sizeof(((struct plait_tcp_info *)0)->member))
+
+/* What reads Linux's struct can read ours. */
+static void test_tcp_info_layout(void **state) {
+    (void)state;
+    SAME(tcpi_state);
+    SAME(tcpi_ca_state);
+    SAME(tcpi_retransmits);
+    SAME(tcpi_probes);
+    SAME(tcpi_backoff);
+    SAME(tcpi_options);
+    SAME(tcpi_rto);
+    SAME(tcpi_ato);
+    SAME(tcpi_snd_mss);
+    SAME(tcpi_rcv_mss);
+    SAME(tcpi_unacked);
+    SAME(tcpi_sacked);
+    SAME(tcpi_lost);
+    SAME(tcpi_retrans);
+    SAME(tcpi_fackets);
+    SAME(tcpi_last_data_sent);
+    SAME(tcpi_last_ack_sent);
+    SAME(tcpi_last_data_recv);
+    SAME(tcpi_last_ack_recv);
+    SAME(tcpi_pmtu);
+    SAME(tcpi_rcv_ssthresh);
+    SAME(tcpi_rtt);
+    SAME(tcpi_rttvar);
+    SAME(tcpi_snd_ssthresh);
+    SAME(tcpi_snd_cwnd);
+    SAME(tcpi_advmss);
+    SAME(tcpi_reordering);
+    SAME(tcpi_rcv_rtt);
+    SAME(tcpi_rcv_space);
+    SAME(tcpi_total_retrans);
+    SAME(tcpi_pacing_rate);
+    SAME(tcpi_max_pacing_rate);
+    SAME(tcpi_bytes_acked);
+    SAME(tcpi_bytes_received);
+    SAME(tcpi_segs_out);
+    SAME(tcpi_segs_in);
+    SAME(tcpi_notsent_bytes);
+    SAME(tcpi_min_rtt);
+    SAME(tcpi_data_segs_in);
+    SAME(tcpi_data_segs_out);
+    SAME(tcpi_delivery_rate);
+    SAME(tcpi_busy_time);
+    SAME(tcpi_rwnd_limited);
+    SAME(tcpi_sndbuf_limited);
+    SAME(tcpi_delivered);
+    SAME(tcpi_delivered_ce);
+    SAME(tcpi_bytes_sent);
+    SAME(tcpi_bytes_retrans);
+    SAME(tcpi_dsack_dups);
+    SAME(tcpi_reord_seen);
+    SAME(tcpi_rcv_ooopack);
+    SAME(tcpi_snd_wnd);
+}
+
+static void test_tcp_info(void **state) {
+    (void)state;
+    struct plait_tcp_info info;
+    size_t size = sizeof(info);
+    assert_true(pair_transfer(&pair, PAIR_A, client, server, 100000, 10 * SECOND));
+    pair_run(&pair, SECOND);
+    assert_int_equal(plait_tcp_info(A, client, 0, &info, &size), 0);
+    assert_int_equal(size, sizeof(info));
+    assert_int_equal(info.tcpi_state, 1);
+    assert_int_equal(info.tcpi_options, 7);
+    assert_in_range(info.tcpi_rtt, 10000, 60000);
+    assert_in_range(info.tcpi_min_rtt, 10000, 11000);
+    assert_in_range(info.tcpi_rto, 200000, 400000);
+    assert_int_equal(info.tcpi_bytes_acked, 100000);
+    assert_int_equal(info.tcpi_bytes_sent, 100000);
+    assert_int_equal(info.tcpi_total_retrans + info.tcpi_unacked + info.tcpi_notsent_bytes, 0);
+    assert_int_equal(info.tcpi_pmtu, 1500);
+    assert_in_range(info.tcpi_last_data_sent, 900, 1100);
+    assert_true(info.tcpi_snd_cwnd >= 10);
+    uint8_t byte[2] = {0, 0x55}; /* an old caller with a smaller struct */
+    size = 1;
+    assert_int_equal(plait_tcp_info(A, client, 1, byte, &size), 0);
+    assert_int_equal(byte[0], 1);
+    assert_int_equal(byte[1], 0x55);
+    assert_int_equal(plait_tcp_info(A, client, 9, &info, &size), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_tcp_info(B, listener, 0, &info, &size), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_tcp_info(A, client, 0, NULL, &size), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_tcp_info(A, 0, 0, &info, &size), PLAIT_E_BAD_SOCKET);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        PAIR_TEST(test_addresses),
-        PAIR_TEST(test_subflows),
-        PAIR_TEST(test_connection),
-        PAIR_TEST(test_a_shorter_struct),
+        PAIR_TEST(test_addresses),  PAIR_TEST(test_subflows),
+        PAIR_TEST(test_connection), cmocka_unit_test(test_tcp_info_layout),
+        PAIR_TEST(test_tcp_info),   PAIR_TEST(test_a_shorter_struct),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

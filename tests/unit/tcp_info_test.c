@@ -1,0 +1,50 @@
+/* tcp/info: states and windows in Linux's words. */
+#include "tcp/info.h"
+
+#include "tcp_test.h"
+
+static void test_states(void **state) {
+    (void)state;
+    struct tcp_pair *p = test_pair(NULL);
+    struct plait_tcp_info info;
+    pl_tcp_info_linux(tcp_of(p, PAIR_A), &info, p->now);
+    assert_int_equal(info.tcpi_state, 7); /* TCP_CLOSE */
+    assert_int_equal(info.tcpi_snd_ssthresh, 0x7fffffff);
+    assert_int_equal(info.tcpi_min_rtt, UINT32_MAX);
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, S);
+    tcp_pair_close(p, PAIR_A);
+    tcp_pair_run_for(p, S);
+    pl_tcp_info_linux(tcp_of(p, PAIR_A), &info, p->now);
+    assert_int_equal(info.tcpi_state, 6); /* TCP_TIME_WAIT */
+    pl_tcp_info_linux(tcp_of(p, PAIR_B), &info, p->now);
+    assert_int_equal(info.tcpi_state, 7);
+    assert_int_equal(info.tcpi_max_pacing_rate, UINT64_MAX);
+    tcp_pair_free(p);
+}
+
+static void test_loss(void **state) {
+    (void)state;
+    static struct tap tap;
+    struct tcp_pair *p = test_pair(&tap);
+    struct plait_tcp_info info;
+    tcp_pair_open(p);
+    tcp_pair_run_for(p, S);
+    tap.drop_all[PAIR_A] = true;
+    tcp_pair_send(p, PAIR_A, 5000);
+    tcp_pair_run_for(p, S);
+    pl_tcp_info_linux(tcp_of(p, PAIR_A), &info, p->now);
+    assert_int_equal(info.tcpi_ca_state, 4);
+    assert_in_range(info.tcpi_unacked, 4, 5);
+    assert_true(info.tcpi_retransmits > 0 && info.tcpi_backoff > 0);
+    assert_true(info.tcpi_bytes_retrans > 0 && info.tcpi_total_retrans > 0);
+    tcp_pair_free(p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_loss),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
