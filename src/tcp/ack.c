@@ -94,8 +94,8 @@ static bool is_duplicate(const struct pl_tcp *tcp, const struct pl_segment *seg,
 
 static uint32_t lose_head(struct pl_tcp *tcp, plait_time now) {
     struct pl_tcp_record *rec = pl_tcp_record_first(tcp);
-    if (rec == NULL || rec->lost) {
-        return 0;
+    if (rec == NULL || rec->lost || rec->sacked) {
+        return 0; /* SACKed and yet missing: a receiver that reneges waits for the time-out */
     }
     if (rec->retransmitted && now - rec->sent_at < tcp->rtt.srtt_ns) {
         return 0; /* it is on its way again */
@@ -103,7 +103,7 @@ static uint32_t lose_head(struct pl_tcp *tcp, plait_time now) {
     if (rec->cut > 0 && rec->len > rec->cut && pl_tcp_record_split(tcp, rec, rec->cut) == NULL) {
         return 0;
     }
-    PL_ASSERT(!rec->sacked && pl_seq32_eq(rec->seq, tcp->snd.una));
+    PL_ASSERT(pl_seq32_eq(rec->seq, tcp->snd.una));
     pl_tcp_rack_lose(tcp, rec, PL_TCP_LOST_DUPACK, now);
     return rec->len;
 }
