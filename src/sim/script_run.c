@@ -374,7 +374,11 @@ static bool take_packet(struct pl_script_run *run, const struct pl_script_line *
 
 static bool line_out(struct pl_script_run *run, const struct pl_script_line *line) {
     struct pl_script_line rest = *line;
+    struct pl_script_flow *flow = &run->flows[line->flow];
     uint32_t offset = 0;
+    if (flow->remote.port == 0) {
+        flow->remote.port = run->flows[0].remote.port; /* a join of the stack's */
+    }
     do {
         if (!take_packet(run, &rest, offset)) {
             return false;
