@@ -25,6 +25,7 @@ struct pl_script_options {
     const struct plait_env *hashes; /* whose sha256 and hmac_sha256 are used */
     FILE *out;                      /* failures, and the exchange if `verbose` */
     bool verbose;
+    bool record;                /* judge nothing: print a script of what happens, which passes */
     FILE *trace;                /* every event as JSON, or NULL */
     pl_record_capture *capture; /* every packet, or NULL */
     void *capture_arg;

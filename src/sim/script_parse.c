@@ -378,7 +378,12 @@ static bool take_line(struct pl_script_cursor *c) {
                (pl_cursor_done(c) || pl_cursor_fail(c, "something behind the setting"));
     }
     struct pl_script_line *line = new_line(c);
-    if (line == NULL || !take_time(c, line) || !take_event(c, line)) {
+    if (line == NULL || !take_time(c, line)) {
+        return false;
+    }
+    pl_cursor_blank(c);
+    line->event = c->at;
+    if (!take_event(c, line)) {
         return false;
     }
     if (line->kind != PL_LINE_OUT && (line->when == PL_WHEN_ANY || line->time != line->time_last)) {

@@ -139,16 +139,48 @@ static void add_options(const struct pl_script_run *run, unsigned flow, bool in,
     pl_text_add(out, ">");
 }
 
-static void add_ip(const struct pl_script_segment *segment, struct pl_text *out) {
+/* One word of the list in brackets. */
+static void add_ip_word(struct pl_text *out, bool *first, const char *word,
+                        const struct pl_script_value *value) {
+    pl_text_add(out, *first ? "[" : ",");
+    pl_text_add(out, word);
+    *first = false;
+    if (value != NULL) {
+        pl_text_add(out, " ");
+        pl_text_add_number(out, value->number);
+    }
+}
+
+static bool is_set(const struct pl_script_value *value) {
+    return value->kind == PL_VALUE_NUMBER && value->number != 0;
+}
+
+/* `in`: what the script said; of a segment of the stack the TTL is left out, as it mostly is. */
+static void add_ip(const struct pl_script_segment *segment, bool in, struct pl_text *out) {
     static const char *const ecn[] = {"noecn", "ect1", "ect0", "ce"};
-    if (segment->ecn.kind == PL_VALUE_NUMBER && segment->ecn.number != 0) {
-        pl_text_add(out, "[");
-        pl_text_add(out, ecn[segment->ecn.number & 3]);
-        pl_text_add(out, "] ");
+    bool first = true;
+    if (is_set(&segment->ecn)) {
+        add_ip_word(out, &first, ecn[segment->ecn.number & 3], NULL);
+    }
+    if (is_set(&segment->tos)) {
+        add_ip_word(out, &first, "dscp", &segment->tos);
+    }
+    if (in && is_set(&segment->ttl)) {
+        add_ip_word(out, &first, "ttl", &segment->ttl);
+    }
+    if (in && segment->stream.kind == PL_VALUE_NUMBER) {
+        add_ip_word(out, &first, "stream", &segment->stream);
     }
     if (segment->bad_checksum) {
-        pl_text_add(out, "[bad-checksum] ");
+        add_ip_word(out, &first, "bad-checksum", NULL);
     }
+    if (segment->bad_ip_checksum) {
+        add_ip_word(out, &first, "bad-ip-checksum", NULL);
+    }
+    if (segment->other_bytes) {
+        add_ip_word(out, &first, "other-bytes", NULL);
+    }
+    pl_text_add(out, first ? "" : "] ");
 }
 
 static void add_flags(uint8_t flags, struct pl_text *out) {
@@ -185,9 +217,6 @@ static void add_tcp(const struct pl_script_run *run, unsigned index, bool in,
     const struct pl_script_flow *flow = &run->flows[index];
     uint32_t own = in ? flow->isn_remote : flow->isn_local;
     uint32_t other = in ? flow->isn_local : flow->isn_remote;
-    begin(spans, PL_PART_IP, out);
-    add_ip(segment, out);
-    end(spans, PL_PART_IP, out);
     begin(spans, PL_PART_FLAGS, out);
     add_flags(segment->flags, out);
     end(spans, PL_PART_FLAGS, out);
@@ -236,6 +265,9 @@ void pl_script_print(const struct pl_script_run *run, unsigned flow, bool in, pl
     pl_text_add(out, in ? "<" : ">");
     end(spans, PL_PART_TUPLE, out);
     pl_text_add(out, " ");
+    begin(spans, PL_PART_IP, out);
+    add_ip(segment, in, out);
+    end(spans, PL_PART_IP, out);
     if (segment->kind == PL_SEGMENT_RAW) {
         pl_text_add(out, "raw ");
         add_hex(out, segment->raw, segment->len);

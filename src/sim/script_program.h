@@ -90,8 +90,9 @@ enum pl_script_compare { PL_IS, PL_IS_NOT, PL_BELOW, PL_AT_MOST, PL_ABOVE, PL_AT
 enum pl_script_when { PL_WHEN_AFTER, PL_WHEN_AT, PL_WHEN_ANY };
 
 struct pl_script_line {
-    unsigned at;      /* line of the file, from 1 on */
-    const char *text; /* in the file, `text_len` bytes */
+    unsigned at;       /* line of the file, from 1 on */
+    const char *text;  /* in the file, `text_len` bytes */
+    const char *event; /* the same without the time */
     uint32_t text_len;
     uint8_t when;         /* enum pl_script_when */
     plait_time time;      /* AFTER the line before, or AT */

@@ -135,7 +135,7 @@ static void advance(struct pl_script_run *run, plait_time time, bool until_outpu
 static void remember(struct pl_script_run *run, const char *text) {
     char *slot = run->history[run->history_count++ % PL_SCRIPT_HISTORY];
     memcpy(slot, text, strlen(text) + 1);
-    if (run->options->verbose) {
+    if (run->options->verbose || run->options->record) {
         fprintf(run->options->out, "%s\n", text);
     }
 }
@@ -152,6 +152,17 @@ static bool of_flow(const struct pl_script_flow *flow, unsigned port,
            (flow->local.port == 0 || flow->local.port == src->port);
 }
 
+/* The same for one whose remote port nobody has said yet. */
+static bool may_be_of(const struct pl_script_run *run, unsigned index, unsigned port,
+                      const struct plait_endpoint *src, const struct plait_endpoint *dst) {
+    struct pl_script_flow flow = run->flows[index];
+    if (flow.remote.port == 0) {
+        flow.remote.port = run->flows[0].remote.port;
+    }
+    return of_flow(&flow, port, src, dst);
+}
+
+/* `what` NULL: recorded. */
 static void show_packet(struct pl_script_run *run, const char *what,
                         const struct pl_script_packet *packet) {
     struct pl_script_segment segment;
@@ -161,11 +172,11 @@ static void show_packet(struct pl_script_run *run, const char *what,
     struct pl_text text;
     unsigned flow = 0;
     if (!pl_script_take_apart(packet->data, packet->len, &segment, &src, &dst, &payload)) {
-        fprintf(run->options->out, "  %s a packet that is no well-formed TCP\n", what);
+        fprintf(run->options->out, "  %s a packet that is no well-formed TCP\n",
+                what == NULL ? "#" : what);
         return;
     }
-    while (flow < run->program->flow_count &&
-           !of_flow(&run->flows[flow], packet->port, &src, &dst)) {
+    while (flow < run->program->flow_count && !may_be_of(run, flow, packet->port, &src, &dst)) {
         flow++;
     }
     bool known = flow < run->program->flow_count;
@@ -173,10 +184,33 @@ static void show_packet(struct pl_script_run *run, const char *what,
     pl_script_learn(run, flow, false, &segment);
     pl_text_init(&text, line, sizeof(line));
     pl_script_print(run, flow, false, packet->time, &segment, &text, NULL);
-    fprintf(run->options->out, "  %s %s%s\n", what, line, known ? "" : "   (of no flow)");
+    if (what == NULL) {
+        run->flows[flow].local.port = known ? src.port : run->flows[flow].local.port;
+        run->flows[flow].remote.port = known ? dst.port : run->flows[flow].remote.port;
+        remember(run, line);
+    } else {
+        fprintf(run->options->out, "  %s %s%s\n", what, line, known ? "" : "   (of no flow)");
+    }
+}
+
+static void drop_packet(struct pl_script_packet *packet) {
+    pl_list_remove(&packet->link);
+    free(packet);
+}
+
+static void record_packets(struct pl_script_run *run) {
+    while (have_packet(run)) {
+        struct pl_script_packet *packet =
+            PL_CONTAINER(run->packets.next, struct pl_script_packet, link);
+        show_packet(run, NULL, packet);
+        drop_packet(packet);
+    }
 }
 
 static bool nothing_came(struct pl_script_run *run, const struct pl_script_line *line) {
+    if (run->options->record) {
+        record_packets(run);
+    }
     if (!have_packet(run)) {
         return true;
     }
@@ -367,8 +401,7 @@ static bool take_packet(struct pl_script_run *run, const struct pl_script_line *
     }
     bool right = judge_packet(run, line, offset, packet);
     run->line_time = packet->time;
-    pl_list_remove(&packet->link);
-    free(packet);
+    drop_packet(packet);
     return right;
 }
 
@@ -393,10 +426,45 @@ static bool line_out(struct pl_script_run *run, const struct pl_script_line *lin
     return true;
 }
 
+/* Lines further on may need what this one names. */
+static void record_variables(struct pl_script_run *run, const struct pl_script_line *line) {
+    const struct pl_script_packet *packet =
+        packet_of_port(run, run->flows[line->flow].setting->port);
+    struct pl_script_segment want, got;
+    struct plait_endpoint src, dst;
+    const uint8_t *payload;
+    if (packet != NULL &&
+        pl_script_take_apart(packet->data, packet->len, &got, &src, &dst, &payload) &&
+        pl_script_bind(run, line, 0, &want)) {
+        pl_script_bind_variables(run, &want, &got);
+    }
+}
+
+/* In place of line_out: waits as long as the line would, and takes whatever comes. */
+static bool record_out(struct pl_script_run *run, const struct pl_script_line *line) {
+    plait_time first, last;
+    times_of(run, line, &first, &last);
+    advance(run, last, true);
+    run->line_time = have_packet(run) || last == PLAIT_TIME_NEVER ? run->now : last;
+    record_variables(run, line);
+    record_packets(run);
+    return true;
+}
+
+static void record_line(struct pl_script_run *run, const struct pl_script_line *line) {
+    char printed[PL_SCRIPT_LINE_TEXT];
+    struct pl_text text;
+    pl_text_init(&text, printed, sizeof(printed));
+    pl_text_add_decimal(&text, run->now, 9);
+    pl_text_add(&text, " ");
+    pl_text_add_bytes(&text, line->event, (size_t)(line->text + line->text_len - line->event));
+    remember(run, printed);
+}
+
 static bool do_line(struct pl_script_run *run, const struct pl_script_line *line) {
     plait_time time = line->time + (line->when == PL_WHEN_AFTER ? run->line_time : 0);
     if (line->kind == PL_LINE_OUT) {
-        return line_out(run, line);
+        return run->options->record ? record_out(run, line) : line_out(run, line);
     }
     if (line->when == PL_WHEN_AT && time < run->now) {
         return pl_script_fail(run, line, "it is %.9f already", (double)run->now / 1e9);
@@ -409,6 +477,9 @@ static bool do_line(struct pl_script_run *run, const struct pl_script_line *line
     bool looks = line->kind == PL_LINE_EXPECT;
     if (!looks && !nothing_came(run, line)) {
         return false;
+    }
+    if (run->options->record && line->kind != PL_LINE_IN && line->kind != PL_LINE_NOTHING) {
+        record_line(run, line);
     }
     switch (line->kind) {
         case PL_LINE_IN:
@@ -511,10 +582,7 @@ static void note_state(void *user, const struct plait_trace_record *record) {
 
 static void tear_down(struct pl_script_run *run) {
     while (have_packet(run)) {
-        struct pl_script_packet *packet =
-            PL_CONTAINER(run->packets.next, struct pl_script_packet, link);
-        pl_list_remove(&packet->link);
-        free(packet);
+        drop_packet(PL_CONTAINER(run->packets.next, struct pl_script_packet, link));
     }
     if (run->stack != NULL) {
         plait_stack_check(run->stack);
@@ -589,10 +657,13 @@ enum pl_script_result pl_script_run(const char *name, const char *text, size_t l
         fprintf(options->out, "%s:%u: %s\n", name, program->error_line, program->error);
     } else {
         result = PL_SCRIPT_PASS;
+        if (options->record) {
+            fwrite(text, 1, (size_t)(program->lines[0].text - text), options->out);
+        }
         if (program->v4) {
             result = run_once(name, program, options, PLAIT_IPV4);
         }
-        if (program->v6 && result == PL_SCRIPT_PASS) {
+        if (program->v6 && result == PL_SCRIPT_PASS && !(options->record && program->v4)) {
             result = run_once(name, program, options, PLAIT_IPV6);
         }
     }

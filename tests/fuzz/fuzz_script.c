@@ -61,7 +61,8 @@ static void run(const char *text, size_t len) {
         out = fopen("/dev/null", "w");
         FUZZ_CHECK(out != NULL);
     }
-    const struct pl_script_options options = {.hashes = &env.env, .out = out, .verbose = true};
+    const struct pl_script_options options = {
+        .hashes = &env.env, .out = out, .verbose = true, .record = len % 2 == 1};
     (void)pl_script_run("fuzz", text, len, &options);
 }
 

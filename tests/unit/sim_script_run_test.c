@@ -12,7 +12,7 @@
 
 static char *said;
 
-static enum pl_script_result run(const char *text, bool verbose) {
+static enum pl_script_result run_with(const char *text, struct pl_script_options options) {
     struct test_env env;
     size_t len = 0;
     free(said);
@@ -20,10 +20,15 @@ static enum pl_script_result run(const char *text, bool verbose) {
     test_env_init(&env, 1);
     FILE *out = open_memstream(&said, &len);
     assert_non_null(out);
-    const struct pl_script_options options = {.hashes = &env.env, .out = out, .verbose = verbose};
+    options.hashes = &env.env;
+    options.out = out;
     enum pl_script_result result = pl_script_run("x", text, strlen(text), &options);
     assert_int_equal(fclose(out), 0);
     return result;
+}
+
+static enum pl_script_result run(const char *text, bool verbose) {
+    return run_with(text, (struct pl_script_options){.verbose = verbose});
 }
 
 static int teardown(void **state) {
@@ -58,6 +63,19 @@ static void verbose_output_is_a_script(void **state) {
     assert_true(snprintf(script, sizeof(script), "0 listen\n%.*s0.05 accept\n0.05 write 10\n%s",
                          (int)(last - said), said, last) > 0);
     assert_int_equal(run(script, false), PL_SCRIPT_PASS);
+}
+
+static void records_what_was_not_expected(void **state) {
+    const struct pl_script_options record = {.record = true};
+    (void)state;
+    assert_int_equal(run_with("mtu 1400\n+0 listen\n+0 < S 0:0(0) win 65535 <mss 1000>\n"
+                              "+0.05 < . 1:1(0) ack 1 win 9\n",
+                              record),
+                     PL_SCRIPT_PASS);
+    assert_string_equal(said,
+                        "mtu 1400\n0 listen\n0 < S 0:0(0) win 65535 <mss 1000>\n"
+                        "0 > S. 0:0(0) ack 1 win 65535 <mss 1360>\n"
+                        "0.05 < . 1:1(0) ack 1 win 9\n");
 }
 
 static void marks_the_difference(void **state) {
@@ -106,6 +124,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(passes_in_silence, teardown),
         cmocka_unit_test_teardown(verbose_output_is_a_script, teardown),
+        cmocka_unit_test_teardown(records_what_was_not_expected, teardown),
         cmocka_unit_test_teardown(marks_the_difference, teardown),
         cmocka_unit_test_teardown(wrong_text_is_trouble, teardown),
         cmocka_unit_test_teardown(setting_that_the_stack_refuses, teardown),
