@@ -4,7 +4,7 @@
 #include "tcp/engine.h"
 
 enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4 };
-enum { CA_OPEN, CA_DISORDER, CA_RECOVERY = 3, CA_LOSS = 4 };
+enum { CA_OPEN, CA_DISORDER, CA_CWR, CA_RECOVERY, CA_LOSS };
 enum { SSTHRESH_INFINITE = 0x7fffffff, ACK_DELAY_US = 40000 };
 
 static uint8_t state_of(const struct pl_tcp *tcp) {
@@ -20,6 +20,8 @@ static uint8_t state_of(const struct pl_tcp *tcp) {
 
 static uint8_t ca_state_of(const struct pl_tcp *tcp) {
     switch ((enum pl_tcp_phase)tcp->rec.phase) {
+        case PL_TCP_PHASE_CWR:
+            return CA_CWR;
         case PL_TCP_PHASE_RECOVERY:
             return CA_RECOVERY;
         case PL_TCP_PHASE_LOSS:
