@@ -20,11 +20,12 @@ static void trace_phase(struct pl_tcp *tcp, plait_time now) {
              0);
 }
 
-static void reduce(struct pl_tcp *tcp) {
+/* `acked`: what the ACK that says so took out of flight. */
+static void reduce(struct pl_tcp *tcp, uint32_t acked) {
     PL_ASSERT(tcp->cc.cwnd > 0);
     pl_tcp_undo_begin(tcp);
     tcp->snd.cwr_due = tcp->snd.ecn;
-    pl_cc_loss(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una));
+    pl_cc_loss(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una) + acked);
 }
 
 /* ---- fast recovery ---- */
@@ -45,7 +46,7 @@ static void prr_begin(struct pl_tcp *tcp, uint32_t just_delivered) {
 static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
     PL_ASSERT(tcp->snd.lost_bytes > 0);
     if (tcp->rec.phase == PL_TCP_PHASE_OPEN) {
-        reduce(tcp);
+        reduce(tcp, 0);
         prr_begin(tcp, just_delivered);
     }
     /* A reduction that marks began goes on (RFC 3168 section 6.1.2: one per window). */
@@ -143,7 +144,7 @@ static void marked(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
         return;
     }
     bool small = tcp->cc.cwnd <= 2 * tcp->cc.mss;
-    reduce(tcp);
+    reduce(tcp, f->cum_bytes);
     pl_tcp_undo_forget(tcp); /* a mark is never an error */
     PL_COUNT(tcp->ctx, EcnReductions);
     if (small) {
@@ -183,6 +184,10 @@ void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (undone) {
         trace_phase(tcp, f->now);
     }
+    bool capped = r->frto == PL_TCP_FRTO_CAPPED;
+    if (capped) {
+        r->frto = PL_TCP_FRTO_OFF;
+    }
     if (r->phase != PL_TCP_PHASE_OPEN && pl_seq32_le(r->recover, tcp->snd.una)) {
         leave(tcp, f->now);
     }
@@ -197,7 +202,7 @@ void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     }
     if (r->phase == PL_TCP_PHASE_RECOVERY || r->phase == PL_TCP_PHASE_CWR) {
         prr(tcp, f->delivered, f->cum_bytes > 0 && f->lost == 0);
-    } else {
+    } else if (!capped) {
         grow(tcp, f);
     }
     PL_ASSERT(tcp->cc.cwnd > 0);
@@ -228,7 +233,7 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
         pl_tcp_sack_forget(tcp);
     }
     if (r->phase == PL_TCP_PHASE_OPEN || (r->phase == PL_TCP_PHASE_LOSS && r->rto_count == 0)) {
-        reduce(tcp);
+        reduce(tcp, 0);
     }
     if (r->rto_count == 0) {
         r->rto_first_ms = (uint32_t)(now / PLAIT_NS_PER_MS);

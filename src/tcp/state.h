@@ -144,7 +144,7 @@ struct pl_tcp_rack { /* rack.c: RFC 8985 */
     bool waiting : 1;     /* SLOT_PROBE is the reordering timer */
 };
 
-enum pl_tcp_frto { PL_TCP_FRTO_OFF, PL_TCP_FRTO_HEAD, PL_TCP_FRTO_NEW };
+enum pl_tcp_frto { PL_TCP_FRTO_OFF, PL_TCP_FRTO_HEAD, PL_TCP_FRTO_NEW, PL_TCP_FRTO_CAPPED };
 
 /* What was before a reaction to loss; undo.c. */
 struct pl_tcp_undo {

@@ -98,6 +98,14 @@ void pl_tcp_frto_begin(struct pl_tcp *tcp, bool in_recovery) {
     r->frto_left = 0;
 }
 
+/* The time-out was real: so many segments, and this ACK opens the window no further. */
+static void cap(struct pl_tcp *tcp, uint32_t segments) {
+    uint32_t most = segments * tcp->cc.mss;
+    PL_ASSERT(most > 0);
+    tcp->cc.cwnd = tcp->cc.cwnd < most ? tcp->cc.cwnd : most;
+    tcp->rec.frto = PL_TCP_FRTO_CAPPED;
+}
+
 /* Step 2: the head was acknowledged. */
 static void frto_head(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_recovery *r = &tcp->rec;
@@ -108,7 +116,7 @@ static void frto_head(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     r->frto = PL_TCP_FRTO_OFF;
     uint32_t mss = tcp->cc.mss;
     if (pl_seq32_le(r->recover, tcp->snd.una)) {
-        tcp->cc.cwnd = tcp->cc.cwnd < 2 * mss ? tcp->cc.cwnd : 2 * mss;
+        cap(tcp, 2);
         return;
     }
     if (tcp->snd.more && !tcp->snd.fin_sent && pl_tcp_window_usable(tcp) >= mss) {
@@ -129,8 +137,7 @@ static bool frto_new(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (!beyond && f->original > 0) {
         return true;
     }
-    uint32_t most = 3 * tcp->cc.mss;
-    tcp->cc.cwnd = tcp->cc.cwnd < most ? tcp->cc.cwnd : most;
+    cap(tcp, 3);
     return false;
 }
 
