@@ -221,6 +221,9 @@ def close():
 
 
 def negotiation():
+    # The kernel asks for ECN on both subflows; we accept it by default.
+    yield Case('server-ecn', 'server', subflows=2, kernel=[(2, 'subflow')], rate=50,
+               bytes_ours=1 * MB, bytes_kernel=1 * MB, sysctl={'net.ipv4.tcp_ecn': 1})
     for role in ('client', 'server'):
         opener = 'ours' if role == 'client' else 'kernel'
         ends = {opener: [(2, 'subflow')], 'subflows': 2}
