@@ -440,14 +440,27 @@ static void record_variables(struct pl_script_run *run, const struct pl_script_l
     }
 }
 
-/* In place of line_out: waits as long as the line would, and takes whatever comes. */
+/* In place of line_out: waits as long as the line would, and takes as many segments if they come.
+ */
 static bool record_out(struct pl_script_run *run, const struct pl_script_line *line) {
+    const struct pl_script_segment *segment = line->segment;
+    uint32_t pieces =
+        segment->piece == 0 ? 1 : (segment->len + segment->piece - 1) / segment->piece;
     plait_time first, last;
     times_of(run, line, &first, &last);
-    advance(run, last, true);
-    run->line_time = have_packet(run) || last == PLAIT_TIME_NEVER ? run->now : last;
-    record_variables(run, line);
-    record_packets(run);
+    run->line_time = last == PLAIT_TIME_NEVER ? run->now : last;
+    for (uint32_t i = 0; i < pieces; i++) {
+        advance(run, last, true);
+        if (!have_packet(run)) {
+            return true;
+        }
+        record_variables(run, line);
+        struct pl_script_packet *packet =
+            PL_CONTAINER(run->packets.next, struct pl_script_packet, link);
+        run->line_time = packet->time;
+        show_packet(run, NULL, packet);
+        drop_packet(packet);
+    }
     return true;
 }
 
