@@ -1,5 +1,7 @@
-/* The cookie: bit 31 says which of the two secrets, bits 28 to 30 are the MSS, the rest is the MAC.
- * RFC 4987's counter is not needed, since a secret is not used for longer than its period. */
+/* The cookie: bit 31 says which of the two secrets, bits 28 to 30 are the MSS, 14 bits are a MAC
+ * over the addresses and ports, and 14 bits one over these and the client's sequence number. Both
+ * open a connection; the first alone says that a segment belongs to a handshake of ours. RFC 4987's
+ * counter is not needed, since a secret is not used for longer than its period. */
 #include "stack/syncookie.h"
 
 #include <string.h>
@@ -10,7 +12,8 @@
 #include "stack/listen.h"
 #include "stack/reply.h"
 
-enum { PERIOD_SECONDS = 64, MSS_SHIFT = 28, MSS_COUNT = 8, MAC_MASK = (1 << MSS_SHIFT) - 1 };
+enum { PERIOD_SECONDS = 64, MSS_SHIFT = 28, MSS_COUNT = 8 };
+enum { FLOW_SHIFT = 14, FLOW_LEN = 36 };
 /* What the low bits of our timestamp say. */
 enum { TS_BITS = 6, TS_MASK = 63, TS_WSCALE = 15, TS_SACK = 16, TS_ECN = 32, NO_WSCALE = 15 };
 enum { MESSAGE_LEN = 42 };
@@ -49,22 +52,31 @@ static void rotate(struct plait_stack *stack) {
 
 /* ---- cookies ---- */
 
+static void mac_of(const struct plait_stack *stack, unsigned which, const uint8_t *message,
+                   size_t len, uint8_t mac[32]) {
+    const struct plait_env *env = stack->ctx.env;
+    PL_ASSERT(which <= 1 && len <= MESSAGE_LEN);
+    env->hmac_sha256(env->user, stack->syncookie.secret[which], sizeof(stack->syncookie.secret[0]),
+                     message, len, mac);
+}
+
 static struct cookie make(const struct plait_stack *stack, unsigned which, unsigned mss_index,
                           const struct pl_tcp_tuple *tuple, pl_seq32 client_isn) {
-    const struct plait_env *env = stack->ctx.env;
-    uint8_t message[MESSAGE_LEN], mac[32];
+    uint8_t message[MESSAGE_LEN], flow[32], whole[32];
     PL_ASSERT(which <= 1 && mss_index < MSS_COUNT);
     memcpy(message, tuple->local.bytes, 16);
     memcpy(message + 16, tuple->remote.bytes, 16);
     pl_put16(message + 32, tuple->local_port);
     pl_put16(message + 34, tuple->remote_port);
-    pl_put32(message + 36, client_isn.v);
+    mac_of(stack, which, message, FLOW_LEN, flow);
+    pl_put32(message + FLOW_LEN, client_isn.v);
     message[40] = tuple->local.family;
     message[41] = (uint8_t)mss_index;
-    env->hmac_sha256(env->user, stack->syncookie.secret[which], sizeof(stack->syncookie.secret[0]),
-                     message, sizeof(message), mac);
+    mac_of(stack, which, message, MESSAGE_LEN, whole);
     uint32_t head = (uint32_t)which << 31 | (uint32_t)mss_index << MSS_SHIFT;
-    return (struct cookie){.number = head | (pl_get32(mac) & MAC_MASK), .key = pl_get64(mac + 8)};
+    uint32_t mid = (pl_get32(flow) >> (32 - FLOW_SHIFT)) << FLOW_SHIFT;
+    uint32_t low = pl_get32(whole) >> (32 - FLOW_SHIFT);
+    return (struct cookie){.number = head | mid | low, .key = pl_get64(whole + 8)};
 }
 
 static unsigned mss_index(const struct pl_segment *syn, uint8_t family) {
@@ -207,9 +219,18 @@ static bool may_be_cookie(const struct plait_stack *stack, const struct pl_segme
     return is_ack && c->on && stack->now - c->sent_at < 2 * PERIOD_SECONDS * PLAIT_NS_PER_S;
 }
 
-/* Makes the SYN again; false when the cookie is not ours. */
-static bool restore(struct plait_stack *stack, const struct pl_packet *packet,
-                    struct pl_segment *syn, uint64_t *key) {
+enum verdict { FOREIGN, NOT_THE_FIRST, GOOD };
+
+static enum verdict compare(uint32_t number, uint32_t wanted) {
+    if (number == wanted) {
+        return GOOD;
+    }
+    return number >> FLOW_SHIFT == wanted >> FLOW_SHIFT ? NOT_THE_FIRST : FOREIGN;
+}
+
+/* Makes the SYN again, when the cookie is good. */
+static enum verdict restore(struct plait_stack *stack, const struct pl_packet *packet,
+                            struct pl_segment *syn, uint64_t *key) {
     const struct pl_segment *ack = &packet->seg;
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
     uint32_t number = ack->ack.v - 1;
@@ -221,15 +242,16 @@ static bool restore(struct plait_stack *stack, const struct pl_packet *packet,
                                .window_raw = ack->window_raw};
     rotate(stack);
     struct cookie cookie = make(stack, number >> 31, index, &tuple, syn->seq);
-    if (cookie.number != number) {
-        return false;
+    enum verdict verdict = compare(number, cookie.number);
+    if (verdict != GOOD) {
+        return verdict;
     }
     syn->options.has_mss = true;
     syn->options.mss = mss_table[index];
     restore_options(ack, syn);
     restore_capable(ack, cookie.key, syn);
     *key = cookie.key;
-    return true;
+    return GOOD;
 }
 
 bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet) {
@@ -242,9 +264,10 @@ bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet
     if (listener == NULL) {
         return false;
     }
-    if (!restore(stack, packet, &syn, &key)) {
+    enum verdict verdict = restore(stack, packet, &syn, &key);
+    if (verdict != GOOD) {
         PL_COUNT(&stack->ctx, SyncookiesFailed);
-        return true;
+        return verdict == NOT_THE_FIRST;
     }
     PL_COUNT(&stack->ctx, SyncookiesRecv);
     bool too_early = listener->defer_accept_s > 0 && packet->seg.payload_len == 0;

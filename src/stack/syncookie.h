@@ -1,8 +1,8 @@
 /* stack/syncookie.h - SYN/ACKs that keep no state (RFC 4987 section 3.6, appendix A).
  *
  * While a listener's SYN queue is full, everything that a connection in SYN-RECEIVED would remember
- * goes into the SYN/ACK: a MAC over the addresses, TCP ports and the client's sequence number, with
- * an index of its MSS, is the sequence number; window scale, SACK and ECN stand in the low six bits
+ * goes into the SYN/ACK: MACs over the addresses, TCP ports and the client's sequence number, with
+ * an index of its MSS, are the sequence number; window scale, SACK and ECN stand in the low six bits
  * of the timestamp, as Linux has it; MPTCP's key follows from the same secret, and the third ACK
  * brings both keys (RFC 8684 section 3.1). When that ACK comes, the SYN is made again from what it
  * says and taken as usual. A client without timestamps gets neither window scaling nor SACK.
@@ -20,9 +20,8 @@ void pl_syncookie_answer(struct plait_stack *stack, const struct pl_listener *li
                          const struct pl_packet *packet);
 /* A segment without a flow. True when it is of such a handshake: either it brought a good cookie
  * and there is a flow for it now, or it is dropped, for want of room or memory or because it is not
- * the first of its connection that arrives. A reset (RFC 9293 section 3.10.7.2) would kill
- * connections whose first segments were lost or overtaken, so it has to wait until no cookies are
- * about. */
+ * the first of its connection that arrives. What acknowledges no cookie of ours gets its reset
+ * (RFC 9293 section 3.10.7.2). */
 bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet);
 
 #endif

@@ -162,7 +162,8 @@ static void test_payload_with_the_cookie(void **state) {
     assert_int_equal(tcp->rcv.nxt.v, 5101);
 }
 
-/* Dropped and not reset: it may be the second segment of a connection whose first is late. */
+/* One that acknowledges a cookie may be the second segment of a connection whose first is late: it
+ * is dropped and not reset. */
 static void test_what_is_no_cookie(void **state) {
     (void)state;
     struct made good = third_ack(syn_with(1460, 7, true, true)), bad[35];
@@ -175,7 +176,12 @@ static void test_what_is_no_cookie(void **state) {
     bad[34].src = "10.0.0.7";
     for (unsigned i = 0; i < 35; i++) {
         send_made(&bad[i]);
-        expect_silence();
+        bool same_flow = i < 14 || (i >= 28 && i < 31) || i == 32;
+        if (same_flow) {
+            expect_silence();
+        } else {
+            expect_reset();
+        }
         assert_int_equal(counter(PLAIT_COUNTER_SyncookiesFailed), i + 1);
     }
     struct made elsewhere = good;
@@ -209,7 +215,7 @@ static void test_an_old_cookie(void **state) {
     other.src_port = 4000;
     (void)third_ack(other);
     send_made(&ack);
-    expect_silence();
+    expect_reset();
     assert_int_equal(connections(), 4);
     assert_int_equal(counter(PLAIT_COUNTER_SyncookiesFailed), 1);
 }
