@@ -152,7 +152,8 @@ static struct pl_conn_setup setup_for(const struct pl_listener *listener,
 /* Makes a connection from a SYN and puts it into the SYN queue; NULL when that was not possible. */
 static struct pl_stack_conn *take(struct plait_stack *stack, struct pl_listener *listener,
                                   const struct pl_port *port, const struct pl_conn_setup *setup,
-                                  const struct pl_tcp_tuple *tuple, const struct pl_segment *syn) {
+                                  const struct pl_tcp_tuple *tuple, const struct pl_segment *syn,
+                                  bool hold) {
     struct pl_stack_conn *sc = NULL;
     PL_ASSERT((syn->flags & (PL_TCP_SYN | PL_TCP_ACK)) == PL_TCP_SYN);
     int error = pl_conns_create(stack, setup, &sc);
@@ -161,7 +162,7 @@ static struct pl_stack_conn *take(struct plait_stack *stack, struct pl_listener 
         return NULL;
     }
     pl_waiting_add(listener, sc);
-    error = pl_conn_accept(sc->conn, port->id, *tuple, syn, listener->defer, stack->now);
+    error = pl_conn_accept(sc->conn, port->id, *tuple, syn, hold, stack->now);
     if (error != 0) {
         PL_COUNT(&stack->ctx, DropMemory);
         pl_conns_destroy(stack, sc);
@@ -174,7 +175,7 @@ bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
                    const struct pl_port *port, const struct pl_tcp_tuple *tuple,
                    const struct pl_segment *syn) {
     struct pl_conn_setup setup = setup_for(listener, port);
-    struct pl_stack_conn *sc = take(stack, listener, port, &setup, tuple, syn);
+    struct pl_stack_conn *sc = take(stack, listener, port, &setup, tuple, syn, listener->defer);
     if (sc == NULL) {
         return false;
     }
@@ -190,10 +191,10 @@ void pl_listen_resume(struct plait_stack *stack, struct pl_listener *listener,
                       const struct pl_segment *syn, uint64_t key) {
     struct pl_conn_setup setup = setup_for(listener, port);
     struct pl_tcp_tx said;
-    PL_ASSERT(!listener->defer);
     setup.key = key;
     setup.has_key = true;
-    if (take(stack, listener, port, &setup, tuple, syn) == NULL) {
+    /* Its SYN was answered, even if the listener has begun to defer since. */
+    if (take(stack, listener, port, &setup, tuple, syn, false) == NULL) {
         return;
     }
     struct pl_subflow *sf = pl_demux_flow(stack, port->id, tuple);

@@ -130,7 +130,7 @@ static void ask(struct run *r, struct plait_stack *stack) {
     struct plait_subflow_info subflows[3];
     struct plait_connection_info connection = {.size = next8(r)};
     int64_t value = (int64_t)((uint64_t)next8(r) << (next8(r) % 64));
-    enum plait_option option = (enum plait_option)(next8(r) % 14);
+    enum plait_option option = (enum plait_option)(next8(r) % (PLAIT_OPT_COUNT + 2));
     check(plait_set(stack, sock, option, value));
     check(plait_get(stack, sock, option, &value));
     check(plait_get(stack, sock, option, NULL));

@@ -191,7 +191,8 @@ static void life(struct run *r, unsigned side, unsigned slot) {
             (void)!plait_confirm(stack, *sock, r->pair.now);
             break;
         default:
-            (void)!plait_set(stack, *sock, (enum plait_option)(next8(r) % 13), next16(r));
+            (void)!plait_set(stack, *sock, (enum plait_option)(next8(r) % PLAIT_OPT_COUNT),
+                             next16(r));
             (void)!plait_set(r->pair.stack[PAIR_B], r->listener, PLAIT_OPT_DEFER,
                              next8(r) % 8 == 0);
             break;
