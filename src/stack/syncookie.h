@@ -2,10 +2,10 @@
  *
  * While a listener's SYN queue is full, everything that a connection in SYN-RECEIVED would remember
  * goes into the SYN/ACK: MACs over the addresses, TCP ports and the client's sequence number, with
- * an index of its MSS, are the sequence number; window scale, SACK and ECN stand in the low six bits
- * of the timestamp, as Linux has it; MPTCP's key follows from the same secret, and the third ACK
- * brings both keys (RFC 8684 section 3.1). When that ACK comes, the SYN is made again from what it
- * says and taken as usual. A client without timestamps gets neither window scaling nor SACK.
+ * an index of its MSS, are the sequence number; window scale, SACK and ECN stand in the low six
+ * bits of the timestamp, as Linux has it; MPTCP's key follows from the same secret, and the third
+ * ACK brings both keys (RFC 8684 section 3.1). When that ACK comes, the SYN is made again from what
+ * it says and taken as usual. A client without timestamps gets neither window scaling nor SACK.
  *
  * A secret serves for a period of 64 s and is good for another one, then it is overwritten. */
 #ifndef PL_STACK_SYNCOOKIE_H
