@@ -92,6 +92,7 @@ struct pl_syncookie { /* syncookie.c */
     uint64_t period;  /* now / 64 s when the newest secret was made */
     plait_time sent_at;
     uint8_t secret[2][32]; /* by the low bit of the period */
+    uint8_t taken[2][512]; /* bits by a part of the MAC: cookies that opened a connection */
 };
 
 struct plait_stack {

@@ -32,18 +32,24 @@ static uint64_t period_of(plait_time now) {
     return now / (PERIOD_SECONDS * PLAIT_NS_PER_S);
 }
 
+static void renew(struct plait_stack *stack, unsigned which) {
+    struct pl_syncookie *c = &stack->syncookie;
+    PL_ASSERT(which <= 1);
+    stack->ctx.env->random(stack->ctx.env->user, c->secret[which], sizeof(c->secret[0]));
+    memset(c->taken[which], 0, sizeof(c->taken[0]));
+}
+
 /* Makes a secret for this period, and forgets what is older than the last one. */
 static void rotate(struct plait_stack *stack) {
     struct pl_syncookie *c = &stack->syncookie;
     uint64_t period = period_of(stack->now);
-    const struct plait_env *env = stack->ctx.env;
     if (c->on && c->period == period) {
         return;
     }
     bool next = c->on && c->period + 1 == period;
-    env->random(env->user, c->secret[period & 1], sizeof(c->secret[0]));
+    renew(stack, period & 1);
     if (!next) {
-        env->random(env->user, c->secret[1 - (period & 1)], sizeof(c->secret[0]));
+        renew(stack, 1 - (period & 1));
     }
     c->on = true;
     c->period = period;
@@ -219,13 +225,33 @@ static bool may_be_cookie(const struct plait_stack *stack, const struct pl_segme
     return is_ack && c->on && stack->now - c->sent_at < 2 * PERIOD_SECONDS * PLAIT_NS_PER_S;
 }
 
+/* ---- cookies that were good once ---- */
+
+/* The bit of a cookie's connection; which of the two secrets it is from goes into *which. */
+static unsigned bit_of(const struct plait_stack *stack, uint32_t number, unsigned *which) {
+    *which = number >> 31;
+    return (number >> FLOW_SHIFT) % (sizeof(stack->syncookie.taken[0]) * 8);
+}
+
+static void remember(struct plait_stack *stack, uint32_t number) {
+    unsigned which, bit = bit_of(stack, number, &which);
+    stack->syncookie.taken[which][bit / 8] |= (uint8_t)(1 << bit % 8);
+}
+
+/* Whether a connection was opened by this cookie, or by one of the few with the same bit. */
+static bool was_taken(const struct plait_stack *stack, uint32_t number) {
+    unsigned which, bit = bit_of(stack, number, &which);
+    return (stack->syncookie.taken[which][bit / 8] >> bit % 8 & 1) != 0;
+}
+
 enum verdict { FOREIGN, NOT_THE_FIRST, GOOD };
 
-static enum verdict compare(uint32_t number, uint32_t wanted) {
+static enum verdict compare(const struct plait_stack *stack, uint32_t number, uint32_t wanted) {
     if (number == wanted) {
         return GOOD;
     }
-    return number >> FLOW_SHIFT == wanted >> FLOW_SHIFT ? NOT_THE_FIRST : FOREIGN;
+    bool waits = number >> FLOW_SHIFT == wanted >> FLOW_SHIFT && !was_taken(stack, number);
+    return waits ? NOT_THE_FIRST : FOREIGN;
 }
 
 /* Makes the SYN again, when the cookie is good. */
@@ -242,7 +268,7 @@ static enum verdict restore(struct plait_stack *stack, const struct pl_packet *p
                                .window_raw = ack->window_raw};
     rotate(stack);
     struct cookie cookie = make(stack, number >> 31, index, &tuple, syn->seq);
-    enum verdict verdict = compare(number, cookie.number);
+    enum verdict verdict = compare(stack, number, cookie.number);
     if (verdict != GOOD) {
         return verdict;
     }
@@ -278,5 +304,6 @@ bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet
     stack->iss_rule =
         (struct pl_iss_rule){PL_ISS_EXACTLY, pl_seq32_add(packet->seg.ack, UINT32_MAX)};
     pl_listen_resume(stack, listener, packet->port, &tuple, &syn, key);
+    remember(stack, packet->seg.ack.v - 1);
     return true;
 }

@@ -20,8 +20,8 @@ void pl_syncookie_answer(struct plait_stack *stack, const struct pl_listener *li
                          const struct pl_packet *packet);
 /* A segment without a flow. True when it is of such a handshake: either it brought a good cookie
  * and there is a flow for it now, or it is dropped, for want of room or memory or because it is not
- * the first of its connection that arrives. What acknowledges no cookie of ours gets its reset
- * (RFC 9293 section 3.10.7.2). */
+ * the first of its connection that arrives. What acknowledges no cookie of ours, or one whose
+ * connection is no more, gets its reset (RFC 9293 section 3.10.7.2). */
 bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet);
 
 #endif
