@@ -67,6 +67,7 @@ enum plait_option {
     PLAIT_OPT_REUSEADDR,       /* 0/1 (default): listen though connections of the port linger */
     PLAIT_OPT_DEFER_ACCEPT,    /* seconds to wait for data before a connection can be accepted */
     PLAIT_OPT_OOBINLINE,       /* always 1: urgent bytes stay in the stream (RFC 6093) */
+    PLAIT_OPT_FASTOPEN,        /* listener: TFO connections without their ACK at most; 0: off */
     PLAIT_OPT_COUNT,
 };
 /* Linux's name of an option ("TCP_NODELAY"), "PLAIT_..." for our own, NULL for what is none; and

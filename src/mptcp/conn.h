@@ -25,8 +25,9 @@ struct pl_conn_setup {
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* upper bounds; 0: the stack's */
     uint32_t serial;                                  /* names the connection in traces */
     const struct pl_tcp_tuning *tuning;               /* copied; NULL: the defaults */
-    bool transparent; /* the first subflow's local address need not be ours */
-    bool has_key;     /* `key` was given away already */
+    bool transparent;           /* the first subflow's local address need not be ours */
+    struct pl_tcp_cookie grant; /* Fast Open cookie for the SYN/ACK; len 0: none */
+    bool has_key;               /* `key` was given away already */
     uint64_t key;
 };
 
@@ -43,6 +44,13 @@ PLAIT_MUST_CHECK int pl_conn_connect(struct pl_conn *conn, plait_port_id port,
 PLAIT_MUST_CHECK int pl_conn_accept(struct pl_conn *conn, plait_port_id port,
                                     struct pl_tcp_tuple tuple, const struct pl_segment *syn,
                                     bool hold, plait_time now);
+/* The same for a SYN with a good Fast Open cookie; `buf` holds its payload (tcp/tcp.h). */
+PLAIT_MUST_CHECK int pl_conn_accept_early(struct pl_conn *conn, plait_port_id port,
+                                          struct pl_tcp_tuple tuple, const struct pl_segment *syn,
+                                          struct plait_buf *buf, plait_time now);
+/* Whether the peer of such a connection has not (or, after its end, had not) acknowledged our
+ * SYN/ACK. */
+bool pl_conn_is_early(const struct pl_conn *conn);
 void pl_conn_confirm(struct pl_conn *conn, plait_time now);
 /* A SYN with MP_JOIN whose token is this connection's. Returns 0 when a subflow was made, or a
  * negative error: the stack answers with RST (and MP_TCPRST, `reason` is set). */

@@ -50,6 +50,12 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
         pl_conn_destroy(conn);
         return PLAIT_E_NO_MEMORY;
     }
+    if (setup->grant.len > 0) {
+        conn->grant = pl_ctx_alloc(ctx, sizeof *conn->grant);
+        if (conn->grant != NULL) { /* else the peer has to ask again */
+            *conn->grant = setup->grant;
+        }
+    }
     *out = conn;
     return 0;
 }
@@ -69,6 +75,9 @@ void pl_conn_destroy(struct pl_conn *conn) {
     pl_reinject_clear(conn);
     pl_send_fini(conn);
     pl_recv_fini(conn);
+    if (conn->grant != NULL) {
+        pl_ctx_free(ctx, conn->grant, sizeof *conn->grant);
+    }
     pl_pm_fini(conn);
     pl_conn_tune_fini(conn);
     pl_list_remove(&conn->settle_link);

@@ -84,6 +84,27 @@ int pl_conn_accept(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple
     return 0;
 }
 
+int pl_conn_accept_early(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple tuple,
+                         const struct pl_segment *syn, struct plait_buf *buf, plait_time now) {
+    struct pl_subflow *sf = NULL;
+    PL_ASSERT(conn->state == PL_CONN_NEW);
+    start_plain(conn);
+    pl_capable_syn_in(conn, syn);
+    PL_ASSERT(conn->mode == PL_MODE_PLAIN);
+    int rc = first_subflow(conn, port, &tuple, &sf, now);
+    if (rc < 0) {
+        return rc;
+    }
+    conn->early = true;
+    pl_tcp_accept_early(&sf->tcp, syn, buf, now);
+    pl_conn_touch(conn);
+    return 0;
+}
+
+bool pl_conn_is_early(const struct pl_conn *conn) {
+    return conn->early;
+}
+
 void pl_conn_confirm(struct pl_conn *conn, plait_time now) {
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (!sf->join && conn->held) {

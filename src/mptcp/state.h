@@ -192,6 +192,7 @@ struct pl_conn {
     struct pl_pm *pm; /* NULL in plain mode */
     const struct pl_sched *sched;
     struct pl_tcp_tuning *tuning; /* NULL: the defaults */
+    struct pl_tcp_cookie *grant;  /* NULL: none; see pl_conn_setup */
     struct pl_list subflows;
     plait_time no_subflow_since, orphan_since, closed_at;
     uint64_t bytes_acked;
@@ -220,6 +221,7 @@ struct pl_conn {
     bool counted : 1;     /* in MPCurrEstab */
     bool transparent : 1; /* PLAIT_OPT_TRANSPARENT */
     bool keys_sent : 1;   /* initiator: a segment with both keys went out */
+    bool early : 1;       /* opened by a Fast Open cookie; the third ACK has not come (yet) */
 };
 
 #define PL_CONN_TRACE(conn, sf_serial, now, type, a, b, c, d)                                    \

@@ -252,12 +252,24 @@ static uint32_t plain_data_options_len(void *up) {
     return sf->conn->infinite_pending ? DATA_OPTIONS_LEN : 0;
 }
 
+/* The SYN/ACK's Fast Open cookie, which a repetition leaves out (RFC 7413 section 4.2.1). */
+static uint32_t write_grant(const struct pl_conn *conn, bool again, uint8_t *out, uint32_t room) {
+    if (conn->grant == NULL || again || (uint32_t)conn->grant->len + 4 > room) {
+        return 0;
+    }
+    PL_ASSERT(conn->grant->len > 0);
+    return pl_tcp_put_fastopen(out, conn->grant);
+}
+
 /* The one option of a fallen-back connection: the infinite mapping (section 3.7). */
 static uint32_t plain_write_options(void *up, const struct pl_seg_out *seg, uint8_t *out,
                                     uint32_t room, plait_time now) {
     struct pl_subflow *sf = up;
     struct pl_mptcp_options o = {0};
     (void)now;
+    if (seg->kind == PL_SEG_SYN_ACK) {
+        return write_grant(sf->conn, seg->retransmission, out, room);
+    }
     if (sf->fail_pending && seg->kind != PL_SEG_SYN && seg->kind != PL_SEG_SYN_ACK) {
         return write_fail(sf, out, room);
     }
@@ -280,6 +292,9 @@ static enum pl_verdict plain_options_in(void *up, const struct pl_segment *seg,
     (void)now;
     if (kind != PL_SEG_RST && pl_mptcp_has(&seg->options.mptcp, PL_MP_FAIL)) {
         pl_fail_again(sf, seg);
+    }
+    if (kind != PL_SEG_SYN && kind != PL_SEG_RST) {
+        sf->conn->early = false; /* it acknowledges our SYN */
     }
     return PL_VERDICT_OK;
 }

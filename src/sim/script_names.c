@@ -47,6 +47,7 @@ static const char *const options[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_REUSEADDR] = "reuseaddr",
     [PLAIT_OPT_DEFER_ACCEPT] = "defer_accept",
     [PLAIT_OPT_OOBINLINE] = "oobinline",
+    [PLAIT_OPT_FASTOPEN] = "fastopen",
 };
 
 static const char *const events[] = {

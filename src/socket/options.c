@@ -213,6 +213,20 @@ static int set_one(struct plait_stack *stack, struct pl_socket *sock, int64_t va
     return 0; /* it is so already */
 }
 
+static int set_fastopen(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    (void)stack;
+    sock->fastopen_max = (uint16_t)value;
+    if (sock->listener != NULL) {
+        sock->listener->fastopen_max = sock->fastopen_max;
+    }
+    return 0;
+}
+
+static int64_t get_fastopen(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    return sock->fastopen_max;
+}
+
 static int64_t get_one(const struct plait_stack *stack, const struct pl_socket *sock) {
     (void)stack, (void)sock;
     return 1;
@@ -311,6 +325,8 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_TRANSPARENT] = {"IP_TRANSPARENT", BOOL, BEFORE, SOCKET(transparent)},
     [PLAIT_OPT_V6ONLY] = {"IPV6_V6ONLY", BOOL, BEFORE, SOCKET(v6only)},
     [PLAIT_OPT_REUSEADDR] = {"SO_REUSEADDR", BOOL, BEFORE, SOCKET(reuse)},
+    [PLAIT_OPT_FASTOPEN] = {"TCP_FASTOPEN", 0, UINT16_MAX, LISTEN,
+                            CALL(set_fastopen, get_fastopen)},
     [PLAIT_OPT_DEFER_ACCEPT] = {"TCP_DEFER_ACCEPT", 0, UINT16_MAX, LISTEN,
                                 CALL(set_defer_accept, get_defer_accept)},
     [PLAIT_OPT_OOBINLINE] = {"SO_OOBINLINE", 1, 1, ALWAYS, CALL(set_one, get_one)},

@@ -87,6 +87,7 @@ static void fill_listener(const struct pl_socket *sock, uint16_t tcp_port, uint3
         .backlog = backlog,
         .defer = sock->defer,
         .defer_accept_s = sock->defer_accept_s,
+        .fastopen_max = sock->fastopen_max,
         .transparent = sock->transparent,
         .v6only = sock->v6only,
         .reuse = sock->reuse,

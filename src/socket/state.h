@@ -24,7 +24,7 @@ struct pl_socket {
     bool mptcp, defer;
     bool freebind, transparent, v6only, reuse; /* PLAIT_OPT_… of these names */
     bool linger_off;                           /* PLAIT_OPT_LINGER is 0: close resets */
-    uint16_t defer_accept_s;
+    uint16_t defer_accept_s, fastopen_max;
     struct pl_tcp_tuning *tuning; /* NULL: the defaults */
     uint16_t tcp_port;            /* bound; 0: any */
     plait_port_id port;

@@ -5,6 +5,7 @@
 #include "stack/conns.h"
 
 #include "base/assert.h"
+#include "stack/early.h"
 #include "stack/waiting.h"
 
 enum { SETTLE_ROUNDS = 16, DISCARD_PACKETS_MAX = 4096 };
@@ -36,6 +37,7 @@ int pl_conns_create(struct plait_stack *stack, const struct pl_conn_setup *setup
     pl_conn_set_user(sc->conn, (uint64_t)(uintptr_t)sc);
     pl_list_init(&sc->wait_link);
     pl_list_init(&sc->link);
+    pl_list_init(&sc->fast_link);
     pl_list_append(&stack->conns, &sc->link);
     stack->conn_count++;
     *out = sc;
@@ -49,6 +51,7 @@ void pl_conns_destroy(struct plait_stack *stack, struct pl_stack_conn *sc) {
         pl_waiting_remove(sc);
     }
     PL_ASSERT(!pl_list_linked(&sc->wait_link));
+    pl_early_forget(stack, sc);
     pl_conn_destroy(sc->conn);
     pl_list_remove(&sc->link);
     stack->conn_count--;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "stack/conns.h"
 #include "stack/demux.h"
+#include "stack/early.h"
 #include "stack/waiting.h"
 #include "wire/addr.h"
 
@@ -78,6 +79,7 @@ void pl_listen_stop(struct plait_stack *stack, struct pl_listener *listener) {
     reset_waiting(stack, &listener->embryonic);
     reset_waiting(stack, &listener->ready);
     PL_ASSERT(listener->embryonic_count == 0 && listener->ready_count == 0);
+    pl_early_stop(listener);
     pl_timer_cancel(&stack->ctx.timers, &listener->timer);
     pl_ctx_timers_sub(&stack->ctx, 1);
     pl_hash_remove(&stack->listeners, &listener->node);
@@ -171,10 +173,32 @@ static struct pl_stack_conn *take(struct plait_stack *stack, struct pl_listener 
     return sc;
 }
 
+struct pl_stack_conn *pl_listen_early(struct plait_stack *stack, struct pl_listener *listener,
+                                      const struct pl_packet *packet,
+                                      const struct pl_tcp_cookie *grant) {
+    struct pl_conn_setup setup = setup_for(listener, packet->port);
+    struct pl_stack_conn *sc = NULL;
+    setup.grant = *grant;
+    if (pl_conns_create(stack, &setup, &sc) != 0) {
+        PL_COUNT(&stack->ctx, DropMemory);
+        return NULL;
+    }
+    pl_waiting_add(listener, sc);
+    int error = pl_conn_accept_early(sc->conn, packet->port->id, pl_packet_tuple(packet),
+                                     &packet->seg, packet->buf, stack->now);
+    if (error != 0) {
+        PL_COUNT(&stack->ctx, DropMemory);
+        pl_conns_destroy(stack, sc);
+        return NULL;
+    }
+    return sc;
+}
+
 bool pl_listen_syn(struct plait_stack *stack, struct pl_listener *listener,
                    const struct pl_port *port, const struct pl_tcp_tuple *tuple,
-                   const struct pl_segment *syn) {
+                   const struct pl_segment *syn, const struct pl_tcp_cookie *grant) {
     struct pl_conn_setup setup = setup_for(listener, port);
+    setup.grant = *grant;
     struct pl_stack_conn *sc = take(stack, listener, port, &setup, tuple, syn, listener->defer);
     if (sc == NULL) {
         return false;

@@ -15,6 +15,7 @@
 #include "mptcp/conn.h"
 #include "stack/event.h"
 #include "stack/reply.h"
+#include "stack/secrets.h"
 
 struct pl_port {
     plait_port_id id; /* 1..PL_PORTS_MAX - 1: a bit of PLAIT_OPT_PORT_MASK */
@@ -48,6 +49,11 @@ struct pl_listener {
     struct pl_list embryonic;        /* pl_stack_conn.wait_link: handshake runs */
     struct pl_list ready;            /* pl_stack_conn.wait_link: can be accepted */
     uint32_t embryonic_count, ready_count;
+    uint32_t fastopen_max;       /* PLAIT_OPT_FASTOPEN; 0: off */
+    uint32_t fast_count;         /* length of `fast` */
+    struct pl_list fast;         /* pl_stack_conn.fast_link: by cookie, maybe still unproven */
+    uint32_t fast_reset_count;   /* of those that were reset lately, ... */
+    plait_time fast_reset_until; /* ... and until when they count */
     struct pl_event_source *source;
 };
 
@@ -59,6 +65,8 @@ struct pl_stack_conn {
     struct pl_conn *conn;
     struct pl_listener *listener;
     void *owner;
+    struct pl_list fast_link;    /* in fast_of->fast */
+    struct pl_listener *fast_of; /* NULL: not (any more) */
     plait_time data_due; /* in `embryonic`: acceptable then, though no data came; 0: handshake */
     bool ready;          /* in `ready` of its listener */
     bool held;           /* its SYN waits for an answer */
@@ -112,6 +120,7 @@ struct plait_stack {
     uint32_t ephemeral_next;
     struct pl_iss_rule iss_rule; /* ANY between verbs */
     struct pl_syncookie syncookie;
+    struct pl_secrets fastopen; /* fastopen.c */
     struct pl_list settle_list;
     struct pl_conn_host host;
     struct pl_events events;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "stack/demux.h"
+#include "stack/fastopen.h"
 #include "stack/listen.h"
 #include "stack/syncookie.h"
 #include "wire/addr.h"
@@ -82,6 +83,9 @@ int pl_syn_input(struct plait_stack *stack, const struct pl_packet *packet) {
         PL_COUNT(&stack->ctx, DropBacklog);
         return PL_SYN_TAKEN;
     }
-    pl_listen_syn(stack, listener, packet->port, &tuple, syn);
+    struct pl_tcp_cookie grant;
+    if (!pl_fastopen_syn(stack, listener, packet, &grant)) {
+        pl_listen_syn(stack, listener, packet->port, &tuple, syn, &grant);
+    }
     return PL_SYN_TAKEN;
 }

@@ -22,6 +22,8 @@ void pl_waiting_init(struct plait_stack *stack, struct pl_listener *listener) {
     listener->embryonic_count = listener->ready_count = 0;
     pl_list_init(&listener->embryonic);
     pl_list_init(&listener->ready);
+    pl_list_init(&listener->fast);
+    listener->fast_count = listener->fast_reset_count = 0;
     pl_timer_init(&listener->timer, fired);
 }
 

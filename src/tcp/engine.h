@@ -50,6 +50,7 @@ void pl_tcp_keepalive_restart(struct pl_tcp *tcp, plait_time now);
 /* handshake.c */
 void pl_tcp_handshake_input(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now);
 void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now);
+void pl_tcp_early_confirmed(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now);
 bool pl_tcp_handshake_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 
 /* input.c */

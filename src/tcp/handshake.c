@@ -68,6 +68,65 @@ void pl_tcp_accept(struct pl_tcp *tcp, const struct pl_segment *syn, bool hold, 
     pl_tcp_timers_apply(tcp);
 }
 
+/* The payload of a SYN, which begins behind the SYN's own number. */
+static void take_early(struct pl_tcp *tcp, const struct pl_segment *syn, struct plait_buf *buf,
+                       plait_time now) {
+    struct pl_segment data = *syn;
+    uint32_t window = tcp->ops->window(tcp->up);
+    PL_ASSERT(pl_seq32_eq(tcp->rcv.nxt, pl_seq32_add(syn->seq, 1)));
+    data.seq = tcp->rcv.nxt;
+    data.flags = PL_TCP_ACK;
+    window = window < syn->payload_len ? window : syn->payload_len;
+    tcp->rcv.edge = pl_seq32_add(tcp->rcv.nxt, window);
+    if (syn->payload_len > 0) {
+        pl_tcp_receive(tcp, &data, buf, now);
+    }
+}
+
+void pl_tcp_accept_early(struct pl_tcp *tcp, const struct pl_segment *syn, struct plait_buf *buf,
+                         plait_time now) {
+    pl_tcp_accept(tcp, syn, false, now);
+    if (tcp->life.state != PL_TCP_ST_SYN_RECEIVED) {
+        return;
+    }
+    PL_ASSERT(tcp->life.syn_due);
+    tcp->life.early = true;
+    pl_seq32 first = pl_seq32_add(tcp->snd.iss, 1);
+    tcp->snd.round_end = first;
+    tcp->rtt.round_end = first;
+    tcp->rack.fack = first;
+    tcp->snd.more = true;
+    pl_cc_init(&tcp->cc, tcp->life.cc, pl_tcp_mss(tcp)); /* section 4.2.2: as usual */
+    pl_tcp_set_state(tcp, PL_TCP_ST_ESTABLISHED, now);
+    tcp->ops->event(tcp->up, PL_TCP_ESTABLISHED, 0, now);
+    if (tcp->life.state != PL_TCP_ST_CLOSED) {
+        take_early(tcp, syn, buf, now);
+    }
+    pl_tcp_timers_apply(tcp);
+}
+
+/* The third ACK of such a connection; what else it acknowledges comes next. */
+void pl_tcp_early_confirmed(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
+    PL_ASSERT(tcp->life.early && pl_tcp_synchronized(tcp));
+    PL_ASSERT(pl_seq32_lt(tcp->snd.iss, seg->ack));
+    uint64_t rtt_ns = pl_tcp_rtt_of_echo(tcp, seg, now);
+    tcp->life.early = false;
+    tcp->life.syn_due = false;
+    tcp->snd.una = pl_seq32_add(tcp->snd.iss, 1);
+    tcp->rtt.backoff = 0;
+    tcp->rec.rto_count = 0;
+    tcp->deadline[PL_TCP_SLOT_LIFE] = PLAIT_TIME_NEVER;
+    if (rtt_ns > 0) {
+        pl_tcp_rtt_sample(tcp, rtt_ns, now);
+    }
+    tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
+    if (!pl_list_empty(&tcp->snd.records)) {
+        pl_tcp_rexmit_restart(tcp, now);
+    }
+    pl_tcp_keepalive_restart(tcp, now);
+    pl_tcp_link(tcp);
+}
+
 void pl_tcp_confirm(struct pl_tcp *tcp, plait_time now) {
     if (tcp->life.state != PL_TCP_ST_SYN_RECEIVED || !tcp->life.held) {
         return;
@@ -95,7 +154,7 @@ bool pl_tcp_handshake_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_tim
         return output_ack(tcp, tx, now);
     }
     PL_ASSERT(!tcp->life.held);
-    PL_ASSERT(!pl_tcp_synchronized(tcp));
+    PL_ASSERT(!pl_tcp_synchronized(tcp) || tcp->life.early);
     PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     tcp->life.syn_due = false;
     bool again = !pl_seq32_eq(tcp->snd.nxt, tcp->snd.iss);

@@ -169,8 +169,11 @@ static bool check_ack(struct pl_tcp *tcp, const struct pl_segment *seg, plait_ti
         pl_tcp_reset(tcp, seg->ack, false);
         return false;
     }
-    /* RFC 5961 section 5.2. */
+    /* RFC 5961 section 5.2, and nothing of what we sent early counts before our SYN does. */
     pl_seq32 oldest = pl_seq32_add(tcp->snd.una, (uint32_t)0 - tcp->snd.wnd_max);
+    if (tcp->life.early) {
+        oldest = pl_seq32_add(tcp->snd.iss, 1);
+    }
     if (pl_seq32_le(oldest, seg->ack) && pl_seq32_le(seg->ack, end)) {
         return true;
     }
@@ -200,7 +203,8 @@ static bool acceptable(struct pl_tcp *tcp, const struct pl_segment *seg, plait_t
     if (is_crossed_syn_ack(tcp, seg)) {
         return check_ack(tcp, seg, now) && check_upper(tcp, seg, now);
     }
-    bool syn_again = tcp->life.state == PL_TCP_ST_SYN_RECEIVED &&
+    bool opening = tcp->life.state == PL_TCP_ST_SYN_RECEIVED || tcp->life.early;
+    bool syn_again = opening &&
                      (seg->flags & (PL_TCP_SYN | PL_TCP_ACK | PL_TCP_RST)) == PL_TCP_SYN &&
                      pl_seq32_eq(seg->seq, tcp->rcv.irs);
     if (syn_again) {
@@ -253,6 +257,9 @@ static void act(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_b
     note_timestamp(tcp, seg, now);
     tcp->life.retries = 0;
     tcp->life.soft_error = 0; /* whatever ICMP said, the path works */
+    if (tcp->life.early) {
+        pl_tcp_early_confirmed(tcp, seg, now);
+    }
     if (tcp->life.state == PL_TCP_ST_SYN_RECEIVED) {
         pl_tcp_established(tcp, seg, now);
     } else {

@@ -457,8 +457,8 @@ bool pl_tcp_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     PL_ASSERT(tcp->ctx != NULL && tx != NULL);
     bool sent = false;
     if (!tcp->life.rst_due && tcp->life.state != PL_TCP_ST_CLOSED) {
-        sent = pl_tcp_synchronized(tcp) ? output_synchronized(tcp, tx, now)
-                                        : pl_tcp_handshake_output(tcp, tx, now);
+        bool opening = tcp->life.syn_due || !pl_tcp_synchronized(tcp);
+        sent = opening ? pl_tcp_handshake_output(tcp, tx, now) : output_synchronized(tcp, tx, now);
     }
     if (!sent && tcp->life.rst_due) {
         pl_tcp_segment_rst(tcp, tx, now);

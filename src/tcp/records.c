@@ -243,7 +243,7 @@ static void check_record(const struct pl_tcp_record *rec, pl_seq32 seq) {
 }
 
 void pl_tcp_records_check(const struct pl_tcp *tcp) {
-    pl_seq32 seq = tcp->snd.una;
+    pl_seq32 seq = pl_seq32_add(tcp->snd.una, tcp->life.early ? 1 : 0); /* our SYN */
     uint32_t lost = 0, sacked = 0;
     PL_LIST_FOREACH(it, &tcp->snd.records) {
         const struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);

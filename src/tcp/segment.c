@@ -75,7 +75,7 @@ void pl_tcp_segment_garbage(struct pl_tcp *tcp, struct pl_tcp_tx *tx) {
 }
 
 void pl_tcp_segment_syn(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
-    bool is_ack = tcp->life.state == PL_TCP_ST_SYN_RECEIVED;
+    bool is_ack = tcp->life.state == PL_TCP_ST_SYN_RECEIVED || tcp->life.early;
     PL_ASSERT(is_ack || tcp->life.state == PL_TCP_ST_SYN_SENT);
     begin(tcp, tx, tcp->snd.iss, is_ack ? PL_TCP_SYN | PL_TCP_ACK : PL_TCP_SYN);
     if (is_ack) {

@@ -195,6 +195,8 @@ struct pl_tcp_life { /* handshake.c, close.c */
     bool rst_due : 1;
     bool rst_with_ack : 1;
     bool closed_said : 1;
+    /* Opened by a Fast Open cookie: ESTABLISHED, or further, but una is iss until the third ACK. */
+    bool early : 1;
 };
 
 struct pl_tcp_stats {

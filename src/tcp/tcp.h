@@ -78,6 +78,10 @@ void pl_tcp_connect(struct pl_tcp *tcp, plait_time now);
  * first. With `hold` the SYN/ACK waits for pl_tcp_confirm. */
 void pl_tcp_accept(struct pl_tcp *tcp, const struct pl_segment *syn, bool hold, plait_time now);
 void pl_tcp_confirm(struct pl_tcp *tcp, plait_time now);
+/* Takes a SYN whose sender is known to be who he says (RFC 7413): its payload goes up and ours may
+ * go out before the third ACK comes. `buf` holds syn->payload. */
+void pl_tcp_accept_early(struct pl_tcp *tcp, const struct pl_segment *syn, struct plait_buf *buf,
+                         plait_time now);
 
 /* A segment for this connection. `buf` holds seg->payload. */
 void pl_tcp_input(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_buf *buf,

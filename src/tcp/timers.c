@@ -128,6 +128,9 @@ static void fire_syn(struct pl_tcp *tcp, plait_time now) {
         tcp->rec.rto_count++;
     }
     tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER; /* set again by the transmission */
+    if (tcp->life.early) {
+        pl_tcp_rexmit_restart(tcp, now);
+    }
     tcp->ops->event(tcp->up, PL_TCP_RTO, tcp->rec.rto_count, now);
 }
 
@@ -160,7 +163,7 @@ static bool out_of_patience(const struct pl_tcp *tcp, plait_time now) {
 static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->deadline[PL_TCP_SLOT_REXMIT] <= now);
     trace_timer(tcp, PL_TCP_SLOT_REXMIT, now);
-    if (!pl_tcp_synchronized(tcp)) {
+    if (!pl_tcp_synchronized(tcp) || tcp->life.early) {
         fire_syn(tcp, now);
         return;
     }
@@ -230,7 +233,7 @@ static void fire_life(struct pl_tcp *tcp, plait_time now) {
         pl_tcp_end(tcp, 0, now);
         return;
     }
-    if (pl_tcp_synchronized(tcp)) {
+    if (pl_tcp_synchronized(tcp) && !tcp->life.early) {
         fire_keepalive(tcp, now);
         return;
     }

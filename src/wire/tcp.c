@@ -15,6 +15,7 @@ enum {
     OPT_SACK_OK = 4,
     OPT_SACK = 5,
     OPT_TIMESTAMPS = 8,
+    OPT_FASTOPEN = 34,
 };
 
 uint32_t pl_segment_len(const struct pl_segment *seg) {
@@ -56,8 +57,18 @@ static void read_timestamps(const uint8_t *opt, uint32_t len, struct pl_tcp_opti
     }
 }
 
-/* MSS, window scale and SACK-permitted mean something on a SYN only (RFC 9293 section 3.2, RFC 7323
- * section 2.2, RFC 2018 section 2). */
+static void read_fastopen(const uint8_t *opt, uint32_t len, struct pl_tcp_options *o) {
+    if (len != 2 && (len < 6 || len > 18 || len % 2 != 0)) {
+        return;
+    }
+    o->has_fastopen = true;
+    o->fastopen.len = (uint8_t)(len - 2);
+    PL_ASSERT(o->fastopen.len <= sizeof(o->fastopen.bytes));
+    memcpy(o->fastopen.bytes, opt + 2, o->fastopen.len);
+}
+
+/* MSS, window scale, SACK-permitted and Fast Open mean something on a SYN only (RFC 9293
+ * section 3.2, RFC 7323 section 2.2, RFC 2018 section 2, RFC 7413 section 4.1.1). */
 static void read_syn_option(const uint8_t *opt, uint32_t len, struct pl_tcp_options *o) {
     switch (opt[0]) {
         case OPT_MSS:
@@ -68,6 +79,9 @@ static void read_syn_option(const uint8_t *opt, uint32_t len, struct pl_tcp_opti
             break;
         case OPT_SACK_OK:
             o->has_sack_ok = o->has_sack_ok || len == 2;
+            break;
+        case OPT_FASTOPEN:
+            read_fastopen(opt, len, o);
             break;
         default:
             break;
@@ -188,6 +202,18 @@ uint32_t pl_tcp_put_timestamps(uint8_t *out, uint32_t val, uint32_t ecr) {
     pl_put32(out + 4, val);
     pl_put32(out + 8, ecr);
     return 12;
+}
+
+uint32_t pl_tcp_put_fastopen(uint8_t *out, const struct pl_tcp_cookie *cookie) {
+    PL_ASSERT(cookie->len <= sizeof(cookie->bytes) && cookie->len % 2 == 0);
+    uint32_t len = 2 + (uint32_t)cookie->len;
+    out[0] = OPT_FASTOPEN;
+    out[1] = (uint8_t)len;
+    memcpy(out + 2, cookie->bytes, cookie->len);
+    while (len % 4 != 0) {
+        out[len++] = OPT_NOP;
+    }
+    return len;
 }
 
 uint32_t pl_tcp_put_sack(uint8_t *out, const struct pl_sack_block *b, unsigned n) {

@@ -25,6 +25,12 @@ struct pl_sack_block {
     pl_seq32 start, end;
 };
 
+/* A Fast Open cookie (RFC 7413 section 4.1.1): 4 to 16 bytes, or 0, which asks for one. */
+struct pl_tcp_cookie {
+    uint8_t len;
+    uint8_t bytes[16];
+};
+
 struct pl_tcp_options {
     bool has_mss, has_wscale, has_sack_ok, has_timestamps;
     uint16_t mss;
@@ -32,6 +38,8 @@ struct pl_tcp_options {
     uint32_t ts_val, ts_ecr;
     uint8_t sack_count;
     struct pl_sack_block sack[PL_TCP_SACK_MAX];
+    bool has_fastopen; /* SYNs only */
+    struct pl_tcp_cookie fastopen;
     struct pl_mptcp_options mptcp;
 };
 
@@ -73,6 +81,8 @@ uint32_t pl_tcp_put_mss(uint8_t *out, uint16_t mss);                      /* 4 *
 uint32_t pl_tcp_put_wscale(uint8_t *out, uint8_t shift);                  /* 3 + NOP */
 uint32_t pl_tcp_put_sack_ok(uint8_t *out);                                /* 2 + 2 NOP */
 uint32_t pl_tcp_put_timestamps(uint8_t *out, uint32_t val, uint32_t ecr); /* 10 + 2 NOP */
+/* 2 + cookie, and NOPs up to a multiple of 4 */
+uint32_t pl_tcp_put_fastopen(uint8_t *out, const struct pl_tcp_cookie *cookie);
 /* 2 NOP + 2 + 8n */
 uint32_t pl_tcp_put_sack(uint8_t *out, const struct pl_sack_block *b, unsigned n);
 

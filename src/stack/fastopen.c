@@ -1,0 +1,74 @@
+#include "stack/fastopen.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "stack/early.h"
+#include "stack/listen.h"
+
+enum { COOKIE_LEN = 8 };
+#define PERIOD_NS (3600 * PLAIT_NS_PER_S)
+
+static void make(const struct plait_stack *stack, unsigned which, const struct pl_ip *ip,
+                 struct pl_tcp_cookie *out) {
+    const struct plait_env *env = stack->ctx.env;
+    uint8_t message[34], mac[32];
+    PL_ASSERT(which <= 1);
+    memcpy(message, ip->src.bytes, 16);
+    memcpy(message + 16, ip->dst.bytes, 16);
+    message[32] = ip->src.family;
+    message[33] = ip->dst.family;
+    env->hmac_sha256(env->user, stack->fastopen.secret[which], PL_SECRET_LEN, message,
+                     sizeof(message), mac);
+    *out = (struct pl_tcp_cookie){.len = COOKIE_LEN};
+    memcpy(out->bytes, mac, COOKIE_LEN);
+}
+
+static bool matches(const struct pl_tcp_cookie *a, const struct pl_tcp_cookie *b) {
+    uint8_t diff = a->len ^ b->len;
+    for (unsigned i = 0; i < COOKIE_LEN; i++) {
+        diff |= a->bytes[i] ^ b->bytes[i];
+    }
+    return diff == 0;
+}
+
+/* MPTCP's SYN/ACK has no room beside its key, and data in the SYN has no mapping there. */
+static bool wanted(const struct pl_listener *listener, const struct pl_packet *packet) {
+    const struct pl_tcp_options *o = &packet->seg.options;
+    bool mptcp = listener->setup.mptcp && (packet->port->flags & PLAIT_PORT_NO_MPTCP) == 0 &&
+                 pl_mptcp_has(&o->mptcp, PL_MP_CAPABLE);
+    return listener->fastopen_max > 0 && o->has_fastopen && !mptcp && !listener->defer &&
+           listener->defer_accept_s == 0;
+}
+
+bool pl_fastopen_syn(struct plait_stack *stack, struct pl_listener *listener,
+                     const struct pl_packet *packet, struct pl_tcp_cookie *grant) {
+    const struct pl_tcp_cookie *shown = &packet->seg.options.fastopen;
+    struct pl_tcp_cookie fresh, old;
+    *grant = (struct pl_tcp_cookie){0};
+    if (!wanted(listener, packet)) {
+        return false;
+    }
+    unsigned which = pl_secrets_turn(&stack->fastopen, &stack->ctx, stack->now, PERIOD_NS);
+    make(stack, which, &packet->ip, &fresh);
+    make(stack, 1 - which, &packet->ip, &old);
+    bool is_fresh = matches(shown, &fresh), is_old = matches(shown, &old);
+    if (!pl_early_room(stack, listener)) {
+        PL_COUNT(&stack->ctx, FastOpenListenOverflow);
+        return false;
+    }
+    if (!is_fresh) {
+        *grant = fresh;
+    }
+    if (!is_fresh && !is_old) {
+        PL_COUNT_N(&stack->ctx, FastOpenCookieReqd, shown->len == 0 ? 1 : 0);
+        PL_COUNT_N(&stack->ctx, FastOpenPassiveFail, shown->len == 0 ? 0 : 1);
+        return false;
+    }
+    struct pl_stack_conn *sc = pl_listen_early(stack, listener, packet, grant);
+    if (sc != NULL) {
+        PL_COUNT(&stack->ctx, FastOpenPassive);
+        pl_early_add(listener, sc);
+    }
+    return true;
+}
