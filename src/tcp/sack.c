@@ -73,6 +73,9 @@ static void apply(struct pl_tcp *tcp, const struct pl_sack_block *block, pl_seq3
 static bool is_dsack(const struct pl_tcp_options *o, pl_seq32 ack) {
     PL_ASSERT(o->sack_count > 0);
     const struct pl_sack_block *b = o->sack;
+    if (!pl_seq32_lt(b[0].start, b[0].end)) {
+        return false; /* it ends before it begins: the block is ignored */
+    }
     if (pl_seq32_le(b[0].end, ack)) {
         return true;
     }
