@@ -10,6 +10,7 @@
 /* R2 of RFC 9293 section 3.8.3, as Linux has it: 15 doublings from 200 ms. */
 enum { GIVE_UP_COUNT = 15 };
 enum { GIVE_UP_MS = 924 * 1000 };
+#define ANSWER_NS_MAX (240 * PLAIT_NS_PER_S)
 
 void pl_tcp_timers_init(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->ctx != NULL);
@@ -150,12 +151,22 @@ static void fire_persist(struct pl_tcp *tcp, plait_time now) {
     pl_tcp_rexmit_restart(tcp, now);
 }
 
+/* A window that shrank to zero over what is in flight: the peer answers, but may not take it (RFC
+ * 9293 section 3.8.6). Silence of two of the longest time-outs is no answer. */
+static bool answers_with_no_window(const struct pl_tcp *tcp, plait_time now) {
+    return tcp->snd.wnd == 0 && now - tcp->stats.last_in < ANSWER_NS_MAX;
+}
+
 static bool out_of_patience(const struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->stats.last_in <= now);
     if (tcp->rec.rto_count == 0) {
         return false;
     }
     if (tcp->tuning->user_timeout_ms > 0) {
         return user_timeout_over(tcp, now);
+    }
+    if (answers_with_no_window(tcp, now)) {
+        return false;
     }
     return tcp->rec.rto_count >= GIVE_UP_COUNT || stuck_ms(tcp, now) >= GIVE_UP_MS;
 }
