@@ -54,7 +54,7 @@ struct plait_config {
     uint64_t time_wait_ns;          /* default 60 s */
     uint64_t orphan_ns;             /* how long a closed socket may go on without progress */
     uint64_t no_subflow_ns;         /* a connection without subflows lives so long: 60 s */
-    uint64_t syn_timeout_ns;        /* give up a connect after this long, default 127 s */
+    uint64_t syn_timeout_ns;        /* default 180 s (RFC 9293 section 3.8.3) */
     uint64_t stale_ns_min;          /* see docs/architecture.md, "Dead paths": default 100 ms */
     uint8_t syn_cookies;            /* enum plait_syn_cookies, default WHEN_FULL */
 };

@@ -19,7 +19,7 @@ void plait_config_init(struct plait_config *config) {
         .orphan_ns = 60 * PLAIT_NS_PER_S,
         .ecn = PLAIT_ECN_ACCEPT,
         .no_subflow_ns = 60 * PLAIT_NS_PER_S,
-        .syn_timeout_ns = 127 * PLAIT_NS_PER_S,
+        .syn_timeout_ns = 180 * PLAIT_NS_PER_S,
         .stale_ns_min = 100 * PLAIT_NS_PER_MS,
         .syn_cookies = PLAIT_SYN_COOKIES_WHEN_FULL,
     };

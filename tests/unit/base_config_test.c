@@ -24,7 +24,7 @@ static void test_defaults(void **state) {
     assert_int_equal(config.send_buffer_bytes, 8 << 20);
     assert_int_equal(config.receive_buffer_bytes, 8 << 20);
     assert_int_equal(config.rto_min_ns, 200 * PLAIT_NS_PER_MS);
-    assert_int_equal(config.syn_timeout_ns, 127 * PLAIT_NS_PER_S);
+    assert_int_equal(config.syn_timeout_ns, 180 * PLAIT_NS_PER_S);
     assert_int_equal(pl_config_check(&config), 0);
 }
 

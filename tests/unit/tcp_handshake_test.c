@@ -140,8 +140,8 @@ static void test_nobody_there(void **state) {
     tcp_pair_connect(p, PAIR_A);
     assert_true(tcp_pair_run(p, one_closed, 1000 * S));
     assert_int_equal(p->end[PAIR_A].closed_error, PLAIT_E_TIMED_OUT);
-    assert_int_equal(p->now - begin, 127 * S);
-    assert_int_equal(tap_count(&tap, PAIR_A, PL_TCP_SYN, false), 7);
+    assert_int_equal(p->now - begin, 180 * S);
+    assert_int_equal(tap_count(&tap, PAIR_A, PL_TCP_SYN, false), 8);
     assert_true(pl_tcp_finished(tcp_of(p, PAIR_A)));
     tcp_pair_free(p);
 }
@@ -239,7 +239,7 @@ static void test_held_too_long(void **state) {
     struct tcp_pair *p = test_pair(&tap);
     struct pl_segment syn = {.seq = {1000}, .flags = PL_TCP_SYN, .window_raw = 1000};
     pl_tcp_accept(tcp_of(p, PAIR_B), &syn, true, p->now);
-    tcp_pair_run_for(p, 128 * S);
+    tcp_pair_run_for(p, 181 * S);
     assert_int_equal(p->end[PAIR_B].closed_error, PLAIT_E_TIMED_OUT);
     assert_int_equal(tap.count, 0);
     tcp_pair_free(p);
