@@ -180,6 +180,7 @@ struct plait_subflow_info {
     uint32_t cwnd_bytes, ssthresh_bytes, inflight_bytes, mss;
     uint64_t bytes_sent, bytes_acked, bytes_received, retrans_bytes;
     uint64_t segments_sent, segments_received;
+    int soft_error; /* what ICMP said since something came from the peer: an error's code, or 0 */
 };
 /* Fills up to max entries; returns how many subflows there are. */
 int plait_subflows(struct plait_stack *stack, plait_sock sock, struct plait_subflow_info *out,

@@ -123,6 +123,7 @@ static void subflow_info(const struct pl_subflow *sf, struct plait_subflow_info 
         .retrans_bytes = tcp.retrans_bytes,
         .segments_sent = tcp.segments_sent,
         .segments_received = tcp.segments_received,
+        .soft_error = tcp.soft_error,
     };
 }
 

@@ -192,6 +192,7 @@ void pl_tcp_info(const struct pl_tcp *tcp, struct pl_tcp_info *out) {
         .segments_sent = s->segments_sent,
         .segments_received = s->segments_received,
         .pacing_rate = pl_tcp_pace_rate(tcp),
+        .soft_error = tcp->life.soft_error,
         .last_in = s->last_in,
         .last_data_in = s->last_data_in,
     };

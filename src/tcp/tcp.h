@@ -132,6 +132,7 @@ struct pl_tcp_info {
     uint64_t bytes_sent, bytes_acked, bytes_received, retrans_bytes, segments_sent,
         segments_received;
     uint64_t pacing_rate;             /* bytes per second, 0 = not paced */
+    int soft_error;                   /* remembered from ICMP, 0 = none */
     plait_time last_in, last_data_in; /* when something, and when payload, arrived last; 0 never */
 };
 void pl_tcp_info(const struct pl_tcp *tcp, struct pl_tcp_info *out);

@@ -116,11 +116,20 @@ static void test_port_unreachable_refuses(void **state) {
     assert_int_equal(counter(PLAIT_COUNTER_IcmpUnreachable), 1);
 }
 
+static int soft_error(void) {
+    struct plait_subflow_info info = {0};
+    assert_int_equal(plait_subflows(stack, sock, &info, 1), 1);
+    return info.soft_error;
+}
+
+/* RFC 9293 sections 3.9.1.8 and 3.9.2.2: it can be asked for, and it is why the attempt failed. */
 static void test_net_unreachable_is_soft(void **state) {
     (void)state;
     dial("10.0.0.1");
+    assert_int_equal(soft_error(), 0);
     icmp(3, 0, 0);
     assert_int_equal(option(PLAIT_OPT_STATE), PLAIT_SOCKET_CONNECTING);
+    assert_int_equal(soft_error(), PLAIT_E_HOST_UNREACHABLE);
     struct pl_ip ip;
     struct pl_segment seg;
     for (unsigned i = 0; i < 1000 && option(PLAIT_OPT_STATE) != PLAIT_SOCKET_DEAD; i++) {
