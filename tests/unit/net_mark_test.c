@@ -11,7 +11,7 @@
 
 #include "wire/ip.h"
 
-static uint32_t make(uint8_t *packet, enum plait_family family, uint8_t traffic_class) {
+static uint32_t make(uint8_t *packet, uint8_t family, uint8_t traffic_class) {
     struct pl_ip ip = {.src.family = family,
                        .dst.family = family,
                        .protocol = PL_IP_TCP,
