@@ -24,7 +24,8 @@ enum {
 };
 
 /* SYNs go out after 0, 1 and 3 s: an attempt of two seconds makes it one each second. Longer ones
- * find paths with a very long round trip; as they leave two seconds without a SYN, they are rare. */
+ * find paths with a very long round trip; as they leave two seconds without a SYN, they are rare.
+ */
 enum { LONG_TRY = 16 };
 #define SHORT_TRY_NS (2 * PLAIT_NS_PER_S)
 
