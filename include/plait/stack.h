@@ -57,6 +57,10 @@ struct plait_config {
     uint64_t syn_timeout_ns;        /* default 180 s (RFC 9293 section 3.8.3) */
     uint64_t stale_ns_min;          /* see docs/architecture.md, "Dead paths": default 100 ms */
     uint8_t syn_cookies;            /* enum plait_syn_cookies, default WHEN_FULL */
+    /* Answers to bad segments, per subflow (RFC 5961 section 7): so many, 65,535 at most, in such a
+     * time (0: no limit). Default: 10 in a second. */
+    uint32_t challenge_acks;
+    uint64_t challenge_ns;
 };
 void plait_config_init(struct plait_config *config);
 

@@ -22,6 +22,8 @@ void plait_config_init(struct plait_config *config) {
         .syn_timeout_ns = 180 * PLAIT_NS_PER_S,
         .stale_ns_min = 100 * PLAIT_NS_PER_MS,
         .syn_cookies = PLAIT_SYN_COOKIES_WHEN_FULL,
+        .challenge_acks = 10,
+        .challenge_ns = PLAIT_NS_PER_S,
     };
 }
 
@@ -41,7 +43,7 @@ int pl_config_check(const struct plait_config *config) {
     if (!buffer_ok(config->send_buffer_bytes) || !buffer_ok(config->receive_buffer_bytes)) {
         return PLAIT_E_BAD_ARGUMENT;
     }
-    if (config->syn_cookies > PLAIT_SYN_COOKIES_ALWAYS) {
+    if (config->syn_cookies > PLAIT_SYN_COOKIES_ALWAYS || config->challenge_acks > UINT16_MAX) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     if (config->rto_min_ns == 0 || config->syn_timeout_ns == 0 || config->stale_ns_min == 0) {

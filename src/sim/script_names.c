@@ -144,6 +144,8 @@ static const struct pl_script_member config_members[] = {
     CONFIG(syn_timeout_ns, PL_MEMBER_TIME),
     CONFIG(stale_ns_min, PL_MEMBER_TIME),
     CONFIG(syn_cookies, PL_MEMBER_U8),
+    CONFIG(challenge_acks, PL_MEMBER_U32),
+    CONFIG(challenge_ns, PL_MEMBER_TIME),
 };
 
 /* Of a subflow, and behind them of its connection. */

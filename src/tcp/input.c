@@ -2,12 +2,10 @@
  *
  * The RFC's list of checks is a list of small functions here; each says whether the segment goes
  * on to the next. Bad segments are counted drops. What has to be answered though it is dropped
- * (out of the window, RFC 5961's challenges) is answered at most ten times a second, so that
+ * (out of the window, RFC 5961's challenges) is answered ten times a second at most, so that
  * two confused ends cannot keep each other busy. */
 #include "base/assert.h"
 #include "tcp/engine.h"
-
-enum { LIMIT_PER_SECOND = 10 };
 
 enum pl_seg_kind pl_tcp_kind(const struct pl_segment *seg) {
     if ((seg->flags & PL_TCP_RST) != 0) {
@@ -24,18 +22,19 @@ enum pl_seg_kind pl_tcp_kind(const struct pl_segment *seg) {
 
 /* RFC 5961 section 7: whether one more answer to a bad segment may go out. */
 bool pl_tcp_limit_ok(struct pl_tcp *tcp, plait_time now) {
-    uint32_t now_ms = (uint32_t)(now / PLAIT_NS_PER_MS);
     PL_ASSERT(tcp->ctx != NULL);
-    PL_ASSERT(tcp->rcv.limit_count <= LIMIT_PER_SECOND);
-    if (now_ms - tcp->rcv.limit_since_ms >= 1000) {
+    const struct plait_config *config = &tcp->ctx->config;
+    uint32_t now_ms = (uint32_t)(now / PLAIT_NS_PER_MS);
+    uint64_t passed_ns = (now_ms - tcp->rcv.limit_since_ms) * PLAIT_NS_PER_MS;
+    PL_ASSERT(tcp->rcv.limit_count <= config->challenge_acks);
+    if (passed_ns >= config->challenge_ns) {
         tcp->rcv.limit_since_ms = now_ms;
         tcp->rcv.limit_count = 0;
     }
-    if (tcp->rcv.limit_count >= LIMIT_PER_SECOND) {
+    if (tcp->rcv.limit_count >= config->challenge_acks) {
         return false;
     }
     tcp->rcv.limit_count++;
-    PL_ASSERT(tcp->rcv.limit_count <= LIMIT_PER_SECOND);
     return true;
 }
 

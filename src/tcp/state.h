@@ -101,7 +101,7 @@ struct pl_tcp_rcv { /* receive.c, window.c */
     uint32_t island_count, recency;
     uint32_t wnd_sent;      /* bytes advertised last */
     uint16_t mss, last_len; /* what the peer sends per segment, and sent last */
-    uint16_t limit_count;   /* ACKs to bad segments in this second (RFC 5961) */
+    uint16_t limit_count;   /* answers to bad segments since limit_since_ms (RFC 5961) */
     uint8_t wscale;
     uint8_t quick; /* segments still acknowledged at once */
     uint32_t limit_since_ms;

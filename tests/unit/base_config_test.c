@@ -53,6 +53,7 @@ static void test_bounds(void **state) {
     REFUSES(rto_min_ns = 0);
     REFUSES(syn_timeout_ns = 0);
     REFUSES(stale_ns_min = 0);
+    REFUSES(challenge_acks = 65536);
 }
 
 int main(void) {
