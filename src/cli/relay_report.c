@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -44,6 +45,13 @@ static json_t *links_json(const struct relay *relay, bool final) {
 
 /* ---- progress ---- */
 
+/* Whether a line can be written at once: a reader that does not keep up loses lines, and must not
+ * stop the connections. The descriptor may block, and is not ours alone to change that. */
+static bool has_room(int fd) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+    return poll(&poll_fd, 1, 0) > 0; /* also when the reader has gone: then writing fails */
+}
+
 static void write_progress(struct relay *relay) {
     struct relay_report *report = &relay->report;
     json_int_t up = (json_int_t)relay_conns_bytes(relay, 0),
@@ -59,8 +67,7 @@ static void write_progress(struct relay *relay) {
     }
     size_t len = strlen(text);
     text[len] = '\n';
-    /* A reader that has gone, or cannot keep up, does not stop the program. */
-    ssize_t n = write(report->progress_fd, text, len + 1);
+    ssize_t n = has_room(report->progress_fd) ? write(report->progress_fd, text, len + 1) : 0;
     free(text);
     if (n < 0 && errno != EAGAIN) {
         report->progress_fd = -1;
