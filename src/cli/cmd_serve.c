@@ -42,6 +42,10 @@ static bool parse_listen(struct relay_service *service, const char *text) {
         cli_say("serve: --listen %s: not a PORT, ADDRESS:PORT or [ADDRESS]:PORT", text);
         return false;
     }
+    if (host[0] != '\0' && !pl_addr_is_host(&service->addr)) { /* no link ever brings that in */
+        cli_say("serve: --listen %s: no address of a link; leave it out to listen on all", text);
+        return false;
+    }
     return true;
 }
 
