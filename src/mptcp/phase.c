@@ -41,6 +41,8 @@ int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup
         .tuning = pl_conn_tuning(conn),
         .syn_timeout_ns = setup->join && setup->syn_timeout_ns == 0 ? JOIN_SECONDS * PLAIT_NS_PER_S
                                                                     : setup->syn_timeout_ns,
+        /* A SYN cookie has promised the stack's scale; nobody knows it but the peer. */
+        .receive_buffer_bytes = conn->key_given && !setup->join ? 0 : conn->recv.limit_bytes,
     };
     rc = pl_tcp_init(&sf->tcp, conn->ctx, &tcp);
     if (rc < 0) {

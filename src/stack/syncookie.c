@@ -133,7 +133,7 @@ static void put_options(struct plait_stack *stack, const struct pl_listener *lis
         len += o->has_sack_ok ? pl_tcp_put_sack_ok(reply->options + len) : 0;
         len += pl_tcp_put_timestamps(reply->options + len, value, o->ts_val);
         if (o->has_wscale) {
-            len += pl_tcp_put_wscale(reply->options + len, pl_tcp_wscale_choose(&stack->ctx));
+            len += pl_tcp_put_wscale(reply->options + len, pl_tcp_wscale_choose(&stack->ctx, 0));
         }
     }
     if (speaks_mptcp(listener, packet->port)) {

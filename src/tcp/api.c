@@ -29,6 +29,7 @@ int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx, const struct pl_tcp_setu
     tcp->snd.una = setup->iss;
     tcp->snd.nxt = setup->iss;
     tcp->ts.offset = setup->ts_offset;
+    tcp->rcv.wscale = pl_tcp_wscale_choose(ctx, setup->receive_buffer_bytes);
     tcp->life.cc = setup->cc;
     uint64_t patience =
         setup->syn_timeout_ns > 0 ? setup->syn_timeout_ns : ctx->config.syn_timeout_ns;

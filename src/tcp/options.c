@@ -35,11 +35,14 @@ uint32_t pl_tcp_mss(const struct pl_tcp *tcp) {
 }
 
 /* The smallest shift with which the largest window fits 16 bits. */
-uint8_t pl_tcp_wscale_choose(const struct pl_ctx *ctx) {
+uint8_t pl_tcp_wscale_choose(const struct pl_ctx *ctx, uint32_t buffer_bytes) {
+    uint32_t usual = ctx->config.receive_buffer_bytes;
+    uint32_t most = buffer_bytes > usual ? buffer_bytes : usual;
     uint8_t shift = 0;
-    while (shift < WSCALE_MAX && ctx->config.receive_buffer_bytes >> shift > UINT16_MAX) {
+    while (shift < WSCALE_MAX && most >> shift > UINT16_MAX) {
         shift++;
     }
+    PL_ASSERT(most >> shift <= UINT16_MAX || shift == WSCALE_MAX);
     return shift;
 }
 
@@ -47,7 +50,6 @@ void pl_tcp_options_default(struct pl_tcp *tcp) {
     PL_ASSERT(!pl_tcp_synchronized(tcp));
     bool v6 = tcp->tuple.local.family == PLAIT_IPV6;
     tcp->snd.peer_mss = v6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4;
-    tcp->rcv.wscale = pl_tcp_wscale_choose(tcp->ctx);
     tcp->ts.on = true;
     tcp->snd.sack_ok = true;
 }

@@ -52,6 +52,7 @@ struct pl_tcp_setup {
     uint32_t ts_offset;      /* added to the timestamp clock (RFC 7323 section 5.4 of privacy) */
     uint8_t cc;              /* enum plait_cc */
     uint64_t syn_timeout_ns; /* 0: the stack's; joins use a shorter one */
+    uint32_t receive_buffer_bytes;      /* what the window scale has to serve; 0: the stack's */
     const struct pl_tcp_tuning *tuning; /* outlives the subflow; NULL: the defaults */
 };
 
@@ -144,8 +145,9 @@ pl_seq32 pl_tcp_iss(const struct pl_tcp *tcp);
 pl_seq32 pl_tcp_irs(const struct pl_tcp *tcp);
 pl_seq32 pl_tcp_rcv_nxt(const struct pl_tcp *tcp);
 
-/* The window scale that this stack offers. */
-uint8_t pl_tcp_wscale_choose(const struct pl_ctx *ctx);
+/* The window scale that is offered: for the stack's receive buffer, or this one if it is larger (a
+ * buffer that grows later can use no more). */
+uint8_t pl_tcp_wscale_choose(const struct pl_ctx *ctx, uint32_t buffer_bytes);
 /* The window a segment of this connection advertises, in bytes (never scaled in a SYN). */
 uint32_t pl_tcp_scaled_window(const struct pl_tcp *tcp, const struct pl_segment *seg);
 /* Asks the peer for a sign of life: an ACK that it must answer (RFC 9293 section 3.8.4). */

@@ -21,6 +21,7 @@ static void test_offer(void **state) {
 
 static void settle(struct pl_tcp *tcp, const struct pl_tcp_options *o) {
     struct pl_segment syn = {.flags = PL_TCP_SYN, .options = *o};
+    tcp->rcv.wscale = 7; /* offered */
     pl_tcp_options_default(tcp);
     pl_tcp_options_settle(tcp, &syn, 5 * S);
 }

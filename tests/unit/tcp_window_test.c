@@ -113,11 +113,13 @@ static void test_coarse_scale(void **state) {
 static void test_scaling(void **state) {
     (void)state;
     struct pl_ctx ctx = {.config.receive_buffer_bytes = 65535};
-    assert_int_equal(pl_tcp_wscale_choose(&ctx), 0);
+    assert_int_equal(pl_tcp_wscale_choose(&ctx, 0), 0);
     ctx.config.receive_buffer_bytes = 65536;
-    assert_int_equal(pl_tcp_wscale_choose(&ctx), 1);
+    assert_int_equal(pl_tcp_wscale_choose(&ctx, 0), 1);
+    assert_int_equal(pl_tcp_wscale_choose(&ctx, 65535), 1);
+    assert_int_equal(pl_tcp_wscale_choose(&ctx, 131072), 2);
     ctx.config.receive_buffer_bytes = 1U << 30;
-    assert_int_equal(pl_tcp_wscale_choose(&ctx), 14);
+    assert_int_equal(pl_tcp_wscale_choose(&ctx, 0), 14);
     struct tcp_pair *p = open_with(60 << 20);
     assert_int_equal(tcp_of(p, PAIR_A)->snd.wscale, 10);
     tcp_pair_send(p, PAIR_A, 100000);
