@@ -149,6 +149,7 @@ void pl_tcp_options_settle(struct pl_tcp *tcp, const struct pl_segment *syn, pla
 uint32_t pl_tcp_options_syn(struct pl_tcp *tcp, uint8_t *out, bool is_ack, plait_time now);
 uint32_t pl_tcp_options_write(struct pl_tcp *tcp, const struct pl_seg_out *what, uint8_t *out,
                               uint32_t limit, plait_time now);
+bool pl_tcp_ts_agreed(const struct pl_tcp *tcp);
 uint32_t pl_tcp_ts_of(const struct pl_tcp *tcp, plait_time now);
 void pl_tcp_ts_remember(struct pl_tcp *tcp, uint32_t value, plait_time now);
 bool pl_tcp_paws_reject(const struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now);

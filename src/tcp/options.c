@@ -74,6 +74,11 @@ void pl_tcp_options_settle(struct pl_tcp *tcp, const struct pl_segment *syn, pla
     }
 }
 
+/* Not while our SYN only offers them: an RST then has none (RFC 7323 section 3.2). */
+bool pl_tcp_ts_agreed(const struct pl_tcp *tcp) {
+    return tcp->ts.on && tcp->ts.has_recent;
+}
+
 uint32_t pl_tcp_ts_of(const struct pl_tcp *tcp, plait_time now) {
     return tcp->ts.offset + (uint32_t)(now / PLAIT_NS_PER_MS);
 }
@@ -87,7 +92,7 @@ void pl_tcp_ts_remember(struct pl_tcp *tcp, uint32_t value, plait_time now) {
 /* RFC 7323 section 5: whether a segment is an old duplicate by its timestamp. */
 bool pl_tcp_paws_reject(const struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(tcp->ctx != NULL);
-    if (!tcp->ts.on || !tcp->ts.has_recent || !seg->options.has_timestamps) {
+    if (!pl_tcp_ts_agreed(tcp) || !seg->options.has_timestamps) {
         return false;
     }
     if ((int32_t)(seg->options.ts_val - tcp->ts.recent) >= 0) {
@@ -136,7 +141,8 @@ static uint32_t put_sack(struct pl_tcp *tcp, uint8_t *out, uint32_t room) {
 uint32_t pl_tcp_options_write(struct pl_tcp *tcp, const struct pl_seg_out *what, uint8_t *out,
                               uint32_t limit, plait_time now) {
     uint32_t len = 0;
-    if (tcp->ts.on) {
+    PL_ASSERT(what->kind == PL_SEG_RST || !tcp->ts.on || tcp->ts.has_recent);
+    if (pl_tcp_ts_agreed(tcp)) {
         len += pl_tcp_put_timestamps(out, pl_tcp_ts_of(tcp, now), tcp->ts.recent);
     }
     uint32_t room = limit - len;
