@@ -114,6 +114,7 @@ void pl_tcp_early_confirmed(struct pl_tcp *tcp, const struct pl_segment *seg, pl
     tcp->life.syn_due = false;
     tcp->snd.una = pl_seq32_add(tcp->snd.iss, 1);
     tcp->rtt.backoff = 0;
+    tcp->rtt.syn_lost = tcp->rec.rto_count > 0;
     tcp->rec.rto_count = 0;
     tcp->deadline[PL_TCP_SLOT_LIFE] = PLAIT_TIME_NEVER;
     if (rtt_ns > 0) {
@@ -184,6 +185,7 @@ void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
     tcp->rtt.round_end = tcp->snd.una;
     tcp->rack.fack = tcp->snd.una;
     tcp->rtt.backoff = 0;
+    tcp->rtt.syn_lost = retried;
     tcp->rec.rto_count = 0;
     tcp->life.retries = 0;
     tcp->life.syn_due = false;

@@ -9,6 +9,7 @@
 #include "tcp/engine.h"
 
 #define RTO_INITIAL_NS PLAIT_NS_PER_S
+#define RTO_SYN_LOST_NS (3 * PLAIT_NS_PER_S)
 #define RTO_NS_MAX (120 * PLAIT_NS_PER_S)
 #define MIN_WINDOW_NS (300 * PLAIT_NS_PER_S)
 
@@ -19,7 +20,7 @@ void pl_tcp_rtt_init(struct pl_tcp *tcp) {
 uint64_t pl_tcp_rto_base_ns(const struct pl_tcp *tcp) {
     const struct pl_tcp_rtt *r = &tcp->rtt;
     if (r->srtt_ns == 0) {
-        return RTO_INITIAL_NS;
+        return r->syn_lost ? RTO_SYN_LOST_NS : RTO_INITIAL_NS;
     }
     uint64_t margin = 4 * r->rttvar_ns;
     uint64_t least = tcp->ctx->config.rto_min_ns;

@@ -126,7 +126,8 @@ struct pl_tcp_rtt {              /* rtt.c: RFC 6298 */
     plait_time min_at;
     uint64_t var_max_ns; /* largest deviation of this round */
     pl_seq32 round_end;
-    uint8_t backoff; /* doublings of the RTO; back to 0 with a sample */
+    uint8_t backoff;   /* doublings of the RTO; back to 0 with a sample */
+    bool syn_lost : 1; /* the handshake needed a time-out: payload begins with 3 s (section 5.7) */
 };
 
 struct pl_tcp_rack { /* rack.c: RFC 8985 */

@@ -68,6 +68,15 @@ static void test_back_off(void **state) {
     assert_int_equal(a->rtt.backoff, 0);
 }
 
+/* RFC 6298 section 5.7. */
+static void test_after_a_lost_syn(void **state) {
+    (void)state;
+    a->rtt.syn_lost = true;
+    assert_int_equal(pl_tcp_rto_ns(a), 3 * S);
+    pl_tcp_rtt_sample(a, 100 * MS, p->now);
+    assert_int_equal(pl_tcp_rto_ns(a), 300 * MS);
+}
+
 static void test_least_rtt_is_forgotten(void **state) {
     (void)state;
     pl_tcp_rtt_sample(a, 10 * MS, p->now);
@@ -108,6 +117,7 @@ int main(void) {
         T(test_a_steady_path_keeps_a_margin),
         T(test_jitter_raises_the_timeout),
         T(test_back_off),
+        T(test_after_a_lost_syn),
         T(test_least_rtt_is_forgotten),
         T(test_echo),
         T(test_zero_rtt),
