@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "tcp/engine.h"
 
-enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4 };
+enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4, OPT_ECN = 8 };
 enum { CA_OPEN, CA_DISORDER, CA_CWR, CA_RECOVERY, CA_LOSS };
 enum { SSTHRESH_INFINITE = 0x7fffffff, ACK_DELAY_US = 40000 };
 
@@ -83,11 +83,13 @@ void pl_tcp_info_linux(const struct pl_tcp *tcp, struct plait_tcp_info *out, pla
     const struct pl_tcp_stats *stats = &tcp->stats;
     PL_ASSERT(tcp->ctx != NULL);
     bool scaled = tcp->snd.wscale > 0 || tcp->rcv.wscale > 0;
+    bool ecn = pl_tcp_synchronized(tcp) && tcp->snd.ecn;
     *out = (struct plait_tcp_info){
         .tcpi_state = state_of(tcp),
         .tcpi_ca_state = ca_state_of(tcp),
-        .tcpi_options = (uint8_t)((tcp->ts.on ? OPT_TIMESTAMPS : 0) |
-                                  (tcp->snd.sack_ok ? OPT_SACK : 0) | (scaled ? OPT_WSCALE : 0)),
+        .tcpi_options =
+            (uint8_t)((tcp->ts.on ? OPT_TIMESTAMPS : 0) | (tcp->snd.sack_ok ? OPT_SACK : 0) |
+                      (scaled ? OPT_WSCALE : 0) | (ecn ? OPT_ECN : 0)),
         .tcpi_snd_wscale = tcp->snd.wscale & 15U,
         .tcpi_rcv_wscale = tcp->rcv.wscale & 15U,
         .tcpi_rcv_mss = tcp->rcv.mss,

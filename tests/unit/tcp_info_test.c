@@ -41,10 +41,30 @@ static void test_loss(void **state) {
     tcp_pair_free(p);
 }
 
+/* ECN stands in tcpi_options when both ends speak it, and not before. */
+static void test_ecn(void **state) {
+    (void)state;
+    for (uint8_t ecn = PLAIT_ECN_OFF; ecn <= PLAIT_ECN_ON; ecn++) {
+        struct tcp_pair_setup setup = test_setup();
+        struct plait_tcp_info info;
+        setup.ecn[PAIR_A] = PLAIT_ECN_ON;
+        setup.ecn[PAIR_B] = ecn;
+        struct tcp_pair *p = tcp_pair_new(&setup);
+        tcp_pair_connect(p, PAIR_A);
+        pl_tcp_info_linux(tcp_of(p, PAIR_A), &info, p->now);
+        assert_int_equal(info.tcpi_options & 8, 0);
+        tcp_pair_run_for(p, S);
+        pl_tcp_info_linux(tcp_of(p, PAIR_A), &info, p->now);
+        assert_int_equal(info.tcpi_options, 7 + (ecn == PLAIT_ECN_ON ? 8 : 0));
+        tcp_pair_free(p);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_ecn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
