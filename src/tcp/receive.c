@@ -250,6 +250,19 @@ static void estimate_mss(struct pl_tcp *tcp, const struct pl_segment *seg) {
     tcp->rcv.last_len = len;
 }
 
+/* Silent for longer than an RTO, the sender begins with a small window again (RFC 5681 section 4.1)
+ * and waits for every ACK. Not where what came last was answered within the delay: there the ACK
+ * rides on the answer. */
+static void restart_quick(struct pl_tcp *tcp, plait_time now) {
+    plait_time last = tcp->stats.last_data_in, sent = tcp->snd.last_sent;
+    PL_ASSERT(last <= now);
+    bool idle = last > 0 && now - last > pl_tcp_rto_base_ns(tcp);
+    bool answers = sent >= last && sent - last < DELACK_NS;
+    if (idle && !answers) {
+        tcp->rcv.quick = QUICK_ACKS;
+    }
+}
+
 /* Whether this segment is acknowledged at once: the first ones of a connection are, because the
  * sender is in slow start then, and what the application asks for goes before. */
 static bool quick_ack(struct pl_tcp *tcp) {
@@ -288,6 +301,7 @@ void pl_tcp_receive(struct pl_tcp *tcp, const struct pl_segment *seg, struct pla
     pl_seq32 start = pl_seq32_max(seg->seq, tcp->rcv.nxt);
     pl_seq32 end = pl_seq32_add(seg->seq, seg->payload_len);
     estimate_mss(tcp, seg);
+    restart_quick(tcp, now);
     if (pl_seq32_lt(seg->seq, tcp->rcv.nxt)) {
         pl_tcp_receive_duplicate(tcp, seg->seq, pl_seq32_min(end, tcp->rcv.nxt));
     }

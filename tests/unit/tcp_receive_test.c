@@ -183,6 +183,46 @@ static void test_quick_acks_at_the_start(void **state) {
     assert_int_equal(tap.count, 16);
 }
 
+/* 20 small segments, 0.1 ms apart: how many ACKs they cause at once. */
+static unsigned quick_acks(uint32_t *at) {
+    tap_clear(&tap);
+    for (unsigned i = 0; i < 20; i++) {
+        arrive(*at, 10);
+        *at += 10;
+        tcp_pair_run_for(p, MS / 10);
+    }
+    return tap_count(&tap, PAIR_B, PL_TCP_ACK, false);
+}
+
+/* RFC 5681 section 4.1: behind a pause of more than an RTO, the sender is in slow start again. */
+static void test_quick_acks_after_idle(void **state) {
+    uint32_t at = 0;
+    (void)state;
+    b->rcv.quick = 16;
+    assert_int_equal(quick_acks(&at), 16);
+    tcp_pair_run_for(p, 100 * MS);
+    assert_int_equal(quick_acks(&at), 0); /* the RTO is more */
+    tcp_pair_run_for(p, S);
+    assert_int_equal(quick_acks(&at), 16);
+}
+
+/* Where requests are answered at once, the ACK rides on the answer, however long the pause. */
+static void test_no_quick_acks_for_requests(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++) {
+        tap_clear(&tap);
+        arrive(i * 100, 100);
+        tcp_pair_run_for(p, 5 * MS);
+        tcp_pair_send(p, PAIR_B, 200);
+        tcp_pair_run_for(p, MS);
+        assert_int_equal(tap_count(&tap, PAIR_B, PL_TCP_ACK, true), 1);
+        assert_int_equal(tap_count(&tap, PAIR_B, PL_TCP_ACK, false), 0);
+        struct pl_segment ack = next_segment(p, PAIR_B, PL_TCP_ACK);
+        tcp_pair_inject(p, PAIR_B, &ack, 0);
+        tcp_pair_run_for(p, S);
+    }
+}
+
 static void test_coalesced_input_is_acknowledged_at_once(void **state) {
     (void)state;
     struct pl_segment seg = next_segment(p, PAIR_B, PL_TCP_ACK);
@@ -265,6 +305,8 @@ int main(void) {
         T(test_against_a_model),
         T(test_delayed_ack),
         T(test_quick_acks_at_the_start),
+        T(test_quick_acks_after_idle),
+        T(test_no_quick_acks_for_requests),
         T(test_coalesced_input_is_acknowledged_at_once),
         T(test_memory),
         T(test_reneging),
