@@ -231,14 +231,15 @@ static bool acceptable(struct pl_tcp *tcp, const struct pl_segment *seg, plait_t
 
 /* ---- acting ---- */
 
-/* RFC 7323 section 4.3: remember the timestamp of what advances the left edge. */
+/* RFC 7323 section 4.3: remember the timestamp of what advances the left edge. One that PAWS takes
+ * though it is older replaces an outdated one (section 5.5). */
 static void note_timestamp(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     const struct pl_tcp_options *o = &seg->options;
     if (!tcp->ts.on || !o->has_timestamps || !pl_seq32_le(seg->seq, tcp->rcv.acked)) {
         return;
     }
-    if (!tcp->ts.has_recent || (int32_t)(o->ts_val - tcp->ts.recent) >= 0) {
+    if (!pl_tcp_paws_reject(tcp, seg, now)) {
         pl_tcp_ts_remember(tcp, o->ts_val, now);
     }
 }

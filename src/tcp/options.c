@@ -85,7 +85,7 @@ uint32_t pl_tcp_ts_of(const struct pl_tcp *tcp, plait_time now) {
 
 void pl_tcp_ts_remember(struct pl_tcp *tcp, uint32_t value, plait_time now) {
     tcp->ts.recent = value;
-    tcp->ts.recent_at_ms = (uint32_t)(now / PLAIT_NS_PER_MS);
+    tcp->ts.recent_at_s = (uint32_t)(now / PLAIT_NS_PER_S);
     tcp->ts.has_recent = true;
 }
 
@@ -98,8 +98,8 @@ bool pl_tcp_paws_reject(const struct pl_tcp *tcp, const struct pl_segment *seg, 
     if ((int32_t)(seg->options.ts_val - tcp->ts.recent) >= 0) {
         return false;
     }
-    uint32_t idle_ms = (uint32_t)(now / PLAIT_NS_PER_MS) - tcp->ts.recent_at_ms;
-    return idle_ms < PAWS_IDLE_DAYS * UINT32_C(86400000);
+    uint32_t idle_s = (uint32_t)(now / PLAIT_NS_PER_S) - tcp->ts.recent_at_s;
+    return idle_s < PAWS_IDLE_DAYS * UINT32_C(86400);
 }
 
 /* SYN and SYN/ACK: 24 bytes of ours at most, which leaves the upper 16. */

@@ -115,7 +115,7 @@ struct pl_tcp_rcv { /* receive.c, window.c */
 struct pl_tcp_ts { /* options.c: RFC 7323 */
     uint32_t offset;
     uint32_t recent;
-    uint32_t recent_at_ms;
+    uint32_t recent_at_s;
     bool on : 1;
     bool has_recent : 1;
 };
