@@ -167,6 +167,11 @@ static void grow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (!limited || f->delivered == 0 || f->marked) {
         return;
     }
+    /* A duplicate ACK is the first sign of a loss (RFC 5681 section 3.2, step 1), unless the path
+     * is known to reorder. */
+    if (f->cum_bytes == 0 && !tcp->rack.reordering_seen) {
+        return;
+    }
     PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_RECOVERY && tcp->rec.phase != PL_TCP_PHASE_CWR);
     struct pl_cc_ack ack = {.now = f->now,
                             .bytes = f->delivered,
