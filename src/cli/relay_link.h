@@ -103,6 +103,8 @@ void relay_route_link(struct relay *relay, struct relay_link *link, const struct
 
 /* ---- rules of nftables ---- */
 
+/* Whether rules can name the interface. False: said so. */
+bool relay_nat_takes_name(const char *name);
 /* Loads (or replaces) the instance's table. False: said why. */
 bool relay_nat_load(struct relay *relay);
 

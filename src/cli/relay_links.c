@@ -259,10 +259,7 @@ static bool add_link(struct relay *relay, const struct pl_link *seen, bool given
         cli_say("%s: no more than %d links", seen->name, RELAY_LINKS_MAX);
         return false;
     }
-    /* Names go into nftables' language between quotes, where an asterisk at the end is a pattern.
-     */
-    if (strpbrk(seen->name, "\"\\*") != NULL) {
-        cli_say("%s: an interface of this name cannot be used", seen->name);
+    if (!relay_nat_takes_name(seen->name)) {
         return false;
     }
     struct relay_link *link = &links->link[links->count];

@@ -12,6 +12,15 @@
 #include "port/command.h"
 #include "wire/addr.h"
 
+/* Names go into nftables' language between quotes, where an asterisk at the end is a pattern. */
+bool relay_nat_takes_name(const char *name) {
+    bool takes = strpbrk(name, "\"\\*") == NULL;
+    if (!takes) {
+        cli_say("%s: an interface of this name cannot be used", name);
+    }
+    return takes;
+}
+
 static void prerouting(FILE *out, const struct relay *relay, const char *uplink) {
     char ours[2][24];
     snprintf(ours[0], sizeof(ours[0]), "%s", uplink);

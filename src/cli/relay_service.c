@@ -42,18 +42,22 @@ static int make_device(struct relay *relay) {
     return result;
 }
 
-/* Where the service is on another host: its answers are to be forwarded. */
-static void make_way(struct relay *relay) {
+/* Where the service is on another host: its answers are to be forwarded. False: said why not. */
+static bool make_way(struct relay *relay) {
     struct pl_gateway gateway;
     const struct plait_addr *to = &relay->options.service.to.addr;
     int index = pl_netlink_lookup(relay->monitor, to, &gateway);
     const struct pl_link *seen = pl_links_by_index(pl_netlink_links(relay->monitor), index);
     if (seen == NULL || seen->loopback) {
-        return;
+        return true;
+    }
+    if (!relay_nat_takes_name(seen->name)) {
+        return false;
     }
     memcpy(relay->service_way.name, seen->name, sizeof(relay->service_way.name));
     relay_device_prepare(relay, &relay->service_way, seen->index);
     relay_debug(relay, "the service is behind %s", seen->name);
+    return true;
 }
 
 bool relay_service_begin(struct relay *relay) {
@@ -62,6 +66,5 @@ bool relay_service_begin(struct relay *relay) {
         cli_say("cannot make a device for the way to the service: %s", strerror(-result));
         return false;
     }
-    make_way(relay);
-    return true;
+    return make_way(relay);
 }
