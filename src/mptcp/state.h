@@ -83,9 +83,11 @@ struct pl_recv {
     pl_seq64 nxt;       /* next DSN expected: the DATA_ACK */
     pl_seq64 edge;      /* highest nxt + window advertised */
     pl_seq64 fin_dsn;
-    uint32_t limit_bytes;             /* upper bound of tuned_bytes */
-    uint32_t tuned_bytes;             /* what the window is made from now: window.c */
-    uint64_t round_bytes, round_last; /* payload that arrived in this round, and in the last */
+    uint32_t limit_bytes; /* upper bound of tuned_bytes */
+    uint32_t tuned_bytes; /* what the window is made from now: window.c */
+    uint64_t round_bytes; /* payload that arrived in this round */
+    uint64_t round_last;  /* and in the last, as far as it was read */
+    uint64_t round_read;  /* read_bytes when this round began */
     plait_time round_start;
     plait_time hole_since; /* ooo became non-empty, or nxt moved last while it was not */
     uint64_t read_bytes;

@@ -1,12 +1,14 @@
 /* mptcp/window.c - the receive window of a connection (RFC 8684 section 3.3.4), and its size.
  *
  * The window follows the rate: twice what arrives, over all subflows, in one round trip of the
- * slowest path without queues, and more while that grows. So much lets a slow path's bytes arrive
- * in their turn while the fast ones go on. A window that is simply large lets the sender queue the
- * surplus on its paths, and when one of them dies, what it held has to wait behind all that. Plain
- * TCP has no other path to wait for; there a sender in slow start, which doubles once before it
- * hears of the window and again before it hears of the next, gets all it can use. Rounds are 10 ms
- * at least: on very short paths the hosts' own delays count. The bound is the socket's.
+ * slowest path without queues, and more while that grows; but what arrives counts only as far as
+ * the application reads it, or a sender could fill the buffer's bound for one that is slow. So much
+ * lets a slow path's bytes arrive in their turn while the fast ones go on. A window that is simply
+ * large lets the sender queue the surplus on its paths, and when one of them dies, what it held has
+ * to wait behind all that. Plain TCP has no other path to wait for; there a sender in slow start,
+ * which doubles once before it hears of the window and again before it hears of the next, gets all
+ * it can use. Rounds are 10 ms at least: on very short paths the hosts' own delays count. The bound
+ * is the socket's.
  */
 #include "base/assert.h"
 #include "mptcp/internal.h"
@@ -67,12 +69,15 @@ void pl_recv_arrived(struct pl_conn *conn, uint32_t bytes, plait_time now) {
     if (now - r->round_start < round_ns(conn)) {
         return;
     }
-    uint64_t growth = r->round_bytes > r->round_last ? r->round_bytes - r->round_last : 0;
+    uint64_t read = r->read_bytes - r->round_read + bytes; /* these could not be read so far */
+    uint64_t used = r->round_bytes < read ? r->round_bytes : read;
+    uint64_t growth = used > r->round_last ? used - r->round_last : 0;
     bool doubling = conn->mode == PL_MODE_PLAIN && growth >= r->round_last / 2;
-    uint64_t want = 2 * r->round_bytes + (doubling ? 4 : 2) * growth;
+    uint64_t want = 2 * used + (doubling ? 4 : 2) * growth;
     want = want > r->limit_bytes ? r->limit_bytes : want;
     r->tuned_bytes = want > r->tuned_bytes ? (uint32_t)want : r->tuned_bytes;
-    r->round_last = r->round_bytes;
+    r->round_last = used;
+    r->round_read = r->read_bytes;
     r->round_bytes = 0;
     r->round_start = now;
     PL_ASSERT(r->tuned_bytes <= r->limit_bytes);

@@ -103,6 +103,131 @@ static void test_closes_and_opens(void **state) {
     link_finish(&l);
 }
 
+/* ---- a link with a rate: RFC 9293 section 3.8 leaves the size of buffers open ---- */
+
+enum { PIPE_RATE = 12500000, PIPE_QUEUE_MS = 100 }; /* 100 Mb/s */
+#define PIPE_RTT_MS 100
+
+/* Side A writes as much as it may; B reads at most `read_rate` bytes per second. */
+struct pipe_run {
+    struct link l;
+    uint64_t read, read_rate, written;
+    plait_time start, free_at;
+    uint32_t queue_most, receive_most;
+};
+
+/* A queue in front of A's link, by its length alone: what would wait for too long is lost, and what
+ * does not is early by as much as it should have waited. */
+static bool police(struct stack_pair *pair, unsigned from, unsigned path, uint8_t *packet,
+                   uint32_t len) {
+    struct pipe_run *run = pair->filter_arg;
+    (void)path, (void)packet;
+    if (from != PAIR_A) {
+        return false;
+    }
+    run->free_at = run->free_at > pair->now ? run->free_at : pair->now;
+    if (run->free_at - pair->now > PIPE_QUEUE_MS * PLAIT_NS_PER_MS) {
+        return true;
+    }
+    run->free_at += len * PLAIT_NS_PER_S / PIPE_RATE;
+    return false;
+}
+
+static void pipe_init(struct pipe_run *run, bool mptcp, uint64_t read_rate) {
+    struct plait_config config;
+    plait_config_init(&config);
+    config.mptcp = mptcp;
+    struct pair_setup setup = {.seed = 7,
+                               .paths = 1,
+                               .delay_ns = PIPE_RTT_MS * PLAIT_NS_PER_MS / 2,
+                               .config = {&config, &config}};
+    *run = (struct pipe_run){.read_rate = read_rate};
+    pair_init(&run->l.pair, &setup);
+    run->l.listener = pair_listen(&run->l.pair, LINK_PORT);
+    link_connect(&run->l);
+    link_filter(&run->l, police, run);
+    run->start = run->l.pair.now;
+}
+
+static void pipe_turn(struct pipe_run *run) {
+    static uint8_t block[65536];
+    struct stack_pair *p = &run->l.pair;
+    int64_t n = 1;
+    while (n > 0) {
+        n = plait_write(p->stack[PAIR_A], run->l.a, block, sizeof(block), p->now);
+        run->written += n > 0 ? (uint64_t)n : 0;
+    }
+    uint32_t queue = (uint32_t)pair_get(p, PAIR_A, run->l.a, PLAIT_OPT_SEND_QUEUE);
+    run->queue_most = queue > run->queue_most ? queue : run->queue_most;
+    uint32_t held = (uint32_t)pair_get(p, PAIR_B, run->l.b, PLAIT_OPT_RECEIVE_QUEUE);
+    run->receive_most = held > run->receive_most ? held : run->receive_most;
+    uint64_t due = (p->now - run->start) * run->read_rate / PLAIT_NS_PER_S;
+    for (n = 1; n > 0 && run->read < due;) {
+        uint64_t most = due - run->read < sizeof(block) ? due - run->read : sizeof(block);
+        n = plait_read(p->stack[PAIR_B], run->l.b, block, (size_t)most, p->now);
+        run->read += n > 0 ? (uint64_t)n : 0;
+    }
+}
+
+static void pipe_for(struct pipe_run *run, unsigned ms) {
+    for (unsigned i = 0; i < ms; i++) {
+        pipe_turn(run);
+        pair_run(&run->l.pair, PLAIT_NS_PER_MS);
+    }
+}
+
+static void pipe_end(struct pipe_run *run) {
+    struct stack_pair *p = &run->l.pair;
+    assert_int_equal(plait_abort(p->stack[PAIR_A], run->l.a, PLAIT_E_ABORTED, p->now), 0);
+    assert_int_equal(plait_abort(p->stack[PAIR_B], run->l.b, PLAIT_E_ABORTED, p->now), 0);
+    pair_run(p, 300 * PLAIT_NS_PER_S);
+    pair_fini(p);
+}
+
+/* A fast reader has the whole rate from default settings, after slow start. */
+static void test_fast_reader(void **state) {
+    (void)state;
+    for (int mptcp = 0; mptcp <= 1; mptcp++) {
+        struct pipe_run run;
+        pipe_init(&run, mptcp != 0, UINT64_C(1) << 30);
+        pipe_for(&run, 2500);
+        uint64_t before = run.read;
+        pipe_for(&run, 4000);
+        assert_in_range(run.read - before, PIPE_RATE / 10 * 4 * 8, PIPE_RATE * 4);
+        pipe_end(&run);
+    }
+}
+
+/* What nobody reads does not make the buffer grow, however fast it comes. */
+static void test_slow_reader(void **state) {
+    (void)state;
+    for (int mptcp = 0; mptcp <= 1; mptcp++) {
+        struct pipe_run run;
+        pipe_init(&run, mptcp != 0, 50000);
+        pipe_for(&run, 5000);
+        assert_in_range(run.receive_most, 200 * 1024, 256 * 1024);
+        assert_in_range(run.read, 200000, 250000);
+        run.read_rate = UINT64_C(1) << 30; /* it wakes up, and the buffer may grow */
+        pipe_for(&run, 5000);
+        assert_true(run.read > 20000000);
+        pipe_end(&run);
+    }
+}
+
+/* The send buffer follows the congestion window and is not taken at once. */
+static void test_send_buffer(void **state) {
+    (void)state;
+    for (int mptcp = 0; mptcp <= 1; mptcp++) {
+        struct pipe_run run;
+        pipe_init(&run, mptcp != 0, UINT64_C(1) << 30);
+        pipe_for(&run, 250); /* two round trips */
+        assert_in_range(run.queue_most, 200 * 1024, 256 * 1024);
+        pipe_for(&run, 3000);
+        assert_in_range(run.queue_most, 2 * (PIPE_RATE / 1000) * PIPE_RTT_MS, 8U << 20);
+        pipe_end(&run);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_starts_small),
@@ -110,6 +235,9 @@ int main(void) {
         cmocka_unit_test(test_does_not_hold_slow_start_back),
         cmocka_unit_test(test_never_above_the_bound),
         cmocka_unit_test(test_closes_and_opens),
+        cmocka_unit_test(test_fast_reader),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_send_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
