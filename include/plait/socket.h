@@ -68,6 +68,10 @@ enum plait_option {
     PLAIT_OPT_DEFER_ACCEPT,    /* seconds to wait for data before a connection can be accepted */
     PLAIT_OPT_OOBINLINE,       /* always 1: urgent bytes stay in the stream (RFC 6093) */
     PLAIT_OPT_FASTOPEN,        /* listener: TFO connections without their ACK at most; 0: off */
+    /* Plain TCP only (RFC 9293 section 3.8.5, RFC 6093): set to 1, what was written and is not
+     * acknowledged is urgent (BAD_STATE when there is nothing); read, bytes up to the end of the
+     * peer's urgent data, 0 when there is none. */
+    PLAIT_OPT_URGENT,
     PLAIT_OPT_COUNT,
 };
 /* Linux's name of an option ("TCP_NODELAY"), "PLAIT_..." for our own, NULL for what is none; and
@@ -151,6 +155,7 @@ enum plait_event_type {
     PLAIT_EVENT_ANNOUNCED,
     PLAIT_EVENT_REMOVED,
     PLAIT_EVENT_FALLBACK, /* the connection goes on as plain TCP */
+    PLAIT_EVENT_URGENT,   /* the peer has urgent data, or more of it: PLAIT_OPT_URGENT */
 };
 
 struct plait_event {
@@ -162,8 +167,8 @@ struct plait_event {
     uint8_t id;         /* ANNOUNCED, REMOVED: the peer's address id */
 };
 
-/* Takes the oldest event; false when there is none. READABLE, WRITABLE and ACCEPT coalesce; events
- * of paths (SF_..., ANNOUNCED, REMOVED) are lost when 256 of them wait, others never. */
+/* Takes the oldest event; false when there is none. READABLE, WRITABLE, URGENT and ACCEPT coalesce;
+ * events of paths (SF_..., ANNOUNCED, REMOVED) are lost when 256 of them wait, others never. */
 bool plait_event_next(struct plait_stack *stack, struct plait_event *event);
 
 /* ---- what a connection is doing ---- */

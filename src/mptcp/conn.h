@@ -102,6 +102,11 @@ PLAIT_MUST_CHECK int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuni
                                   plait_time now);
 uint64_t pl_conn_send_queue(const struct pl_conn *conn);
 uint64_t pl_conn_receive_queue(const struct pl_conn *conn);
+/* What was written and is not acknowledged is urgent. Plain connections only: BAD_STATE, also when
+ * there is nothing. */
+PLAIT_MUST_CHECK int pl_conn_urgent_mark(struct pl_conn *conn);
+/* Bytes to read up to the end of the peer's urgent data. */
+uint64_t pl_conn_urgent_left(const struct pl_conn *conn);
 void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out);
 int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out, unsigned max);
 /* TCP_INFO of the subflow with this serial, 0: of the first; false when there is none. */

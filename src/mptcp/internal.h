@@ -122,6 +122,11 @@ plait_time pl_close_deadline(const struct pl_conn *conn);
 enum pl_verdict pl_fastclose_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                 enum pl_seg_kind kind, plait_time now);
 
+/* urgent.c: RFC 9293 section 3.8.5, plain connections */
+/* Bytes beyond the acknowledged ones up to the end of urgent data, 0: none. */
+uint32_t pl_urgent_out(struct pl_subflow *sf);
+void pl_urgent_in(struct pl_subflow *sf, const struct pl_segment *seg);
+
 /* tune.c: socket options */
 const struct pl_tcp_tuning *pl_conn_tuning(const struct pl_conn *conn); /* never NULL */
 uint8_t pl_conn_cc(const struct pl_conn *conn);

@@ -196,6 +196,7 @@ struct pl_conn {
     struct pl_tcp_tuning *tuning; /* NULL: the defaults */
     struct pl_tcp_cookie *grant;  /* NULL: none; see pl_conn_setup */
     struct pl_list subflows;
+    pl_seq64 urgent_in, urgent_out; /* urgent.c: the octets behind urgent data */
     plait_time no_subflow_since, orphan_since, closed_at;
     uint64_t bytes_acked;
     struct pl_trace_id trace_id;
@@ -220,10 +221,12 @@ struct pl_conn {
     bool connected_said : 1;
     bool closed_said : 1;
     bool fin_on_ack : 1;
-    bool counted : 1;     /* in MPCurrEstab */
-    bool transparent : 1; /* PLAIT_OPT_TRANSPARENT */
-    bool keys_sent : 1;   /* initiator: a segment with both keys went out */
-    bool early : 1;       /* opened by a Fast Open cookie; the third ACK has not come (yet) */
+    bool counted : 1;      /* in MPCurrEstab */
+    bool transparent : 1;  /* PLAIT_OPT_TRANSPARENT */
+    bool keys_sent : 1;    /* initiator: a segment with both keys went out */
+    bool urgent_came : 1;  /* urgent_in is valid */
+    bool urgent_sends : 1; /* urgent_out is valid and not acknowledged */
+    bool early : 1;        /* opened by a Fast Open cookie; the third ACK has not come (yet) */
 };
 
 #define PL_CONN_TRACE(conn, sf_serial, now, type, a, b, c, d)                                    \

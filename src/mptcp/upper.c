@@ -296,6 +296,9 @@ static enum pl_verdict plain_options_in(void *up, const struct pl_segment *seg,
     if (kind != PL_SEG_SYN && kind != PL_SEG_RST) {
         sf->conn->early = false; /* it acknowledges our SYN */
     }
+    if (kind == PL_SEG_DATA || kind == PL_SEG_ACK || kind == PL_SEG_FIN) {
+        pl_urgent_in(sf, seg);
+    }
     return PL_VERDICT_OK;
 }
 
@@ -311,6 +314,10 @@ static void plain_acked(void *up, uint32_t bytes, plait_time now) {
     pl_send_data_ack(conn, pl_seq64_add(conn->send.una, bytes), UINT32_MAX, now);
 }
 
+static uint32_t plain_urgent(void *up) {
+    return pl_urgent_out(up);
+}
+
 const struct pl_tcp_upper pl_upper_plain = {
     .next = mp_next,
     .data_options_len = plain_data_options_len,
@@ -318,6 +325,7 @@ const struct pl_tcp_upper pl_upper_plain = {
     .options_in = plain_options_in,
     .data_in = plain_data_in,
     .acked = plain_acked,
+    .urgent = plain_urgent,
     .window = window,
     .shared_window = false,
     .window_max = window_max,

@@ -47,12 +47,13 @@ static const char *const options[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_REUSEADDR] = "reuseaddr",
     [PLAIT_OPT_DEFER_ACCEPT] = "defer_accept",
     [PLAIT_OPT_OOBINLINE] = "oobinline",
+    [PLAIT_OPT_URGENT] = "urgent",
     [PLAIT_OPT_FASTOPEN] = "fastopen",
 };
 
 static const char *const events[] = {
     "none",           "accept",    "connected", "readable",  "writable", "error",    "closed",
-    "sf_established", "sf_closed", "sf_prio",   "announced", "removed",  "fallback",
+    "sf_established", "sf_closed", "sf_prio",   "announced", "removed",  "fallback", "urgent",
 };
 
 static const char *const states[] = {

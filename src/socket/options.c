@@ -260,6 +260,22 @@ static int64_t get_receive_queue(const struct plait_stack *stack, const struct p
     return conn != NULL ? (int64_t)pl_conn_receive_queue(conn) : 0;
 }
 
+static int set_urgent(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    PL_ASSERT(value == 1);
+    if (sock->state != PLAIT_SOCKET_OPEN) {
+        return PLAIT_E_BAD_STATE;
+    }
+    int error = pl_conn_urgent_mark(sock->sc->conn);
+    pl_conns_settle(stack);
+    return error;
+}
+
+static int64_t get_urgent(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    return conn != NULL ? (int64_t)pl_conn_urgent_left(conn) : 0;
+}
+
 static int set_user(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
     (void)stack;
     sock->user = value;
@@ -330,6 +346,7 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_DEFER_ACCEPT] = {"TCP_DEFER_ACCEPT", 0, UINT16_MAX, LISTEN,
                                 CALL(set_defer_accept, get_defer_accept)},
     [PLAIT_OPT_OOBINLINE] = {"SO_OOBINLINE", 1, 1, ALWAYS, CALL(set_one, get_one)},
+    [PLAIT_OPT_URGENT] = {"PLAIT_URGENT", 1, 1, ALWAYS, CALL(set_urgent, get_urgent)},
 };
 
 /* Names that Linux has for one of the above. */

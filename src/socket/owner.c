@@ -57,7 +57,8 @@ static bool is_of_attempt(const struct pl_socket *sock, uint32_t type) {
     }
     return type == PLAIT_EVENT_CONNECTED || type == PLAIT_EVENT_ERROR ||
            type == PLAIT_EVENT_CLOSED || type == PLAIT_EVENT_SF_CLOSED ||
-           type == PLAIT_EVENT_READABLE || type == PLAIT_EVENT_WRITABLE;
+           type == PLAIT_EVENT_READABLE || type == PLAIT_EVENT_WRITABLE ||
+           type == PLAIT_EVENT_URGENT;
 }
 
 static void on_event(struct plait_stack *stack, void *owner, struct pl_stack_conn *sc,

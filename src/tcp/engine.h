@@ -191,6 +191,7 @@ bool pl_tcp_segment_record(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_t
 void pl_tcp_segment_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, plait_time now);
 void pl_tcp_segment_garbage(struct pl_tcp *tcp, struct pl_tcp_tx *tx);
 void pl_tcp_segment_syn(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
+uint32_t pl_tcp_urgent(const struct pl_tcp *tcp); /* bytes beyond una, 0: none */
 void pl_tcp_segment_rst(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 
 #endif

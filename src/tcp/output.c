@@ -45,8 +45,9 @@ static uint32_t allowance(const struct pl_tcp *tcp, uint32_t mss) {
         most = most < PAYLOAD_MAX ? most : PAYLOAD_MAX;
     }
     room = room < most ? room : most;
-    if (tcp->snd.cwr_due) {
-        return mss; /* CWR is said once, so not in what a device cuts */
+    if (tcp->snd.cwr_due || pl_tcp_urgent(tcp) > 0) {
+        return mss; /* CWR is said once, the urgent pointer is another for each: no device cuts it
+                     */
     }
     return room > mss ? room / mss * mss : mss;
 }

@@ -24,7 +24,25 @@ static void begin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, uint8_
     PL_ASSERT(tcp->tuple.local_port != 0 || tcp->tuple.remote_port != 0);
 }
 
-/* Acknowledgement number and window. */
+uint32_t pl_tcp_urgent(const struct pl_tcp *tcp) {
+    PL_ASSERT(tcp->ops != NULL);
+    return tcp->ops->urgent != NULL ? tcp->ops->urgent(tcp->up) : 0;
+}
+
+/* On every segment before the end of urgent data, until that is acknowledged (RFC 9293 section
+ * 3.8.5). The field cannot say more than 64 KB; a later segment will. */
+static void put_urgent(struct pl_tcp *tcp, struct pl_segment *seg) {
+    pl_seq32 end = pl_seq32_add(tcp->snd.una, pl_tcp_urgent(tcp));
+    PL_ASSERT((seg->flags & PL_TCP_URG) == 0);
+    int32_t ahead = pl_seq32_diff(end, seg->seq);
+    if (pl_seq32_eq(end, tcp->snd.una) || ahead <= 0) {
+        return;
+    }
+    seg->flags |= PL_TCP_URG;
+    seg->urgent = (uint16_t)(ahead < UINT16_MAX ? ahead : UINT16_MAX);
+}
+
+/* Acknowledgement number and window, and the urgent pointer. */
 static void acknowledge(struct pl_tcp *tcp, struct pl_segment *seg, bool is_syn) {
     PL_ASSERT(pl_seq32_le(tcp->rcv.acked, tcp->rcv.nxt));
     PL_ASSERT((seg->flags & PL_TCP_ACK) != 0);
@@ -33,6 +51,9 @@ static void acknowledge(struct pl_tcp *tcp, struct pl_segment *seg, bool is_syn)
     tcp->rcv.acked = tcp->rcv.nxt;
     tcp->rcv.ack_due = false;
     pl_tcp_ecn_echo(tcp, seg);
+    if (!is_syn) {
+        put_urgent(tcp, seg);
+    }
     tcp->deadline[PL_TCP_SLOT_DELACK] = PLAIT_TIME_NEVER;
 }
 

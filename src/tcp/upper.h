@@ -99,6 +99,9 @@ struct pl_tcp_upper {
     void (*data_in)(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now);
     /* `bytes` more payload bytes were cumulatively acknowledged on this subflow. */
     void (*acked)(void *up, uint32_t bytes, plait_time now);
+    /* How far beyond snd_una urgent data ends (RFC 9293 section 3.8.5), 0: there is none. NULL:
+     * never is. */
+    uint32_t (*urgent)(void *up);
     /* Receive window to advertise now, in bytes. With shared_window it counts from the upper's own
      * acknowledgement and the upper sees to it that its right edge does not shrink; without, TCP
      * does that itself. */
