@@ -6,16 +6,6 @@
 #include "mptcp/subflow.h"
 #include "wire/ip.h"
 
-static bool others_usable(const struct pl_conn *conn, const struct pl_subflow *sf) {
-    PL_ASSERT(sf->conn == conn);
-    PL_SUBFLOW_FOREACH(other, conn) {
-        if (other != sf && other->phase == PL_SF_UP && !other->stale) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void pl_conn_endpoint_added(struct pl_conn *conn, const struct pl_local_endpoint *ep,
                             plait_time now) {
     PL_ASSERT(ep->id != 0);
@@ -84,7 +74,7 @@ void pl_conn_port_down(struct pl_conn *conn, plait_port_id port, plait_time now)
         if (sf->port != port || sf->phase != PL_SF_UP || conn->mode != PL_MODE_MPTCP) {
             continue;
         }
-        if (pl_conn_fully_established(conn) && others_usable(conn, sf)) {
+        if (pl_conn_fully_established(conn) && pl_subflow_replaceable(sf)) {
             pl_pm_path_dead(sf, now);
         } else {
             sf->stale = true;

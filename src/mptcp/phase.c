@@ -114,6 +114,16 @@ bool pl_subflow_usable(const struct pl_subflow *sf) {
     return sf->phase == PL_SF_UP;
 }
 
+bool pl_subflow_replaceable(const struct pl_subflow *sf) {
+    PL_ASSERT(sf->conn != NULL);
+    PL_SUBFLOW_FOREACH(other, sf->conn) {
+        if (other != sf && other->phase == PL_SF_UP && !other->stale) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool pl_subflow_acks_data(const struct pl_subflow *sf, const struct pl_segment *seg) {
     bool sent = sf->tcp.stats.bytes_sent > 0; /* else it may be our FIN */
     return sent && pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);

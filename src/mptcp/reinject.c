@@ -100,16 +100,6 @@ static void find_first(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t
     }
 }
 
-static bool others_usable(const struct pl_subflow *sf) {
-    PL_ASSERT(sf->conn != NULL);
-    PL_SUBFLOW_FOREACH(other, sf->conn) {
-        if (other != sf && other->phase == PL_SF_UP && !other->stale) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void pl_reinject_subflow(struct pl_subflow *sf, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct holder h = {.conn = conn, .from = sf->serial};
@@ -120,7 +110,7 @@ void pl_reinject_subflow(struct pl_subflow *sf, plait_time now) {
     if (conn->mode != PL_MODE_MPTCP || conn->state == PL_CONN_CLOSED || sf->reinjected) {
         return;
     }
-    if (!gone && !others_usable(sf)) {
+    if (!gone && !pl_subflow_replaceable(sf)) {
         return; /* nobody could take it: pl_subflow_up asks again */
     }
     sf->reinjected = true;
@@ -332,7 +322,7 @@ void pl_reinject_run(struct pl_conn *conn, plait_time now) {
     s->stall_backoff++;
     s->stalled_at = now;
     PL_SUBFLOW_FOREACH(sf, conn) {
-        bool alone = !others_usable(sf);
+        bool alone = !pl_subflow_replaceable(sf);
         if (sf->phase != PL_SF_DEAD && (alone || !sf->stale) && carries(sf, s->una)) {
             return; /* that subflow's own retransmission is in charge */
         }

@@ -25,15 +25,6 @@
 enum { RTOS_TO_GIVE_UP = 3, PROBES_MAX = 3, BUSY_MS = 2000, ASK_MS_MIN = 20, GAPS = 4 };
 enum { LIFE_MS_MIN = 1000, LIFE_MS_MAX = 15000, LIFE_PART = 16, SILENT_MS = 500 };
 
-static bool others_usable(const struct pl_subflow *sf) {
-    PL_SUBFLOW_FOREACH(other, sf->conn) {
-        if (other != sf && other->phase == PL_SF_UP && !other->stale) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The longest pause between two segments, forgotten over some hundred of them. */
 static void note_gap(struct pl_subflow *sf, uint64_t gap_ns) {
     PL_ASSERT(sf->phase != PL_SF_DEAD);
@@ -131,7 +122,7 @@ void pl_stale_doubt(struct pl_subflow *sf, plait_time now) {
     struct pl_conn *conn = sf->conn;
     sf->probed_at = now;
     pl_tcp_probe(&sf->tcp);
-    if (sf->doubted || !others_usable(sf)) {
+    if (sf->doubted || !pl_subflow_replaceable(sf)) {
         return;
     }
     sf->doubted = true;
@@ -176,7 +167,7 @@ static bool watched(const struct pl_subflow *sf) {
     plait_time data_in = sf->tcp.stats.last_data_in;
     return conn->mode == PL_MODE_MPTCP && conn->state == PL_CONN_OPEN && sf->phase == PL_SF_UP &&
            sf->initiator && data_in != 0 && !conn->recv.fin_reached &&
-           sf->last_in < data_in + BUSY_MS * PLAIT_NS_PER_MS && others_usable(sf);
+           sf->last_in < data_in + BUSY_MS * PLAIT_NS_PER_MS && pl_subflow_replaceable(sf);
 }
 
 /* Data is missing, and not because everything stands still (the host itself may have). */
@@ -239,7 +230,7 @@ static void judge_doubted(struct pl_subflow *sf, plait_time now) {
         return;
     }
     sf->doubted = false;
-    if (others_usable(sf)) {
+    if (pl_subflow_replaceable(sf)) {
         PL_COUNT(sf->conn->ctx, RmSubflow);
         pl_subflow_reset(sf, PL_RESET_UNSPECIFIED, false, PLAIT_E_ABORTED, now);
     }
@@ -249,7 +240,7 @@ void pl_stale_run(struct pl_conn *conn, plait_time now) {
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->doubted && sf->phase == PL_SF_UP) {
             judge_doubted(sf, now);
-        } else if (sf->give_up && sf->phase == PL_SF_UP && others_usable(sf)) {
+        } else if (sf->give_up && sf->phase == PL_SF_UP && pl_subflow_replaceable(sf)) {
             sf->give_up = false;
             pl_pm_path_dead(sf, now);
         } else if (watched(sf)) {
@@ -257,7 +248,7 @@ void pl_stale_run(struct pl_conn *conn, plait_time now) {
         } else if (lifeless(sf)) {
             ask_for_life(sf, now);
         } else if (pl_idle_watched(sf)) {
-            pl_idle_look(sf, others_usable(sf), now);
+            pl_idle_look(sf, pl_subflow_replaceable(sf), now);
         }
     }
 }

@@ -27,6 +27,8 @@ void pl_subflow_close(struct pl_subflow *sf, plait_time now);
 void pl_subflow_event(void *up, enum pl_tcp_event event, int64_t arg, plait_time now);
 /* May carry new data as far as its phase goes. */
 bool pl_subflow_usable(const struct pl_subflow *sf);
+/* Another one is up and not stale: it could take what this one holds. */
+bool pl_subflow_replaceable(const struct pl_subflow *sf);
 /* The segment acknowledges payload, not only SYN or FIN. */
 bool pl_subflow_acks_data(const struct pl_subflow *sf, const struct pl_segment *seg);
 /* The subflow may carry data from now on: tells the application, wakes it. */
