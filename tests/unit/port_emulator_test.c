@@ -22,7 +22,7 @@
 #include "testenv.h"
 #include "wire/addr.h"
 
-enum { NEAR, FAR, SIDES, RTT_ROUNDS = 30, UDP_PORT = 4000, TCP_PORT = 4001 };
+enum { NEAR, FAR, SIDES, RTT_ROUNDS = 30, UDP_PORT = 4000, TCP_PORT = 4001, TRIES = 10 };
 static const char *const addresses[SIDES] = {"10.77.0.1", "10.77.0.2"};
 
 static bool allowed;
@@ -232,40 +232,66 @@ static void *send_burst(void *argument) {
 
 /* ---- tests ---- */
 
-static void round_trip_is_the_sum_of_the_delays(void **state) {
+/* A busy machine makes everything late, and nothing early: what may not be late has some tries. */
+static void in_time(bool (*attempt)(void)) {
+    bool done = false;
+    for (unsigned i = 0; i < TRIES && !done; i++) {
+        done = attempt();
+    }
+    assert_true(done);
+}
+
+static bool round_trip_in_15_ms(void) {
     struct rtt rtt;
+    run(measure_rtt, &rtt);
+    assert_int_equal(rtt.answers, RTT_ROUNDS);
+    assert_true(rtt.ns_min >= 15 * PLAIT_NS_PER_MS);
+    return rtt.ns_min <= 16 * PLAIT_NS_PER_MS;
+}
+
+static void round_trip_is_the_sum_of_the_delays(void **state) {
     (void)state;
     if (!allowed) {
         skip();
     }
     start("delay 10ms", "delay 5ms");
-    run(measure_rtt, &rtt);
-    assert_int_equal(rtt.answers, RTT_ROUNDS);
-    assert_in_range(rtt.ns_min, 15 * PLAIT_NS_PER_MS, 16 * PLAIT_NS_PER_MS);
-    assert_in_range(rtt.ns_median, 15 * PLAIT_NS_PER_MS, 18 * PLAIT_NS_PER_MS); /* a busy machine */
+    in_time(round_trip_in_15_ms);
     assert_true(stats(PL_EMULATOR_UP).link.out_packets >= RTT_ROUNDS);
     assert_true(stats(PL_EMULATOR_DOWN).link.out_packets >= RTT_ROUNDS);
     assert_int_equal(stats(PL_EMULATOR_UP).write_full + stats(PL_EMULATOR_UP).write_refused, 0);
     stop();
 }
 
-static void tcp_fills_the_rate(void **state) {
+static bool tcp_at_20_mbit(void) {
     struct bulk bulk = {0};
-    (void)state;
-    if (!allowed) {
-        skip();
-    }
-    start("rate 20mbit delay 10ms limit 100", "rate 20mbit delay 10ms limit 100");
     bulk.listener = open_socket(FAR, SOCK_STREAM, TCP_PORT);
     bulk.sender = open_socket(NEAR, SOCK_STREAM, 0);
     assert_int_equal(listen(bulk.listener, 1), 0);
     run(measure_bulk, &bulk);
     assert_true(bulk.ns > 0);
-    uint64_t bps = bulk.bytes * 8 * 1000 / (bulk.ns / PLAIT_NS_PER_MS);
-    assert_in_range(bps, 20000000 * 92 / 100, 20000000);
     close(bulk.listener);
     close(bulk.sender);
+    uint64_t bps = bulk.bytes * 8 * 1000 / (bulk.ns / PLAIT_NS_PER_MS);
+    assert_true(bps <= 20000000);
+    return bps >= 20000000 * 92 / 100;
+}
+
+static void tcp_fills_the_rate(void **state) {
+    (void)state;
+    if (!allowed) {
+        skip();
+    }
+    start("rate 20mbit delay 10ms limit 100", "rate 20mbit delay 10ms limit 100");
+    in_time(tcp_at_20_mbit);
     stop();
+}
+
+static bool round_trip_in_21_ms(void) {
+    struct rtt rtt;
+    run(measure_rtt, &rtt);
+    assert_int_equal(rtt.answers, RTT_ROUNDS);
+    assert_true(rtt.ns_min >= 21 * PLAIT_NS_PER_MS);
+    return rtt.ns_min <= 22 * PLAIT_NS_PER_MS;
 }
 
 static void settings_change_while_running(void **state) {
@@ -279,9 +305,7 @@ static void settings_change_while_running(void **state) {
     assert_int_equal(rtt.answers, RTT_ROUNDS);
     struct pl_link_config config = parse("delay 20ms");
     assert_int_equal(pl_emulator_set(test_link, PL_EMULATOR_DOWN, &config), 0);
-    run(measure_rtt, &rtt);
-    assert_int_equal(rtt.answers, RTT_ROUNDS);
-    assert_in_range(rtt.ns_min, 21 * PLAIT_NS_PER_MS, 22 * PLAIT_NS_PER_MS);
+    in_time(round_trip_in_21_ms);
     config = parse("down");
     unsigned burst = 20;
     uint64_t out = stats(PL_EMULATOR_UP).link.out_packets;
@@ -298,25 +322,41 @@ static void settings_change_while_running(void **state) {
     stop();
 }
 
-static void queue_overflow_is_counted(void **state) {
+static bool burst_overflows(void) {
     unsigned burst = 100;
+    struct pl_emulator_stats before = stats(PL_EMULATOR_UP);
+    run(send_burst, &burst);
+    struct pl_emulator_stats up = stats(PL_EMULATOR_UP);
+    assert_true(up.link.queue_bytes_max <= 10280); /* 1028 bytes each */
+    return up.link.drop_packets[PL_LINK_DROP_QUEUE] -
+                   before.link.drop_packets[PL_LINK_DROP_QUEUE] >=
+               50 &&
+           up.link.out_packets - before.link.out_packets >= 10 && up.link.queue_bytes_max >= 9000;
+}
+
+static void queue_overflow_is_counted(void **state) {
     (void)state;
     if (!allowed) {
         skip();
     }
     start("rate 8mbit limit 10", "");
-    run(send_burst, &burst);
-    struct pl_emulator_stats up = stats(PL_EMULATOR_UP);
-    assert_true(up.link.drop_packets[PL_LINK_DROP_QUEUE] >= 50);
-    assert_true(up.link.out_packets >= 10);
-    assert_in_range(up.link.queue_bytes_max, 9000, 10280); /* 1028 bytes each */
+    in_time(burst_overflows);
     stop();
+}
+
+/* Every answer meets the next question's opportunity: one round trip per 5 ms. */
+static bool round_trip_per_5_ms(void) {
+    struct rtt rtt;
+    uint64_t begin = uv_hrtime();
+    run(measure_rtt, &rtt);
+    assert_int_equal(rtt.answers, RTT_ROUNDS);
+    assert_true(uv_hrtime() - begin >= (RTT_ROUNDS - 1) * 5 * PLAIT_NS_PER_MS);
+    return rtt.ns_median >= 4500 * PLAIT_NS_PER_US && rtt.ns_median <= 5500 * PLAIT_NS_PER_US;
 }
 
 static void trace_starts_now_and_goes_on(void **state) {
     struct pl_mahimahi trace;
     char error[80];
-    struct rtt rtt;
     (void)state;
     if (!allowed) {
         skip();
@@ -327,10 +367,7 @@ static void trace_starts_now_and_goes_on(void **state) {
     assert_int_equal(pl_emulator_set(test_link, PL_EMULATOR_UP, &config), PLAIT_E_BAD_ARGUMENT);
     config.trace = &trace;
     assert_int_equal(pl_emulator_set(test_link, PL_EMULATOR_UP, &config), 0);
-    run(measure_rtt, &rtt);
-    assert_int_equal(rtt.answers, RTT_ROUNDS);
-    /* Every answer meets the next question's opportunity: one round trip per 5 ms. */
-    assert_in_range(rtt.ns_median, 4500 * PLAIT_NS_PER_US, 5500 * PLAIT_NS_PER_US);
+    in_time(round_trip_per_5_ms);
     stop();
     pl_emulator_remove(test_link);
     pl_mahimahi_fini(&trace);
