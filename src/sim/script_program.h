@@ -6,7 +6,7 @@
 #include "sim/script_value.h"
 
 enum {
-    PL_SCRIPT_NAME = 24,
+    PL_SCRIPT_NAME = 32,
     PL_SCRIPT_PORTS_MAX = 4,
     PL_SCRIPT_FLOWS_MAX = 16,
     PL_SCRIPT_SOCKETS_MAX = 16,

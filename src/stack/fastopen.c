@@ -54,20 +54,20 @@ bool pl_fastopen_syn(struct plait_stack *stack, struct pl_listener *listener,
     make(stack, 1 - which, &packet->ip, &old);
     bool is_fresh = matches(shown, &fresh), is_old = matches(shown, &old);
     if (!pl_early_room(stack, listener)) {
-        PL_COUNT(&stack->ctx, FastOpenListenOverflow);
+        PL_COUNT(&stack->ctx, TCPFastOpenListenOverflow);
         return false;
     }
     if (!is_fresh) {
         *grant = fresh;
     }
     if (!is_fresh && !is_old) {
-        PL_COUNT_N(&stack->ctx, FastOpenCookieReqd, shown->len == 0 ? 1 : 0);
-        PL_COUNT_N(&stack->ctx, FastOpenPassiveFail, shown->len == 0 ? 0 : 1);
+        PL_COUNT_N(&stack->ctx, TCPFastOpenCookieReqd, shown->len == 0 ? 1 : 0);
+        PL_COUNT_N(&stack->ctx, TCPFastOpenPassiveFail, shown->len == 0 ? 0 : 1);
         return false;
     }
     struct pl_stack_conn *sc = pl_listen_early(stack, listener, packet, grant);
     if (sc != NULL) {
-        PL_COUNT(&stack->ctx, FastOpenPassive);
+        PL_COUNT(&stack->ctx, TCPFastOpenPassive);
         pl_early_add(listener, sc);
     }
     return true;

@@ -57,8 +57,8 @@ static void test_a_cookie_is_for_one_address(void **state) {
     m = syn_with(&cookie, 1001);
     assert_true(taken(&m));
     assert_false(seg.options.has_fastopen);
-    assert_int_equal(counter(PLAIT_COUNTER_FastOpenPassive), 1);
-    assert_int_equal(counter(PLAIT_COUNTER_FastOpenPassiveFail), 1);
+    assert_int_equal(counter(PLAIT_COUNTER_TCPFastOpenPassive), 1);
+    assert_int_equal(counter(PLAIT_COUNTER_TCPFastOpenPassiveFail), 1);
 }
 
 /* The last hour's cookie is good and is replaced; the one before it is not good. */
@@ -164,7 +164,7 @@ static void test_room(void **state) {
     ack.options_len = ack.payload_len = 0;
     assert_true(taken(&m[1]));
     assert_false(taken(&m[2]));
-    assert_int_equal(counter(PLAIT_COUNTER_FastOpenListenOverflow), 1);
+    assert_int_equal(counter(PLAIT_COUNTER_TCPFastOpenListenOverflow), 1);
     send_made(&ack);
     m[2].src_port = 1010;
     assert_true(taken(&m[2]));
