@@ -72,6 +72,8 @@ enum plait_option {
      * acknowledged is urgent (BAD_STATE when there is nothing); read, bytes up to the end of the
      * peer's urgent data, 0 when there is none. */
     PLAIT_OPT_URGENT,
+    /* 0/1: plain TCP; see plait_connect. */
+    PLAIT_OPT_FASTOPEN_CONNECT,
     PLAIT_OPT_COUNT,
 };
 /* Linux's name of an option ("TCP_NODELAY"), "PLAIT_..." for our own, NULL for what is none; and
@@ -98,7 +100,14 @@ PLAIT_MUST_CHECK int plait_bind(struct plait_stack *stack, plait_sock sock, plai
 PLAIT_MUST_CHECK int plait_listen(struct plait_stack *stack, plait_sock sock, uint32_t backlog);
 /* Starts on the first address that fits (bound, PORT_MASK, family, port up) in the order in which
  * addresses were added, backups last; while there is no answer another port's is tried as well
- * every second. Errors: NO_ADDRESS, IN_USE, LIMIT, NO_MEMORY; then the socket is still NEW. */
+ * every second. Errors: NO_ADDRESS, IN_USE, LIMIT, NO_MEMORY; then the socket is still NEW.
+ *
+ * With PLAIT_OPT_FASTOPEN_CONNECT and without MPTCP it asks the peer for a Fast Open cookie (RFC
+ * 7413). When one is known, nothing leaves yet: the socket is WRITABLE, and the first plait_write
+ * (or plait_splice to it) starts on the first path only, with what fits of the bytes in the SYN.
+ * They may reach the application at the other end twice, so ask for this only where that does no
+ * harm, and where it is you who speaks first. plait_shutdown starts it without bytes. Errors are
+ * that call's then, and the socket is DEAD. */
 PLAIT_MUST_CHECK int plait_connect(struct plait_stack *stack, plait_sock sock,
                                    const struct plait_endpoint *remote, plait_time now);
 /* Next connection of a listener (OPEN, or HELD with PLAIT_OPT_DEFER), or AGAIN. */

@@ -19,6 +19,19 @@
 
 enum pl_conn_state { PL_CONN_NEW, PL_CONN_OPENING, PL_CONN_OPEN, PL_CONN_CLOSED };
 
+/* Fast Open as a client (RFC 7413): what the first SYN says, and what came of it. */
+struct pl_conn_fastopen {
+    struct pl_tcp_cookie cookie; /* shown; len 0: one is asked for */
+    uint16_t mss;                /* that the peer offered: last time, then in its answer; 0: none */
+    uint16_t sent_bytes;         /* payload of that SYN */
+    bool said;                   /* it went out with the option */
+    bool repeated;               /* and again without it */
+    bool answered;               /* a SYN/ACK came: what follows is valid */
+    bool granted;                /* with a new cookie */
+    struct pl_tcp_cookie grant;
+    uint32_t acked_bytes;
+};
+
 struct pl_conn_setup {
     bool mptcp;                                       /* ask for / accept MPTCP */
     uint64_t port_mask;                               /* PLAIT_OPT_PORT_MASK, 0 = all */
@@ -27,7 +40,8 @@ struct pl_conn_setup {
     const struct pl_tcp_tuning *tuning;               /* copied; NULL: the defaults */
     bool transparent;           /* the first subflow's local address need not be ours */
     struct pl_tcp_cookie grant; /* Fast Open cookie for the SYN/ACK; len 0: none */
-    bool has_key;               /* `key` was given away already */
+    const struct pl_conn_fastopen *fastopen; /* copied; NULL: not wanted, plain TCP only */
+    bool has_key;                            /* `key` was given away already */
     uint64_t key;
 };
 
@@ -51,6 +65,8 @@ PLAIT_MUST_CHECK int pl_conn_accept_early(struct pl_conn *conn, plait_port_id po
 /* Whether the peer of such a connection has not (or, after its end, had not) acknowledged our
  * SYN/ACK. */
 bool pl_conn_is_early(const struct pl_conn *conn);
+/* What became of pl_conn_setup.fastopen; false when there was none, or it was taken before. */
+bool pl_conn_take_fastopen(struct pl_conn *conn, struct pl_conn_fastopen *out);
 void pl_conn_confirm(struct pl_conn *conn, plait_time now);
 /* A SYN with MP_JOIN whose token is this connection's. Returns 0 when a subflow was made, or a
  * negative error: the stack answers with RST (and MP_TCPRST, `reason` is set). */

@@ -56,6 +56,12 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
             *conn->grant = setup->grant;
         }
     }
+    if (setup->fastopen != NULL && conn->mode == PL_MODE_PLAIN) {
+        conn->fastopen = pl_ctx_alloc(ctx, sizeof *conn->fastopen);
+        if (conn->fastopen != NULL) { /* else it is the usual handshake */
+            *conn->fastopen = *setup->fastopen;
+        }
+    }
     *out = conn;
     return 0;
 }
@@ -77,6 +83,9 @@ void pl_conn_destroy(struct pl_conn *conn) {
     pl_recv_fini(conn);
     if (conn->grant != NULL) {
         pl_ctx_free(ctx, conn->grant, sizeof *conn->grant);
+    }
+    if (conn->fastopen != NULL) {
+        pl_ctx_free(ctx, conn->fastopen, sizeof *conn->fastopen);
     }
     pl_pm_fini(conn);
     pl_conn_tune_fini(conn);

@@ -63,9 +63,24 @@ int pl_conn_connect(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tupl
     if (rc < 0) {
         return rc;
     }
-    pl_tcp_connect(&sf->tcp, now);
+    if (conn->fastopen != NULL && conn->fastopen->cookie.len > 0) {
+        pl_tcp_connect_fast(&sf->tcp, conn->fastopen->mss, now);
+    } else {
+        pl_tcp_connect(&sf->tcp, now);
+    }
     pl_conn_touch(conn);
     return 0;
+}
+
+bool pl_conn_take_fastopen(struct pl_conn *conn, struct pl_conn_fastopen *out) {
+    if (conn->fastopen == NULL) {
+        return false;
+    }
+    *out = *conn->fastopen;
+    pl_ctx_free(conn->ctx, conn->fastopen, sizeof *conn->fastopen);
+    conn->fastopen = NULL;
+    PL_ASSERT(out->said || out->sent_bytes == 0);
+    return true;
 }
 
 int pl_conn_accept(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple tuple,

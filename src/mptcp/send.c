@@ -245,6 +245,22 @@ static int64_t whole(const struct pl_conn *conn, int64_t unsent, uint32_t unit) 
     return unit == 0 || no_wait ? unsent : unsent - unsent % unit;
 }
 
+/* The payload of a SYN that shows a Fast Open cookie. */
+static enum pl_tcp_next next_in_syn(struct pl_subflow *sf, uint32_t max, struct pl_tcp_payload *out,
+                                    plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    int64_t unsent = pl_seq64_diff(conn->send.end, conn->send.nxt);
+    PL_ASSERT(conn->mode == PL_MODE_PLAIN && conn->fastopen->cookie.len > 0);
+    if (!conn->fastopen->said || unsent == 0) {
+        return PL_TCP_NEXT_NOTHING;
+    }
+    uint32_t len = unsent < max ? (uint32_t)unsent : max;
+    PL_ASSERT(len <= UINT16_MAX);
+    conn->fastopen->sent_bytes = (uint16_t)len;
+    take(sf, len, out, now);
+    return PL_TCP_NEXT_DATA;
+}
+
 enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_t unit,
                               struct pl_tcp_payload *out, plait_time now) {
     struct pl_conn *conn = sf->conn;
@@ -252,6 +268,9 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_
     uint32_t max = max_bytes > LEN_MAX ? LEN_MAX : max_bytes;
     sf->denied = false;
     PL_ASSERT(max_bytes > 0);
+    if (sf->phase == PL_SF_OPENING && conn->fastopen != NULL) {
+        return next_in_syn(sf, max, out, now);
+    }
     if (sf->phase != PL_SF_UP || conn->state != PL_CONN_OPEN) {
         return PL_TCP_NEXT_NOTHING;
     }

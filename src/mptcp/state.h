@@ -193,8 +193,9 @@ struct pl_conn {
     struct pl_recv recv;
     struct pl_pm *pm; /* NULL in plain mode */
     const struct pl_sched *sched;
-    struct pl_tcp_tuning *tuning; /* NULL: the defaults */
-    struct pl_tcp_cookie *grant;  /* NULL: none; see pl_conn_setup */
+    struct pl_tcp_tuning *tuning;      /* NULL: the defaults */
+    struct pl_tcp_cookie *grant;       /* NULL: none; see pl_conn_setup */
+    struct pl_conn_fastopen *fastopen; /* NULL: not wanted, or taken */
     struct pl_list subflows;
     pl_seq64 urgent_in, urgent_out; /* urgent.c: the octets behind urgent data */
     plait_time no_subflow_since, orphan_since, closed_at;

@@ -261,16 +261,51 @@ static uint32_t write_grant(const struct pl_conn *conn, bool again, uint8_t *out
     return pl_tcp_put_fastopen(out, conn->grant);
 }
 
+/* The SYN's Fast Open option; a repetition of the SYN goes without it and without payload
+ * (RFC 7413 section 4.2.2). */
+static uint32_t write_fastopen(struct pl_conn *conn, bool again, uint8_t *out, uint32_t room) {
+    struct pl_conn_fastopen *f = conn->fastopen;
+    if (f == NULL || again) {
+        if (f != NULL) {
+            f->repeated = f->said;
+        }
+        return 0;
+    }
+    if ((uint32_t)f->cookie.len + 4 > room) {
+        return 0;
+    }
+    f->said = true;
+    return pl_tcp_put_fastopen(out, &f->cookie);
+}
+
+static void fastopen_in(struct pl_subflow *sf, const struct pl_segment *seg) {
+    struct pl_conn_fastopen *f = sf->conn->fastopen;
+    const struct pl_tcp_options *o = &seg->options;
+    if (f == NULL || !f->said || f->answered) {
+        return;
+    }
+    pl_seq32 first = pl_seq32_add(pl_tcp_iss(&sf->tcp), 1);
+    PL_ASSERT(pl_seq32_le(first, seg->ack));
+    f->answered = true;
+    f->acked_bytes = (uint32_t)pl_seq32_diff(seg->ack, first);
+    f->mss = o->has_mss ? o->mss : 0;
+    f->granted = o->has_fastopen && o->fastopen.len > 0;
+    f->grant = o->fastopen;
+}
+
 /* The one option of a fallen-back connection: the infinite mapping (section 3.7). */
 static uint32_t plain_write_options(void *up, const struct pl_seg_out *seg, uint8_t *out,
                                     uint32_t room, plait_time now) {
     struct pl_subflow *sf = up;
     struct pl_mptcp_options o = {0};
     (void)now;
+    if (seg->kind == PL_SEG_SYN) {
+        return write_fastopen(sf->conn, seg->retransmission, out, room);
+    }
     if (seg->kind == PL_SEG_SYN_ACK) {
         return write_grant(sf->conn, seg->retransmission, out, room);
     }
-    if (sf->fail_pending && seg->kind != PL_SEG_SYN && seg->kind != PL_SEG_SYN_ACK) {
+    if (sf->fail_pending) {
         return write_fail(sf, out, room);
     }
     if (!sf->conn->infinite_pending || seg->kind != PL_SEG_DATA || seg->retransmission ||
@@ -298,6 +333,9 @@ static enum pl_verdict plain_options_in(void *up, const struct pl_segment *seg,
     }
     if (kind == PL_SEG_DATA || kind == PL_SEG_ACK || kind == PL_SEG_FIN) {
         pl_urgent_in(sf, seg);
+    }
+    if (kind == PL_SEG_SYN_ACK) {
+        fastopen_in(sf, seg);
     }
     return PL_VERDICT_OK;
 }

@@ -49,6 +49,7 @@ static const char *const options[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_OOBINLINE] = "oobinline",
     [PLAIT_OPT_URGENT] = "urgent",
     [PLAIT_OPT_FASTOPEN] = "fastopen",
+    [PLAIT_OPT_FASTOPEN_CONNECT] = "fastopen_connect",
 };
 
 static const char *const events[] = {

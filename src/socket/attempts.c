@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "stack/conns.h"
+#include "stack/peers.h"
 #include "wire/addr.h"
 
 enum { PATHS_MAX = 8 };
@@ -18,7 +19,8 @@ struct pl_attempts {
     struct plait_endpoint remote;
     struct pl_list running; /* pl_stack_conn.wait_link, oldest first */
     bool next_due;
-    int error; /* of the last attempt that failed */
+    bool waiting; /* for the first byte; nothing runs */
+    int error;    /* of the last attempt that failed */
     uint32_t path_count, path_next;
     struct path paths[PATHS_MAX];
 };
@@ -108,6 +110,34 @@ static void find_bound_path(struct pl_attempts *a) {
     }
 }
 
+/* ---- Fast Open ---- */
+
+static bool wants_mptcp(const struct pl_attempts *a, const struct pl_port *port) {
+    return a->sock->mptcp && (port->flags & PLAIT_PORT_NO_MPTCP) == 0;
+}
+
+/* What the SYN on a path shall say of it; false: nothing. */
+static bool plan_fastopen(const struct pl_attempts *a, const struct path *path,
+                          struct pl_conn_fastopen *out) {
+    const struct pl_port *port = pl_stack_port(a->stack, path->port);
+    *out = (struct pl_conn_fastopen){0};
+    return port != NULL && a->sock->fastopen_connect && !wants_mptcp(a, port) &&
+           pl_peers_plan(a->stack, &path->addr, &a->remote, out);
+}
+
+/* An attempt has ended, one way or the other. */
+static void note(struct plait_stack *stack, struct pl_stack_conn *sc, bool failed) {
+    struct pl_conn_fastopen fastopen;
+    PL_ASSERT(sc->listener == NULL);
+    if (pl_conn_take_fastopen(sc->conn, &fastopen)) {
+        pl_peers_learn(stack, pl_conn_tuple(sc->conn), &fastopen, failed);
+    }
+}
+
+bool pl_attempts_waiting(const struct pl_socket *sock) {
+    return sock->attempts != NULL && sock->attempts->waiting;
+}
+
 /* ---- one attempt ---- */
 
 static int start_on(struct pl_attempts *a, const struct path *path) {
@@ -117,8 +147,10 @@ static int start_on(struct pl_attempts *a, const struct path *path) {
         return PLAIT_E_NO_ADDRESS;
     }
     bool plain_port = (port->flags & PLAIT_PORT_NO_MPTCP) != 0;
+    struct pl_conn_fastopen fastopen;
     struct pl_conn_setup setup = {
-        .mptcp = sock->mptcp && !plain_port,
+        .mptcp = wants_mptcp(a, port),
+        .fastopen = plan_fastopen(a, path, &fastopen) ? &fastopen : NULL,
         .port_mask = plain_port ? UINT64_C(1) << port->id : sock->port_mask,
         .send_buffer_bytes = sock->send_buffer_bytes,
         .receive_buffer_bytes = sock->receive_buffer_bytes,
@@ -186,6 +218,11 @@ int pl_attempts_start(struct plait_stack *stack, struct pl_socket *sock,
     if (a->path_count == 0) {
         find_bound_path(a);
     }
+    struct pl_conn_fastopen fastopen;
+    if (a->path_count > 0 && plan_fastopen(a, &a->paths[0], &fastopen) && fastopen.cookie.len > 0) {
+        a->waiting = true;
+        return 0;
+    }
     error = start_next(a);
     if (error != 0) {
         pl_attempts_free(stack, sock);
@@ -193,9 +230,24 @@ int pl_attempts_start(struct plait_stack *stack, struct pl_socket *sock,
     return error;
 }
 
+int pl_attempts_go(struct plait_stack *stack, struct pl_socket *sock) {
+    struct pl_attempts *a = sock->attempts;
+    PL_ASSERT(a->waiting && pl_list_empty(&a->running));
+    a->waiting = false;
+    int error = start_next(a);
+    if (error != 0) {
+        pl_attempts_free(stack, sock);
+        return error;
+    }
+    a->path_count = a->path_next;
+    pl_timer_arm(&stack->ctx.timers, &a->timer, PLAIT_TIME_NEVER);
+    return 0;
+}
+
 static void give_up(struct plait_stack *stack, struct pl_stack_conn *sc) {
     pl_list_remove(&sc->wait_link);
     PL_ASSERT(sc->listener == NULL);
+    note(stack, sc, false);
     pl_conn_abort(sc->conn, PLAIT_E_ABORTED, stack->now);
     pl_conn_orphan(sc->conn, stack->now);
     pl_conns_release(stack, sc);
@@ -247,6 +299,7 @@ static struct pl_stack_conn *sort_out(struct pl_attempts *a) {
         enum pl_conn_state state = pl_conn_state(sc->conn);
         if (state == PL_CONN_CLOSED && pl_conn_error(sc->conn) != 0) {
             a->error = pl_conn_error(sc->conn);
+            note(a->stack, sc, true);
             pl_list_remove(&sc->wait_link);
             pl_conns_release(a->stack, sc);
         } else if (state != PL_CONN_OPENING && winner == NULL) {
@@ -264,10 +317,14 @@ static bool peer_said_no(int error) {
 int pl_attempts_settle(struct plait_stack *stack, struct pl_socket *sock) {
     struct pl_attempts *a = sock->attempts;
     PL_ASSERT(a->sock == sock);
+    if (a->waiting) {
+        return 0;
+    }
     struct pl_stack_conn *winner = sort_out(a);
     if (winner != NULL) {
         pl_list_remove(&winner->wait_link);
         sock->sc = winner;
+        note(stack, winner, false);
         pl_attempts_cancel(stack, sock);
         return 0;
     }

@@ -16,6 +16,11 @@
  * attempt. */
 PLAIT_MUST_CHECK int pl_attempts_start(struct plait_stack *stack, struct pl_socket *sock,
                                        const struct plait_endpoint *remote);
+/* A Fast Open cookie is known, and the SYN waits for something to carry (RFC 7413). */
+bool pl_attempts_waiting(const struct pl_socket *sock);
+/* Ends that wait: starts on the first path that can be used, and no other, for it will have the
+ * bytes. Errors: as pl_attempts_start. */
+PLAIT_MUST_CHECK int pl_attempts_go(struct plait_stack *stack, struct pl_socket *sock);
 /* Acts on what was told: ends the attempts with a connection (sock->sc) or with an error (returned;
  * none is left), or starts the next one. Returns 0 while it goes on and when it is won. */
 int pl_attempts_settle(struct plait_stack *stack, struct pl_socket *sock);

@@ -2,6 +2,8 @@
  * is in a state that has one. */
 #include "base/assert.h"
 #include "plait/socket.h"
+#include "socket/attempts.h"
+#include "socket/owner.h"
 #include "socket/table.h"
 #include "stack/conns.h"
 
@@ -33,18 +35,45 @@ static int ready_to_read(const struct pl_socket *sock) {
     return rest ? 0 : ready_for_bytes(sock);
 }
 
+/* A connect that waited for the first byte begins (PLAIT_OPT_FASTOPEN_CONNECT). Returns its
+ * connection, which takes bytes already, or NULL; *error says why there is none. */
+static struct pl_conn *begin(struct plait_stack *stack, struct pl_socket *sock, int *error) {
+    *error = 0;
+    if (sock == NULL || !pl_attempts_waiting(sock)) {
+        return NULL;
+    }
+    PL_ASSERT(sock->state == PLAIT_SOCKET_CONNECTING);
+    *error = pl_attempts_go(stack, sock);
+    if (*error != 0) {
+        pl_socket_die(stack, sock, *error);
+        return NULL;
+    }
+    return pl_socket_conn(sock);
+}
+
+/* The connection that takes bytes, or NULL and why there is none. */
+static struct pl_conn *to_write(struct plait_stack *stack, struct pl_socket *sock, int *error) {
+    struct pl_conn *conn = begin(stack, sock, error);
+    if (conn != NULL || *error != 0) {
+        return conn;
+    }
+    *error = ready_for_bytes(sock);
+    return *error == 0 ? sock->sc->conn : NULL;
+}
+
 int64_t plait_write(struct plait_stack *stack, plait_sock id, const void *data, size_t len,
                     plait_time now) {
     pl_stack_enter(stack, now);
     struct pl_socket *sock = pl_table_find(stack, id);
-    int error = ready_for_bytes(sock);
-    if (error != 0) {
+    int error = 0;
+    if (data == NULL && len > 0) {
+        return sock == NULL ? PLAIT_E_BAD_SOCKET : PLAIT_E_BAD_ARGUMENT;
+    }
+    struct pl_conn *conn = to_write(stack, sock, &error);
+    if (conn == NULL) {
         return error;
     }
-    if (data == NULL && len > 0) {
-        return PLAIT_E_BAD_ARGUMENT;
-    }
-    int64_t written = pl_conn_write(sock->sc->conn, data, len, stack->now);
+    int64_t written = pl_conn_write(conn, data, len, stack->now);
     PL_ASSERT(written <= 0 || (uint64_t)written <= len);
     pl_conns_settle(stack);
     return written;
@@ -73,13 +102,14 @@ int64_t plait_splice(struct plait_stack *stack, plait_sock from_id, plait_sock t
     struct pl_socket *from = pl_table_find(stack, from_id);
     struct pl_socket *to = pl_table_find(stack, to_id);
     int error = ready_to_read(from);
-    if (error == 0) {
-        error = ready_for_bytes(to);
-    }
     if (error != 0) {
         return error;
     }
-    int64_t moved = pl_conn_splice(from->sc->conn, to->sc->conn, max, stack->now);
+    struct pl_conn *conn = to_write(stack, to, &error);
+    if (conn == NULL) {
+        return error;
+    }
+    int64_t moved = pl_conn_splice(from->sc->conn, conn, max, stack->now);
     PL_ASSERT(moved <= 0 || (uint64_t)moved <= max);
     pl_conns_settle(stack);
     return moved;
@@ -88,7 +118,9 @@ int64_t plait_splice(struct plait_stack *stack, plait_sock from_id, plait_sock t
 int plait_shutdown(struct plait_stack *stack, plait_sock id, plait_time now) {
     pl_stack_enter(stack, now);
     struct pl_socket *sock = pl_table_find(stack, id);
-    int error = ready_for_bytes(sock);
+    int begun = 0;
+    (void)begin(stack, sock, &begun);
+    int error = begun != 0 ? begun : ready_for_bytes(sock);
     if (error != 0) {
         return error;
     }
@@ -111,8 +143,9 @@ int plait_poll(struct plait_stack *stack, plait_sock id) {
             return pl_list_empty(&sock->listener->ready) ? 0 : PLAIT_POLL_READ;
         case PLAIT_SOCKET_DEAD:
             return PLAIT_POLL_DEAD | (ready_to_read(sock) == 0 ? PLAIT_POLL_READ : 0);
-        case PLAIT_SOCKET_NEW:
         case PLAIT_SOCKET_CONNECTING:
+            return pl_attempts_waiting(sock) ? PLAIT_POLL_WRITE : 0;
+        case PLAIT_SOCKET_NEW:
         case PLAIT_SOCKET_HELD:
             break;
     }

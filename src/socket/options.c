@@ -343,6 +343,7 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_REUSEADDR] = {"SO_REUSEADDR", BOOL, BEFORE, SOCKET(reuse)},
     [PLAIT_OPT_FASTOPEN] = {"TCP_FASTOPEN", 0, UINT16_MAX, LISTEN,
                             CALL(set_fastopen, get_fastopen)},
+    [PLAIT_OPT_FASTOPEN_CONNECT] = {"TCP_FASTOPEN_CONNECT", BOOL, BEFORE, SOCKET(fastopen_connect)},
     [PLAIT_OPT_DEFER_ACCEPT] = {"TCP_DEFER_ACCEPT", 0, UINT16_MAX, LISTEN,
                                 CALL(set_defer_accept, get_defer_accept)},
     [PLAIT_OPT_OOBINLINE] = {"SO_OOBINLINE", 1, 1, ALWAYS, CALL(set_one, get_one)},

@@ -150,6 +150,9 @@ int plait_connect(struct plait_stack *stack, plait_sock id, const struct plait_e
     if (error == 0) {
         PL_ASSERT(sock->attempts != NULL);
         sock->state = PLAIT_SOCKET_CONNECTING;
+        if (pl_attempts_waiting(sock)) {
+            pl_event_raise(&stack->events, &sock->source, PLAIT_EVENT_WRITABLE, 0);
+        }
     }
     pl_conns_settle(stack);
     return error;

@@ -23,6 +23,7 @@ struct pl_socket {
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* 0: the stack's */
     bool mptcp, defer;
     bool freebind, transparent, v6only, reuse; /* PLAIT_OPT_… of these names */
+    bool fastopen_connect;                     /* PLAIT_OPT_FASTOPEN_CONNECT */
     bool linger_off;                           /* PLAIT_OPT_LINGER is 0: close resets */
     uint16_t defer_accept_s, fastopen_max;
     struct pl_tcp_tuning *tuning; /* NULL: the defaults */

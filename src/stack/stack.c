@@ -11,6 +11,7 @@
 #include "stack/input.h"
 #include "stack/listen.h"
 #include "stack/output.h"
+#include "stack/peers.h"
 #include "stack/port.h"
 
 static int init_tables(struct plait_stack *stack, const struct plait_env *env) {
@@ -60,6 +61,7 @@ int plait_stack_create(struct plait_stack **out, const struct plait_env *env,
     pl_list_init(&stack->conns);
     pl_events_init(&stack->events);
     pl_host_init(stack);
+    pl_peers_init(stack);
     stack->ephemeral_next = pl_ctx_random32(&stack->ctx);
     PL_ASSERT(pl_list_empty(&stack->settle_list));
     *out = stack;
@@ -83,6 +85,7 @@ void plait_stack_destroy(struct plait_stack *stack) {
     }
     PL_ASSERT(stack->listeners.count == 0);
     pl_port_free_all(stack);
+    pl_peers_fini(stack);
     fini_tables(stack);
     const struct plait_env *env = stack->ctx.env;
     pl_ctx_fini(&stack->ctx);
@@ -149,6 +152,7 @@ void plait_stack_check(const struct plait_stack *stack) {
     pl_listen_check(stack);
     pl_events_check(&stack->events);
     pl_conns_check(stack);
+    pl_peers_check(stack);
     if (stack->owner != NULL) {
         stack->owner->check(stack);
     }

@@ -95,6 +95,11 @@ struct pl_iss_rule {
     pl_seq32 seq;
 };
 
+struct pl_peers { /* peers.c */
+    struct pl_list list;
+    uint32_t count;
+};
+
 struct pl_syncookie { /* syncookie.c */
     bool on;          /* the rest is valid */
     uint64_t period;  /* now / 64 s when the newest secret was made */
@@ -121,6 +126,7 @@ struct plait_stack {
     struct pl_iss_rule iss_rule; /* ANY between verbs */
     struct pl_syncookie syncookie;
     struct pl_secrets fastopen; /* fastopen.c */
+    struct pl_peers peers;
     struct pl_list settle_list;
     struct pl_conn_host host;
     struct pl_events events;

@@ -53,6 +53,10 @@ void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
 void pl_tcp_early_confirmed(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now);
 bool pl_tcp_handshake_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 
+/* fastopen.c */
+void pl_tcp_fast_fill(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
+void pl_tcp_fast_answered(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now);
+
 /* input.c */
 enum pl_seg_kind pl_tcp_kind(const struct pl_segment *seg);
 bool pl_tcp_limit_ok(struct pl_tcp *tcp, plait_time now);

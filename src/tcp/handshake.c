@@ -1,8 +1,9 @@
 /* tcp/handshake.c - opening: active, passive, simultaneous (RFC 9293 sections 3.5, 3.10.7.3).
  *
  * SYN and SYN/ACK are not records: they are sent whenever syn_due is set, and the retransmission
- * timer sets it. A passive connection may be held: it has taken the SYN, told its upper, and says
- * nothing until pl_tcp_confirm(). Patience has a bound of its own (SLOT_LIFE). */
+ * timer sets it. (What a SYN may carry behind it is a record: fastopen.c.) A passive connection may
+ * be held: it has taken the SYN, told its upper, and says nothing until pl_tcp_confirm(). Patience
+ * has a bound of its own (SLOT_LIFE). */
 #include "base/assert.h"
 #include "tcp/engine.h"
 
@@ -175,7 +176,6 @@ bool pl_tcp_handshake_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_tim
 /* The handshake is complete with `seg`, which acknowledged our SYN. Calls the upper. */
 void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(!pl_tcp_synchronized(tcp) && tcp->life.state != PL_TCP_ST_CLOSED);
-    PL_ASSERT(pl_list_empty(&tcp->snd.records));
     bool first_try = pl_seq32_eq(tcp->snd.una, tcp->snd.iss) && tcp->rtt.backoff == 0;
     uint64_t rtt_ns = first_try ? now - tcp->snd.last_sent : pl_tcp_rtt_of_echo(tcp, seg, now);
     uint8_t tries = tcp->rec.rto_count;
@@ -206,6 +206,9 @@ void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
     tcp->ops->event(tcp->up, PL_TCP_ESTABLISHED, 0, now);
     if (retried && tcp->life.state != PL_TCP_ST_CLOSED) {
         tcp->ops->event(tcp->up, PL_TCP_PROGRESS, 0, now);
+    }
+    if (!pl_list_empty(&tcp->snd.records)) {
+        pl_tcp_fast_answered(tcp, seg, now);
     }
 }
 

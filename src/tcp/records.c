@@ -243,7 +243,8 @@ static void check_record(const struct pl_tcp_record *rec, pl_seq32 seq) {
 }
 
 void pl_tcp_records_check(const struct pl_tcp *tcp) {
-    pl_seq32 seq = pl_seq32_add(tcp->snd.una, tcp->life.early ? 1 : 0); /* our SYN */
+    bool syn = tcp->life.early || !pl_tcp_synchronized(tcp); /* ours is not acknowledged */
+    pl_seq32 seq = pl_seq32_add(tcp->snd.una, syn ? 1 : 0);
     uint32_t lost = 0, sacked = 0;
     PL_LIST_FOREACH(it, &tcp->snd.records) {
         const struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);

@@ -106,6 +106,9 @@ void pl_tcp_segment_syn(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now
     }
     pl_tcp_ecn_syn(tcp, &tx->seg);
     tx->options_len = pl_tcp_options_syn(tcp, tx->options, is_ack, now);
+    if (tcp->life.fast && !is_ack) {
+        pl_tcp_fast_fill(tcp, tx, now);
+    }
     finish(tcp, tx, now);
 }
 

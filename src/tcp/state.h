@@ -198,6 +198,7 @@ struct pl_tcp_life { /* handshake.c, close.c */
     bool closed_said : 1;
     /* Opened by a Fast Open cookie: ESTABLISHED, or further, but una is iss until the third ACK. */
     bool early : 1;
+    bool fast : 1; /* the first SYN may carry payload; fastopen.c */
 };
 
 struct pl_tcp_stats {

@@ -75,6 +75,9 @@ PLAIT_MUST_CHECK int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx,
 void pl_tcp_fini(struct pl_tcp *tcp);
 
 void pl_tcp_connect(struct pl_tcp *tcp, plait_time now);
+/* The same, with payload in the first SYN (RFC 7413): `next` is asked for it when the options are
+ * written. `mss` is what the peer offered last time, 0: not known. */
+void pl_tcp_connect_fast(struct pl_tcp *tcp, uint16_t mss, plait_time now);
 /* Takes a SYN (ACK not set) for a new passive connection: options_in is asked with PL_SEG_SYN
  * first. With `hold` the SYN/ACK waits for pl_tcp_confirm. */
 void pl_tcp_accept(struct pl_tcp *tcp, const struct pl_segment *syn, bool hold, plait_time now);

@@ -129,7 +129,7 @@ static void fire_syn(struct pl_tcp *tcp, plait_time now) {
         tcp->rec.rto_count++;
     }
     tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER; /* set again by the transmission */
-    if (tcp->life.early) {
+    if (!pl_list_empty(&tcp->snd.records) || tcp->life.early) {
         pl_tcp_rexmit_restart(tcp, now);
     }
     tcp->ops->event(tcp->up, PL_TCP_RTO, tcp->rec.rto_count, now);

@@ -191,6 +191,117 @@ static void test_kinds_of_ports(void **state) {
 
 #define PATHS_TEST(f) cmocka_unit_test_setup_teardown(f, setup_paths, teardown)
 
+/* ---- Fast Open ---- */
+
+/* A plain socket that wants it; the listener does, too. */
+static plait_sock start_fast(void) {
+    plait_sock sock = open_on(A);
+    assert_int_equal(plait_set(B, listener, PLAIT_OPT_FASTOPEN, 8), 0);
+    assert_int_equal(plait_set(A, sock, PLAIT_OPT_MPTCP, 0), 0);
+    assert_int_equal(plait_set(A, sock, PLAIT_OPT_FASTOPEN_CONNECT, 1), 0);
+    return start(sock, PLAIT_IPV4, 0);
+}
+
+static void fetch_cookie(void) {
+    plait_sock sock = start_fast(), accepted = 0;
+    assert_true(connects(sock, SECOND));
+    pair_run(&pair, 10 * MS);
+    assert_int_equal(plait_accept(B, listener, &accepted), 0);
+    plait_close(A, sock, pair.now);
+    plait_close(B, accepted, pair.now);
+    pair_run(&pair, SECOND);
+}
+
+static void test_the_first_write_is_in_the_syn(void **state) {
+    (void)state;
+    plait_sock accepted = 0;
+    char got[20];
+    fetch_cookie();
+    plait_sock sock = start_fast();
+    uint64_t sent = pair.sent[PAIR_A][0];
+    assert_true(drain(PAIR_A, sock) & UINT32_C(1) << PLAIT_EVENT_WRITABLE);
+    assert_int_equal(plait_poll(A, sock), PLAIT_POLL_WRITE);
+    pair_run(&pair, 5 * SECOND);
+    assert_int_equal(pair.sent[PAIR_A][0], sent);
+    assert_int_equal(plait_write(A, sock, "hello", 5, pair.now), 5);
+    assert_int_equal(plait_poll(A, sock), 0);
+    pair_run(&pair, 6 * MS); /* half a round trip is 5 ms */
+    assert_int_equal(plait_accept(B, listener, &accepted), 0);
+    assert_int_equal(plait_read(B, accepted, got, sizeof(got), pair.now), 5);
+    assert_int_equal(pair_get(&pair, PAIR_A, sock, PLAIT_OPT_STATE), PLAIT_SOCKET_CONNECTING);
+    assert_true(connects(sock, SECOND));
+    assert_int_equal(pair_counter(&pair, PAIR_A, PLAIT_COUNTER_TCPFastOpenActive), 1);
+    assert_true(pair_transfer(&pair, PAIR_B, accepted, sock, 100000, 5 * SECOND));
+    assert_int_equal(pair.sent[PAIR_A][1], 0);
+}
+
+/* The bytes are with the one attempt, so there is no other. */
+static void test_bytes_stay_on_their_path(void **state) {
+    (void)state;
+    fetch_cookie();
+    pair.path[0].cut = true;
+    plait_sock sock = start_fast();
+    assert_int_equal(plait_write(A, sock, "hello", 5, pair.now), 5);
+    pair_run(&pair, 5 * SECOND);
+    assert_int_equal(pair.sent[PAIR_A][1], 0);
+    pair.path[0].cut = false;
+    assert_true(connects(sock, 10 * SECOND));
+    assert_int_equal(pair_counter(&pair, PAIR_A, PLAIT_COUNTER_TCPFastOpenBlackhole), 1);
+}
+
+static void test_no_path_is_left_when_the_bytes_come(void **state) {
+    (void)state;
+    fetch_cookie();
+    plait_sock sock = start_fast();
+    for (unsigned path = 0; path < pair.paths; path++) {
+        assert_int_equal(plait_port_set_up(A, pair.path[path].port[PAIR_A], false, pair.now), 0);
+    }
+    plait_stack_check(A);
+    assert_int_equal(plait_write(A, sock, "hello", 5, pair.now), PLAIT_E_NO_ADDRESS);
+    assert_int_equal(pair_get(&pair, PAIR_A, sock, PLAIT_OPT_STATE), PLAIT_SOCKET_DEAD);
+    plait_stack_check(A);
+}
+
+static void test_given_up_before_the_bytes_come(void **state) {
+    (void)state;
+    fetch_cookie();
+    uint32_t before = connections(PAIR_A);
+    plait_sock sock = start_fast();
+    plait_stack_check(A);
+    assert_int_equal(connections(PAIR_A), before);
+    assert_int_equal(plait_close(A, sock, pair.now), 0);
+    sock = start_fast();
+    assert_int_equal(plait_abort(A, sock, PLAIT_E_ABORTED, pair.now), 0);
+    (void)start_fast(); /* for the end of the stack */
+}
+
+/* The cookie is there; then an allocation fails. Nothing is lost but, at worst, the connection. */
+static void test_fast_open_without_memory(void **state) {
+    (void)state;
+    fetch_cookie();
+    struct test_env *env = &pair.env[PAIR_A];
+    uint64_t calls = 30;
+    for (uint64_t n = 1; n <= calls; n++) {
+        struct plait_endpoint remote = pair_endpoint(PAIR_B, 0, PLAIT_IPV4, 80);
+        plait_sock sock = open_on(A), accepted = 0;
+        assert_int_equal(plait_set(A, sock, PLAIT_OPT_MPTCP, 0), 0);
+        assert_int_equal(plait_set(A, sock, PLAIT_OPT_FASTOPEN_CONNECT, 1), 0);
+        env->fail_at = env->alloc_count + n;
+        int error = plait_connect(A, sock, &remote, pair.now);
+        if (error == 0) {
+            (void)!plait_write(A, sock, "hello", 5, pair.now);
+        }
+        pair_run(&pair, SECOND);
+        plait_stack_check(A);
+        while (plait_accept(B, listener, &accepted) == 0) {
+            plait_close(B, accepted, pair.now);
+        }
+        plait_close(A, sock, pair.now);
+        env->fail_at = 0;
+        pair_run(&pair, SECOND);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         PATHS_TEST(test_the_first_path_is_used),
@@ -203,6 +314,11 @@ int main(void) {
         PATHS_TEST(test_masks_and_bindings),
         PATHS_TEST(test_destroyed_while_trying),
         PATHS_TEST(test_kinds_of_ports),
+        PATHS_TEST(test_the_first_write_is_in_the_syn),
+        PATHS_TEST(test_bytes_stay_on_their_path),
+        PATHS_TEST(test_no_path_is_left_when_the_bytes_come),
+        PATHS_TEST(test_given_up_before_the_bytes_come),
+        PATHS_TEST(test_fast_open_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,7 @@ static void test_ranges(void **state) {
         {PLAIT_OPT_REUSEADDR, 1, 0, 1},
         {PLAIT_OPT_DEFER_ACCEPT, 0, 0, 65535},
         {PLAIT_OPT_FASTOPEN, 0, 0, 65535},
+        {PLAIT_OPT_FASTOPEN_CONNECT, 0, 0, 1},
         {PLAIT_OPT_OOBINLINE, 1, 1, 1},
     };
     plait_sock sock = open_on(A);
