@@ -277,6 +277,42 @@ def fallback():
                    ours_counters={'MPRstTx': '>=0', 'MPRstRx': '>=0'})
 
 
+def fast_open():
+    """A first connection fetches the cookie (peer.c, kernel_peer.py); the second shows it and has
+    its first bytes in the SYN."""
+    for family in ('4', '6'):
+        common = {'family': family, 'mptcp': False, 'twin': False,
+                  'sysctl': {'net.ipv4.tcp_fastopen': 3},
+                  'ours_args': ['--plain', '--fastopen'],
+                  'kernel_args': ['--plain', '--fastopen']}
+        yield Case(f'client-v{family}-fast-open', 'client', **common,
+                   ours_counters={'TCPFastOpenActive': 1, 'TCPFastOpenActiveFail': 0},
+                   kernel_counters={'TcpExtTCPFastOpenCookieReqd': 1,
+                                    'TcpExtTCPFastOpenPassive': 1})
+        yield Case(f'server-v{family}-fast-open', 'server', **common,
+                   ours_counters={'TCPFastOpenCookieReqd': 1, 'TCPFastOpenPassive': 1},
+                   kernel_counters={'TcpExtTCPFastOpenActive': 1,
+                                    'TcpExtTCPFastOpenActiveFail': 0})
+    # A listener without Fast Open grants no cookie: a usual handshake, twice.
+    yield Case('client-fast-open-unwanted', 'client', mptcp=False, twin=False,
+               sysctl={'net.ipv4.tcp_fastopen': 0}, ours_args=['--plain', '--fastopen'],
+               kernel_args=['--plain', '--fastopen'], ours_counters={'TCPFastOpenActive': 0})
+
+
+def syn_cookies():
+    """Every SYN is answered with a cookie, as under a flood."""
+    for family in ('4', '6'):
+        for plain in (False, True):
+            name = f'v{family}-syn-cookies' + ('-plain' if plain else '')
+            args = ['--plain'] if plain else []
+            common = {'family': family, 'mptcp': not plain, 'twin': False, 'kernel_args': args}
+            yield Case(f'client-{name}', 'client', **common, ours_args=args,
+                       sysctl={'net.ipv4.tcp_syncookies': 2},
+                       kernel_counters={'TcpExtSyncookiesSent': '>=1', 'TcpExtSyncookiesRecv': 1})
+            yield Case(f'server-{name}', 'server', **common, ours_args=['--syn-cookies', *args],
+                       ours_counters={'SyncookiesSent': '>=1', 'SyncookiesRecv': 1})
+
+
 def canaries():
     """Cases that must fail, because a judge that never objects proves nothing."""
     yield Case('canary-bytes', 'client', canary=True, kernel_args=['--peer-seed', 'another'])
@@ -287,6 +323,6 @@ def all_cases():
     """Every case, the long ones first so that two workers finish together."""
     cases = []
     for group in (long, loss, backup, remove, basic, announce, server_opens, narrow, close,
-                  negotiation, fallback, canaries):
+                  negotiation, fallback, fast_open, syn_cookies, canaries):
         cases += group()
     return cases

@@ -28,6 +28,8 @@ TCP_STATE_ESTABLISHED = 1
 TCP_INFO_SIZE = 104
 HELLO = 1000
 CHUNK = 65536
+TCP_FASTOPEN = 23
+TCP_FASTOPEN_CONNECT = 30
 
 
 def stream(seed, count):
@@ -42,6 +44,8 @@ def parse_arguments():
     p.add_argument('--remote', default='')
     p.add_argument('--port', type=int, default=5001)
     p.add_argument('--plain', action='store_true', help='plain TCP socket')
+    p.add_argument('--fastopen', action='store_true',
+                   help='TCP Fast Open; a first connection only fetches the cookie')
     p.add_argument('--bytes', type=int, default=0)
     p.add_argument('--peer-bytes', type=int, default=0)
     p.add_argument('--seed', default='kernel')
@@ -67,6 +71,9 @@ def make_socket(args):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, args.receive_buffer)
     if args.family == '46':
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    if args.fastopen:
+        option = TCP_FASTOPEN if args.role == 'server' else TCP_FASTOPEN_CONNECT
+        s.setsockopt(socket.IPPROTO_TCP, option, 8 if args.role == 'server' else 1)
     return s
 
 
@@ -75,18 +82,28 @@ def mapped(args, address):
     return '::ffff:' + address if args.family == '46' and ':' not in address else address
 
 
-def open_connection(args):
-    """The connected socket, and the listener it came from (None for a client)."""
+def connect(args):
     s = make_socket(args)
     s.settimeout(args.timeout)
+    if args.local:
+        s.bind((mapped(args, args.local), 0))
+    s.connect((mapped(args, args.remote), args.port))
+    return s
+
+
+def open_connection(args):
+    """The connected socket, and the listener it came from (None for a client)."""
     if args.role == 'client':
-        if args.local:
-            s.bind((mapped(args, args.local), 0))
-        s.connect((mapped(args, args.remote), args.port))
-        return s, None
+        if args.fastopen:
+            connect(args).close()
+        return connect(args), None
+    s = make_socket(args)
+    s.settimeout(args.timeout)
     s.bind(('', args.port))
     s.listen(8)
     print('READY', flush=True)
+    if args.fastopen:
+        s.accept()[0].close()
     return s.accept()[0], s
 
 

@@ -37,6 +37,8 @@ struct peer {
     struct path paths[PATHS_MAX];
     unsigned path_count;
     bool server, plain, no_offload, trace;
+    bool fastopen;   /* a first connection fetches the cookie */
+    bool warming_up; /* it has not ended */
     struct plait_endpoint remote;
     const char *pcap;
     uint64_t timeout_ms;
@@ -143,6 +145,8 @@ enum option_id {
     OPT_CHECKSUM,
     OPT_DENY_JOIN,
     OPT_NO_OFFLOAD,
+    OPT_FASTOPEN,
+    OPT_SYN_COOKIES,
     OPT_BYTES,
     OPT_PEER_BYTES,
     OPT_SEED,
@@ -164,6 +168,8 @@ static const struct option long_options[] = {
     {"checksum", no_argument, NULL, OPT_CHECKSUM},
     {"deny-join", no_argument, NULL, OPT_DENY_JOIN},
     {"no-offload", no_argument, NULL, OPT_NO_OFFLOAD},
+    {"fastopen", no_argument, NULL, OPT_FASTOPEN},
+    {"syn-cookies", no_argument, NULL, OPT_SYN_COOKIES},
     {"bytes", required_argument, NULL, OPT_BYTES},
     {"peer-bytes", required_argument, NULL, OPT_PEER_BYTES},
     {"seed", required_argument, NULL, OPT_SEED},
@@ -232,6 +238,13 @@ static void take_option(struct peer *peer, int option, char *value) {
             break;
         case OPT_NO_OFFLOAD:
             peer->no_offload = true;
+            break;
+        case OPT_FASTOPEN:
+            peer->fastopen = true;
+            peer->warming_up = true;
+            break;
+        case OPT_SYN_COOKIES:
+            peer->config.syn_cookies = PLAIT_SYN_COOKIES_ALWAYS;
             break;
         case OPT_AT:
             parse_at(peer, value);
@@ -344,6 +357,9 @@ static void start_client(struct peer *peer, plait_time now) {
     if (error == 0) {
         error = plait_set(peer->loop.stack, peer->sock, PLAIT_OPT_MPTCP, !peer->plain);
     }
+    if (error == 0 && peer->fastopen) {
+        error = plait_set(peer->loop.stack, peer->sock, PLAIT_OPT_FASTOPEN_CONNECT, 1);
+    }
     if (error == 0) {
         error = plait_bind(peer->loop.stack, peer->sock, peer->paths[0].port->io.id,
                            &peer->paths[0].addr, 0);
@@ -361,6 +377,9 @@ static void start_server(struct peer *peer) {
     if (error == 0) {
         error = plait_set(peer->loop.stack, peer->listener, PLAIT_OPT_MPTCP, !peer->plain);
     }
+    if (error == 0 && peer->fastopen) {
+        error = plait_set(peer->loop.stack, peer->listener, PLAIT_OPT_FASTOPEN, 8);
+    }
     if (error == 0) {
         error = plait_bind(peer->loop.stack, peer->listener, 0, NULL, peer->remote.port);
     }
@@ -374,16 +393,43 @@ static void start_server(struct peer *peer) {
     fflush(stdout);
 }
 
+/* The connection that fetches the cookie; true while an event is about that one. */
+static bool warm_up(struct peer *peer, const struct plait_event *event, plait_time now) {
+    if (!peer->warming_up) {
+        return false;
+    }
+    if (event->type == PLAIT_EVENT_CONNECTED) {
+        peer->warming_up = false;
+        plait_close(peer->loop.stack, peer->sock, now);
+        start_client(peer, now);
+    } else if (event->type == PLAIT_EVENT_ACCEPT) {
+        plait_sock sock = 0;
+        peer->warming_up = plait_accept(peer->loop.stack, peer->listener, &sock) != 0;
+        plait_close(peer->loop.stack, sock, now);
+    }
+    return event->type != PLAIT_EVENT_ERROR;
+}
+
+/* Whether a client may write: with a cookie, before it is connected. */
+static bool may_start(const struct peer *peer, const struct plait_event *event) {
+    bool open = event->type == PLAIT_EVENT_CONNECTED ||
+                (peer->fastopen && event->type == PLAIT_EVENT_WRITABLE);
+    return open && !peer->server && event->sock == peer->sock;
+}
+
 static void on_event(void *user, const struct plait_event *event, plait_time now) {
     struct peer *peer = user;
     if (event->type < EVENT_TYPES) {
         peer->events[event->type]++;
     }
+    if (warm_up(peer, event, now)) {
+        return;
+    }
     if (event->type == PLAIT_EVENT_ACCEPT && peer->sock == 0) {
         if (plait_accept(peer->loop.stack, peer->listener, &peer->sock) == 0) {
             transfer_start(&peer->transfer, peer->sock, now);
         }
-    } else if (event->type == PLAIT_EVENT_CONNECTED && !peer->server) {
+    } else if (may_start(peer, event)) {
         transfer_start(&peer->transfer, peer->sock, now);
     } else if (event->type == PLAIT_EVENT_ERROR && event->sock == peer->sock) {
         peer->transfer.sock = peer->sock;
