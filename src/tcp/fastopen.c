@@ -81,7 +81,10 @@ void pl_tcp_fast_fill(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) 
 /* The handshake is complete, and there are records: `seg` may acknowledge them. Calls the upper. */
 void pl_tcp_fast_answered(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     if (pl_tcp_synchronized(tcp) && pl_seq32_lt(tcp->snd.una, seg->ack)) {
-        pl_tcp_ack_in(tcp, seg, now);
+        struct pl_segment plain = *seg;
+        plain.options.sack_count =
+            0; /* one segment has no holes: what is not acknowledged goes again */
+        pl_tcp_ack_in(tcp, &plain, now);
     }
     if (!pl_tcp_synchronized(tcp) || pl_list_empty(&tcp->snd.records)) {
         return;
