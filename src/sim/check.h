@@ -81,6 +81,8 @@ struct pl_check {
     struct pl_sim_verdict *verdict;
     unsigned host;
     bool rewritten; /* a box changes payload: the host may fall back at any time */
+    bool stateless; /* with SYN cookies and no memory or token it may fall back with its first byte
+                     */
     bool dark;      /* a port was down: what went out over it was not seen */
     bool lenient;   /* allocations fail, or memory is short: windows may shrink */
     struct pl_check_flow *flows;

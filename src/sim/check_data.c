@@ -178,7 +178,8 @@ static void check_mapped(struct pl_check *check, struct pl_check_flow *flow,
     char host = (char)('a' + (int)check->host);
     for (uint32_t done = 0; done < seg->payload_len;) {
         const struct pl_check_mapping *m = mapping_at(flow, offset + done);
-        if (m == NULL && check->rewritten) {
+        bool first = check->stateless && flow->mapping_count == 0;
+        if (m == NULL && (check->rewritten || first)) {
             flow->plain = true;
             conn->plain = true;
             return;
