@@ -23,11 +23,16 @@ static bool is_plain(const struct pl_script_option *option) {
     return true;
 }
 
+/* `raw` may say any bytes: those that are one option, whole (EOL and NOP have no length). */
+static bool is_whole(const uint8_t *bytes, uint32_t len) {
+    return bytes[0] <= 1 ? len == 1 : len >= 2 && bytes[1] == len;
+}
+
 static void check_option(const struct pl_script_option *option) {
     uint8_t first[PL_TCP_OPTIONS_MAX + 1], second[PL_TCP_OPTIONS_MAX + 1];
     struct pl_script_option again;
     uint32_t len = is_plain(option) ? pl_script_option_encode(option, first) : 0;
-    if (len == 0 || len > PL_TCP_OPTIONS_MAX) {
+    if (len == 0 || len > PL_TCP_OPTIONS_MAX || !is_whole(first, len)) {
         return;
     }
     pl_script_option_decode(first, len, &again);
