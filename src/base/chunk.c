@@ -18,6 +18,7 @@ enum { KEEP_SHARE = 4 };
 
 static bool memory_take(struct pl_memory *memory, uint64_t charge) {
     if (charge > UINT32_MAX || memory->used_bytes + charge > memory->max_bytes) {
+        memory->refused = true;
         return false;
     }
     memory->used_bytes += charge;

@@ -17,6 +17,8 @@ struct pl_memory { /* payload accounting of one stack */
     const struct plait_env *env;
     uint64_t used_bytes; /* charges of the chunks that exist (chunk.c says how they are made) */
     uint64_t max_bytes;
+    uint32_t sharers; /* connections */
+    bool refused;     /* there was too little since this was cleared (stack/memory.c) */
 };
 
 struct pl_chunk {

@@ -141,6 +141,17 @@ void pl_conn_endpoint_backup(struct pl_conn *conn, const struct pl_local_endpoin
 void pl_conn_port_down(struct pl_conn *conn, plait_port_id port, plait_time now);
 void pl_conn_port_up(struct pl_conn *conn, plait_port_id port, plait_time now);
 
+/* ---- memory is short ---- */
+
+/* Throws away what arrived out of order; returns the bytes that are free now. */
+uint32_t pl_conn_drop_ahead(struct pl_conn *conn);
+/* Whether it holds more to be sent than everybody may. */
+bool pl_conn_over_share(const struct pl_conn *conn);
+/* How long something has waited to be sent or acknowledged without progress; 0: nothing has. */
+uint64_t pl_conn_stuck_ns(const struct pl_conn *conn, plait_time now);
+/* Ends an open connection with NO_MEMORY and frees what it wanted to send. */
+void pl_conn_give_up(struct pl_conn *conn, plait_time now);
+
 /* Deferred work: frees finished subflows, runs the path manager, reinjects. Returns true when the
  * connection is CLOSED and has no subflow left: then the stack may destroy it if no socket holds
  * it. */

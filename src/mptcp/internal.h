@@ -60,6 +60,8 @@ void pl_map_flush(struct pl_subflow *sf, plait_time now);
 /* send.c: the send queue */
 void pl_send_init(struct pl_conn *conn, uint32_t limit_bytes);
 void pl_send_fini(struct pl_conn *conn);
+/* An aborted connection sends nothing more. */
+void pl_send_drop(struct pl_conn *conn);
 void pl_send_start(struct pl_conn *conn, pl_seq64 first);
 enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_t unit,
                               struct pl_tcp_payload *out, plait_time now);
@@ -115,6 +117,13 @@ void pl_recv_make_room(struct pl_conn *conn, pl_seq64 dsn, uint32_t bytes);
 void pl_recv_read_done(struct pl_conn *conn, plait_time now);
 /* Takes up to max bytes off the ready queue as a chunk of its own (next NULL), or NULL. */
 struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes);
+
+/* Throws away what waits for bytes before it. */
+void pl_recv_drop_ahead(struct pl_conn *conn);
+
+/* pressure.c: bytes that may be written though memory is short. Not all of it may be: two ends that
+ * fill theirs with what they want to send could not receive, and would wait for each other. */
+uint64_t pl_conn_write_room(struct pl_conn *conn);
 
 /* close.c: DATA_FIN, MP_FASTCLOSE, the end (sections 3.3.3, 3.5) */
 void pl_close_run(struct pl_conn *conn, plait_time now);

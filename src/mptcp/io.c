@@ -17,12 +17,9 @@ static int write_allowed(const struct pl_conn *conn) {
     return conn->send.fin_wanted || conn->state == PL_CONN_CLOSED ? PLAIT_E_CLOSED : 0;
 }
 
-/* How much a new chunk for written bytes may hold. They get half of the memory: two ends that fill
- * theirs with what they want to send could not receive, and would wait for each other. */
-static uint32_t write_capacity(const struct pl_conn *conn) {
-    const struct pl_memory *m = &conn->ctx->memory;
-    uint64_t used = m->used_bytes + PL_CHUNK_OVERHEAD;
-    uint64_t left = used < m->max_bytes / 2 ? m->max_bytes / 2 - used : 0;
+/* How much a new chunk for written bytes may hold. */
+static uint32_t write_capacity(struct pl_conn *conn) {
+    uint64_t left = pl_conn_write_room(conn);
     return left < CHUNK_MAX ? (uint32_t)left : CHUNK_MAX;
 }
 

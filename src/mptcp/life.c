@@ -29,6 +29,7 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
         return PLAIT_E_NO_MEMORY;
     }
     conn->ctx = ctx;
+    ctx->memory.sharers++;
     conn->host = host;
     conn->port_mask = setup->port_mask;
     conn->trace_id.connection = setup->serial;
@@ -92,6 +93,8 @@ void pl_conn_destroy(struct pl_conn *conn) {
     pl_list_remove(&conn->settle_link);
     pl_timer_cancel(&ctx->timers, &conn->timer);
     pl_ctx_timers_sub(ctx, 1);
+    PL_ASSERT(ctx->memory.sharers > 0);
+    ctx->memory.sharers--;
     pl_ctx_free(ctx, conn, sizeof *conn);
 }
 

@@ -353,6 +353,14 @@ void pl_recv_make_room(struct pl_conn *conn, pl_seq64 dsn, uint32_t bytes) {
     }
 }
 
+void pl_recv_drop_ahead(struct pl_conn *conn) {
+    while (!pl_list_empty(&conn->recv.ooo)) {
+        ooo_drop_last(conn);
+    }
+    conn->recv.hole_since = PLAIT_TIME_NEVER;
+    PL_ASSERT(conn->recv.ooo_count == 0);
+}
+
 struct pl_chunk *pl_recv_take(struct pl_conn *conn, uint32_t max_bytes) {
     struct pl_recv *r = &conn->recv;
     PL_ASSERT(max_bytes > 0);

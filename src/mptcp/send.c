@@ -40,6 +40,17 @@ void pl_send_fini(struct pl_conn *conn) {
     s->cursor = NULL;
 }
 
+void pl_send_drop(struct pl_conn *conn) {
+    struct pl_send *s = &conn->send;
+    PL_ASSERT(conn->state == PL_CONN_CLOSED && conn->error < 0);
+    pl_send_fini(conn);
+    s->una = s->end;
+    s->nxt = s->end;
+    s->head_offset = 0;
+    s->cursor_offset = 0;
+    s->tail_own = false;
+}
+
 void pl_send_start(struct pl_conn *conn, pl_seq64 first) {
     struct pl_send *s = &conn->send;
     PL_ASSERT(s->head == NULL);

@@ -19,6 +19,7 @@ enum {
     TUNED_START = 256 * 1024,
     ROUND_MS_MIN = 10,
     ROUND_MS_UNKNOWN = 100,
+    FREE_SHARE = 4, /* of free memory, what one connection is promised */
 };
 
 void pl_recv_set_limit(struct pl_conn *conn, uint32_t bytes) {
@@ -88,6 +89,7 @@ uint32_t pl_recv_window(const struct pl_conn *conn) {
     const struct pl_memory *m = &conn->ctx->memory;
     uint64_t free_bytes = m->used_bytes < m->max_bytes ? m->max_bytes - m->used_bytes : 0;
     uint64_t window = r->tuned_bytes > r->ready_bytes ? r->tuned_bytes - r->ready_bytes : 0;
+    free_bytes /= FREE_SHARE;
     window = window < free_bytes ? window : free_bytes;
     uint32_t clamp = pl_conn_tuning(conn)->window_clamp;
     window = clamp > 0 && window > clamp ? clamp : window;

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "stack/early.h"
+#include "stack/memory.h"
 #include "stack/waiting.h"
 
 enum { SETTLE_ROUNDS = 16, DISCARD_PACKETS_MAX = 4096 };
@@ -14,14 +15,25 @@ struct pl_stack_conn *pl_conns_of(const struct pl_conn *conn) {
     return (struct pl_stack_conn *)(uintptr_t)pl_conn_user(conn);
 }
 
+enum { LIMIT_CONNECTIONS, LIMIT_MEMORY };
+
+static int refuse(struct plait_stack *stack, int kind, uint64_t value, uint64_t limit) {
+    struct pl_trace_id nobody = {0};
+    pl_trace(&stack->ctx, stack->now, nobody, PLAIT_TRACE_limit, (uint64_t)kind, value, limit, 0);
+    return kind == LIMIT_MEMORY ? PLAIT_E_NO_MEMORY : PLAIT_E_LIMIT;
+}
+
 int pl_conns_create(struct plait_stack *stack, const struct pl_conn_setup *setup,
                     struct pl_stack_conn **out) {
+    struct pl_memory *memory = &stack->ctx.memory;
+    uint32_t most = stack->ctx.config.connections_max;
     PL_ASSERT(out != NULL);
-    if (stack->conn_count >= stack->ctx.config.connections_max) {
-        struct pl_trace_id nobody = {0};
-        pl_trace(&stack->ctx, stack->now, nobody, PLAIT_TRACE_limit, 0, stack->conn_count,
-                 stack->ctx.config.connections_max, 0);
-        return PLAIT_E_LIMIT;
+    if (stack->conn_count >= most) {
+        return refuse(stack, LIMIT_CONNECTIONS, stack->conn_count, most);
+    }
+    if (pl_memory_full(stack)) {
+        memory->refused = true;
+        return refuse(stack, LIMIT_MEMORY, memory->used_bytes, memory->max_bytes);
     }
     struct pl_stack_conn *sc = pl_ctx_alloc(&stack->ctx, sizeof(*sc));
     if (sc == NULL) {

@@ -10,6 +10,7 @@
 #include "stack/host.h"
 #include "stack/input.h"
 #include "stack/listen.h"
+#include "stack/memory.h"
 #include "stack/output.h"
 #include "stack/peers.h"
 #include "stack/port.h"
@@ -99,6 +100,7 @@ void plait_input(struct plait_stack *stack, plait_port_id port, struct plait_buf
         return;
     }
     pl_input_packet(stack, port, buf, meta);
+    pl_memory_relieve(stack);
     pl_conns_settle(stack);
 }
 
@@ -125,6 +127,7 @@ plait_time plait_deadline(const struct plait_stack *stack) {
 
 void plait_tick(struct plait_stack *stack, plait_time now) {
     pl_timers_run(&stack->ctx.timers, pl_stack_enter(stack, now));
+    pl_memory_relieve(stack);
     pl_conns_settle(stack);
 }
 

@@ -127,6 +127,7 @@ struct plait_stack {
     struct pl_syncookie syncookie;
     struct pl_secrets fastopen; /* fastopen.c */
     struct pl_peers peers;
+    plait_time relieved_at; /* memory.c */
     struct pl_list settle_list;
     struct pl_conn_host host;
     struct pl_events events;

@@ -45,6 +45,14 @@ void pl_tcp_receive_clear(struct pl_tcp *tcp) {
     tcp->rcv.dsack_due = false;
 }
 
+void pl_tcp_drop_ahead(struct pl_tcp *tcp) {
+    PL_LIST_FOREACH_SAFE(it, &tcp->rcv.islands) {
+        PL_COUNT(tcp->ctx, DropMemory);
+        island_free(tcp, island_of(it));
+    }
+    PL_ASSERT(tcp->rcv.island_count == 0);
+}
+
 /* Remembers a range that arrived twice; the newest is reported. */
 void pl_tcp_receive_duplicate(struct pl_tcp *tcp, pl_seq32 start, pl_seq32 end) {
     PL_ASSERT(pl_seq32_lt(start, end));

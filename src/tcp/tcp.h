@@ -153,6 +153,8 @@ pl_seq32 pl_tcp_rcv_nxt(const struct pl_tcp *tcp);
 uint8_t pl_tcp_wscale_choose(const struct pl_ctx *ctx, uint32_t buffer_bytes);
 /* The window a segment of this connection advertises, in bytes (never scaled in a SYN). */
 uint32_t pl_tcp_scaled_window(const struct pl_tcp *tcp, const struct pl_segment *seg);
+/* Throws away what waits for bytes before it. */
+void pl_tcp_drop_ahead(struct pl_tcp *tcp);
 /* Asks the peer for a sign of life: an ACK that it must answer (RFC 9293 section 3.8.4). */
 void pl_tcp_probe(struct pl_tcp *tcp);
 /* The path answers again: what waits for a backed-off retransmission timer goes out now. Legal
