@@ -20,6 +20,7 @@ static void cumulative(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
         if (!rec->sacked) {
             pl_tcp_rack_delivered(tcp, rec, pl_seq32_add(rec->seq, n), f);
             f->delivered += n;
+            f->repair = f->repair || rec->repaired;
         }
         f->payload_bytes += rec->chunk != NULL ? n : 0;
         if (n < rec->len) {

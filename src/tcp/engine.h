@@ -25,6 +25,7 @@ struct pl_tcp_ack_facts {
     struct pl_sack_block dsack;
     bool has_dsack;
     bool round_start;
+    bool repair; /* some of it had been sent again before the present reaction to loss */
     bool marked; /* ECE */
 };
 

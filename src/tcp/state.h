@@ -45,6 +45,7 @@ struct pl_tcp_record {
     uint16_t unsent : 1;        /* never sent so far; lost is set */
     uint16_t retransmitted : 1; /* sent more than once */
     uint16_t push : 1;
+    uint16_t repaired : 1; /* sent again before the present reaction to loss began */
     struct pl_tcp_origin origin;
 };
 

@@ -227,12 +227,39 @@ static void test_no_memory(void **state) {
     assert_null(a->rec.undo);
 }
 
+/* A path that loses one packet in ten and never reorders, with a window that holds many of them:
+ * while one reaction's retransmissions are under way the next begins, and their ACKs prove nothing
+ * about it. */
+static void test_repairs_of_before_prove_nothing(void **state) {
+    (void)state;
+    open_pair(true);
+    p->check = false;
+    p->pipe[PAIR_A].loss_ppm = 100000;
+    tcp_pair_send(p, PAIR_A, UINT64_C(1) << 30);
+    for (int i = 0; i < 200; i++) {
+        tcp_pair_run_for(p, 30 * MS);
+        if (a->rec.phase == PL_TCP_PHASE_OPEN) {
+            a->cc.cwnd = 60 * MSS;
+            a->cc.ssthresh = 50 * MSS;
+        }
+    }
+    assert_true(COUNT(p, PAIR_A, FastRecoveries) > 50);
+    assert_int_equal(COUNT(p, PAIR_A, SpuriousRecoveries), 0);
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_teardown(f, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_frto_slow_path),       T(test_frto_real_loss),          T(test_frto_nothing_new),
-        T(test_frto_not_in_recovery), T(test_dsack_undoes_afterwards), T(test_the_memory_ends),
-        T(test_an_older_echo_undoes), T(test_a_newer_echo_does_not),   T(test_no_memory),
+        T(test_frto_slow_path),
+        T(test_frto_real_loss),
+        T(test_frto_nothing_new),
+        T(test_frto_not_in_recovery),
+        T(test_dsack_undoes_afterwards),
+        T(test_the_memory_ends),
+        T(test_an_older_echo_undoes),
+        T(test_a_newer_echo_does_not),
+        T(test_no_memory),
+        T(test_repairs_of_before_prove_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
