@@ -20,7 +20,7 @@
 struct plait_stack;
 
 /* Congestion control of new subflows. */
-enum plait_cc { PLAIT_CC_CUBIC, PLAIT_CC_RENO };
+enum plait_cc { PLAIT_CC_CUBIC, PLAIT_CC_RENO, PLAIT_CC_BBR };
 
 /* Explicit congestion notification (RFC 3168), per subflow; the values of Linux's tcp_ecn. */
 enum plait_ecn {

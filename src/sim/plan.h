@@ -145,6 +145,7 @@ enum pl_plan_part {
     PL_PART_TIMES,
     PL_PART_HOST_ENV,
     PL_PART_PATTERN,
+    PL_PART_CC,
 };
 struct pl_rng pl_plan_rng(const struct pl_plan *plan, unsigned part);
 /* Uniform in the logarithm, in [lo, hi], lo > 0. */

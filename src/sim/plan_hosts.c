@@ -277,6 +277,13 @@ static void draw_config(struct plait_config *config, struct pl_rng *rng) {
     config->orphan_ns = pl_rng_range(rng, 30, 90) * PLAIT_NS_PER_S;
 }
 
+/* Half of the hosts keep what draw_config drew. */
+static void draw_cc(struct plait_config *config, struct pl_rng *rng) {
+    if (pl_rng_chance(rng, 500000)) {
+        config->cc = PLAIT_CC_BBR;
+    }
+}
+
 static void draw_config_faults(struct pl_plan *plan) {
     struct pl_rng buffers = pl_plan_rng(plan, PL_SIM_BUFFERS);
     struct pl_rng memory = pl_plan_rng(plan, PL_SIM_MEMORY);
@@ -312,10 +319,13 @@ static void draw_config_faults(struct pl_plan *plan) {
 
 void pl_plan_draw_hosts(struct pl_plan *plan) {
     struct pl_rng rng = pl_plan_rng(plan, PL_PART_CONFIG);
+    struct pl_rng cc = pl_plan_rng(plan, PL_PART_CC);
     draw_topology(plan);
     draw_endpoints(plan);
     draw_config(&plan->host[0].config, &rng);
     draw_config(&plan->host[1].config, &rng);
+    draw_cc(&plan->host[0].config, &cc);
+    draw_cc(&plan->host[1].config, &cc);
     draw_config_faults(plan);
     if (plan->fault[PL_SIM_PRIORITY]) {
         draw_priorities(plan);

@@ -19,6 +19,7 @@ static void cumulative(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
         n = n < rec->len ? n : rec->len;
         if (!rec->sacked) {
             pl_tcp_rack_delivered(tcp, rec, pl_seq32_add(rec->seq, n), f);
+            pl_tcp_rate_delivered(tcp, rec, f);
             f->delivered += n;
             f->repair = f->repair || rec->repaired;
         }
@@ -197,7 +198,10 @@ static void tell(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
 
 /* The acknowledgement of a segment that passed all checks. Calls the upper. */
 void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
-    struct pl_tcp_ack_facts f = {.seg = seg, .now = now, .marked = pl_tcp_ecn_marked(tcp, seg)};
+    struct pl_tcp_ack_facts f = {.seg = seg,
+                                 .now = now,
+                                 .flight_before = pl_tcp_flight(tcp),
+                                 .marked = pl_tcp_ecn_marked(tcp, seg)};
     PL_ASSERT(pl_seq32_le(seg->ack, tcp->snd.nxt));
     PL_ASSERT((seg->flags & PL_TCP_ACK) != 0);
     PL_ASSERT(pl_tcp_synchronized(tcp));

@@ -38,7 +38,7 @@ int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx, const struct pl_tcp_setu
     pl_tcp_rtt_init(tcp);
     pl_tcp_rack_init(tcp);
     pl_tcp_receive_init(tcp);
-    pl_cc_init(&tcp->cc, setup->cc, 536); /* again, with the real MSS, when established */
+    pl_cc_init(&tcp->cc, PLAIT_CC_CUBIC, 536); /* pl_tcp_control_start when established */
     return 0;
 }
 
@@ -47,6 +47,7 @@ void pl_tcp_fini(struct pl_tcp *tcp) {
     pl_tcp_pmtu_fini(tcp);
     pl_tcp_records_clear(tcp);
     pl_tcp_undo_forget(tcp);
+    pl_tcp_control_stop(tcp);
     pl_tcp_receive_clear(tcp);
     pl_list_remove(&tcp->out_link);
     pl_timer_cancel(&tcp->ctx->timers, &tcp->timer);
@@ -121,8 +122,7 @@ void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_
     tuned_keepalive(tcp, now);
     if (tcp->tuning->cc > 0 && tcp->life.cc != tcp->tuning->cc - 1) {
         tcp->life.cc = (uint8_t)(tcp->tuning->cc - 1);
-        pl_tcp_undo_forget(tcp); /* it is of the algorithm before */
-        pl_cc_change(&tcp->cc, tcp->life.cc);
+        pl_tcp_control_change(tcp);
     }
     if (tcp->tuning->quickack == PL_TCP_QUICKACK_ON &&
         tcp->deadline[PL_TCP_SLOT_DELACK] != PLAIT_TIME_NEVER) {

@@ -66,6 +66,7 @@ static void time_wait(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->snd.fin_sent);
     pl_tcp_records_clear(tcp);
     pl_tcp_undo_forget(tcp);
+    pl_tcp_control_stop(tcp);
     pl_tcp_receive_clear(tcp);
     pl_tcp_timers_clear(tcp);
     tcp->snd.more = false;

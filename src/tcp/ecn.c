@@ -4,7 +4,8 @@
  * or came without ends it, since the loss of one that asked may be a middlebox's doing (section
  * 6.1.1.1). From then on first transmissions of payload are ECT(0); SYNs, ACKs, probes and
  * retransmissions are not. A receiver that sees CE says ECE until the sender says CWR, and a sender
- * that hears ECE reduces as for a loss, once per window (recovery.c). */
+ * that hears ECE reduces as for a loss, once per window (recovery.c). A congestion control that has
+ * no answer to marks (BBR) must not ask for them: its payload is not ECT. */
 #include "base/assert.h"
 #include "tcp/engine.h"
 #include "wire/ip.h"
@@ -46,7 +47,7 @@ void pl_tcp_ecn_echo(const struct pl_tcp *tcp, struct pl_segment *seg) {
 /* Payload that is sent for the first time. */
 void pl_tcp_ecn_data(struct pl_tcp *tcp, struct pl_tcp_tx *tx) {
     PL_ASSERT(pl_tcp_synchronized(tcp));
-    if (!tcp->snd.ecn) {
+    if (!tcp->snd.ecn || pl_cc_has_model(&tcp->cc)) {
         return;
     }
     tx->ecn = PL_IP_ECT0;

@@ -23,6 +23,9 @@ struct pl_tcp_ack_facts {
     uint32_t lost;                      /* newly marked lost */
     uint64_t rtt_first_ns, rtt_last_ns; /* of the oldest and the newest segment; 0 = none */
     struct pl_sack_block dsack;
+    uint32_t flight_before;
+    plait_time rate_sent_at;           /* of the record that rate_mark is from */
+    struct pl_tcp_rate_mark rate_mark; /* rate.c */
     bool has_dsack;
     bool round_start;
     bool repair; /* some of it had been sent again before the present reaction to loss */
@@ -39,6 +42,11 @@ static inline bool pl_tcp_repairing(const struct pl_tcp *tcp) {
 static inline bool pl_tcp_synchronized(const struct pl_tcp *tcp) {
     return tcp->life.state >= PL_TCP_ST_ESTABLISHED;
 }
+
+/* control.c */
+void pl_tcp_control_start(struct pl_tcp *tcp, uint32_t mss);
+void pl_tcp_control_change(struct pl_tcp *tcp);
+void pl_tcp_control_stop(struct pl_tcp *tcp);
 
 /* timers.c */
 void pl_tcp_timers_init(struct pl_tcp *tcp);
@@ -180,6 +188,14 @@ uint32_t pl_tcp_pace_quantum(const struct pl_tcp *tcp);
 bool pl_tcp_pace_open(const struct pl_tcp *tcp, plait_time now);
 bool pl_tcp_pace_wait(struct pl_tcp *tcp, plait_time now);
 void pl_tcp_pace_sent(struct pl_tcp *tcp, uint32_t bytes, plait_time now);
+
+/* rate.c */
+void pl_tcp_rate_sent(struct pl_tcp *tcp, struct pl_tcp_record *rec, plait_time now);
+void pl_tcp_rate_delivered(struct pl_tcp *tcp, const struct pl_tcp_record *rec,
+                           struct pl_tcp_ack_facts *f);
+void pl_tcp_rate_limited(struct pl_tcp *tcp);
+void pl_tcp_rate_sample(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f,
+                        struct pl_cc_sample *out);
 
 /* receive.c */
 void pl_tcp_receive_init(struct pl_tcp *tcp);

@@ -196,7 +196,7 @@ void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
     if (rtt_ns > 0) {
         pl_tcp_rtt_sample(tcp, rtt_ns, now);
     }
-    pl_cc_init(&tcp->cc, tcp->life.cc, pl_tcp_mss(tcp));
+    pl_tcp_control_start(tcp, pl_tcp_mss(tcp));
     if (tries > 1) {
         tcp->cc.cwnd = tcp->cc.mss; /* RFC 6928 section 2, with one lost SYN forgiven */
     }

@@ -65,6 +65,7 @@ static void account(struct pl_tcp *tcp, struct pl_tcp_record *rec, bool again, p
     PL_ASSERT(again || rec->lost);
     PL_ASSERT(!rec->sacked);
     bool idle = pl_tcp_flight(tcp) == 0;
+    pl_tcp_rate_sent(tcp, rec, now);
     pl_tcp_record_mark_sent(tcp, rec, now);
     if (again) {
         PL_COUNT_N(tcp->ctx, RetransSegs, rec->cut > 0 ? (rec->len + rec->cut - 1) / rec->cut : 1);
@@ -260,7 +261,8 @@ static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, uint32_t un
         fill(tcp, rec, &payload, probe && payload.len > mss ? payload.len : mss);
         return rec;
     }
-    pl_ctx_free(tcp->ctx, rec, sizeof(*rec));
+    pl_tcp_record_free(tcp, rec);
+    pl_tcp_rate_limited(tcp);
     if (next == PL_TCP_NEXT_WINDOW && !closed) {
         persist(tcp, now);
         return NULL;
@@ -315,7 +317,11 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
         tcp->snd.limited = true;
         return false;
     }
-    if (len == 0 || (!probe && pl_tcp_pace_wait(tcp, now))) {
+    if (len == 0) {
+        pl_tcp_rate_limited(tcp);
+        return false;
+    }
+    if (!probe && pl_tcp_pace_wait(tcp, now)) {
         return false;
     }
     PL_ASSERT(len <= allowed);

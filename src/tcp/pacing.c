@@ -1,15 +1,23 @@
 /* tcp/pacing.c - spreading a window over a round trip.
  *
- * The rate is twice cwnd per smoothed RTT in slow start and 1.2 times after. Sending happens in
- * bursts: when the time for the next has come, about 1 ms worth of the rate may leave at once (two
- * segments at least, 64 KB at most), and every byte sent moves the time of the next burst on. A
- * caller that wakes up late has up to one burst of time to its credit, so coarse timers do not
- * cost throughput. */
+ * The rate is what the congestion control wants it to be; one that has no opinion gets twice cwnd
+ * per smoothed RTT in slow start and 1.2 times after. Sending happens in bursts: when the time for
+ * the next has come, about 1 ms worth of the rate may leave at once (two segments at least, 64 KB
+ * at most), and every byte sent moves the time of the next burst on. A caller that wakes up late
+ * has up to one burst of time to its credit, so coarse timers do not cost throughput. */
 #include "base/assert.h"
 #include "tcp/engine.h"
 
 enum { BURST_BYTES_MAX = 65536 };
 #define BURST_NS PLAIT_NS_PER_MS
+
+static uint64_t rate_of_window(const struct pl_tcp *tcp) {
+    uint32_t flight = pl_tcp_flight(tcp);
+    uint64_t window = tcp->cc.cwnd > flight ? tcp->cc.cwnd : flight;
+    uint64_t gain_x10 = pl_cc_slow_start(&tcp->cc) ? 20 : 12;
+    PL_ASSERT(window <= UINT32_MAX);
+    return window * gain_x10 * (PLAIT_NS_PER_S / 10) / tcp->rtt.srtt_ns + 1;
+}
 
 /* Bytes per second, 0 = not paced (no RTT yet). */
 uint64_t pl_tcp_pace_rate(const struct pl_tcp *tcp) {
@@ -17,11 +25,8 @@ uint64_t pl_tcp_pace_rate(const struct pl_tcp *tcp) {
     if (tcp->rtt.srtt_ns == 0) {
         return most;
     }
-    uint32_t flight = pl_tcp_flight(tcp);
-    uint64_t window = tcp->cc.cwnd > flight ? tcp->cc.cwnd : flight;
-    uint64_t gain_x10 = pl_cc_slow_start(&tcp->cc) ? 20 : 12;
-    PL_ASSERT(window <= UINT32_MAX);
-    uint64_t rate = window * gain_x10 * (PLAIT_NS_PER_S / 10) / tcp->rtt.srtt_ns + 1;
+    uint64_t rate = pl_cc_pace(&tcp->cc);
+    rate = rate > 0 ? rate : rate_of_window(tcp);
     return most > 0 && rate > most ? most : rate;
 }
 

@@ -12,12 +12,18 @@ static struct pl_tcp_record *of_order(struct pl_list *node) {
     return PL_CONTAINER(node, struct pl_tcp_record, order);
 }
 
+static size_t record_size(bool measured) {
+    return sizeof(struct pl_tcp_record) + (measured ? sizeof(struct pl_tcp_rate_mark) : 0);
+}
+
 struct pl_tcp_record *pl_tcp_record_new(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->ctx != NULL);
-    struct pl_tcp_record *rec = pl_ctx_alloc(tcp->ctx, sizeof(*rec));
+    bool measured = pl_cc_rate(&tcp->cc) != NULL;
+    struct pl_tcp_record *rec = pl_ctx_alloc(tcp->ctx, record_size(measured));
     if (rec == NULL) {
         return NULL;
     }
+    rec->measured = measured;
     pl_list_init(&rec->link);
     pl_list_init(&rec->order);
     return rec;
@@ -52,7 +58,7 @@ void pl_tcp_record_free(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
     if (rec->chunk != NULL) {
         pl_chunk_unref(rec->chunk);
     }
-    pl_ctx_free(tcp->ctx, rec, sizeof(*rec));
+    pl_ctx_free(tcp->ctx, rec, record_size(rec->measured));
 }
 
 void pl_tcp_records_clear(struct pl_tcp *tcp) {
@@ -99,7 +105,12 @@ struct pl_tcp_record *pl_tcp_record_split(struct pl_tcp *tcp, struct pl_tcp_reco
     if (tail == NULL) {
         return NULL;
     }
-    *tail = *rec;
+    bool measured = tail->measured;
+    *tail = *rec; /* without the mark */
+    tail->measured = measured;
+    if (measured && rec->measured) {
+        tail->mark[0] = rec->mark[0];
+    }
     pl_list_init(&tail->link);
     pl_list_init(&tail->order);
     tail->seq = pl_seq32_add(rec->seq, n);

@@ -28,7 +28,7 @@ static void reduce(struct pl_tcp *tcp, uint32_t acked) {
     pl_cc_loss(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una) + acked);
 }
 
-/* ---- fast recovery ---- */
+/* ---- fast recovery, for those who leave the window to it ---- */
 
 /* RFC 9937 section 6.1. */
 static void prr_begin(struct pl_tcp *tcp, uint32_t just_delivered) {
@@ -65,7 +65,7 @@ static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
     if (delivered == 0 && r->prr_out > 0) {
         return;
     }
-    PL_ASSERT(r->prr_flight > 0);
+    PL_ASSERT(r->prr_flight > 0 && !pl_cc_has_model(&tcp->cc));
     PL_ASSERT(r->phase == PL_TCP_PHASE_RECOVERY || r->phase == PL_TCP_PHASE_CWR);
     r->prr_delivered += delivered;
     if (flight > ssthresh) {
@@ -87,7 +87,7 @@ static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
 static void leave(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->rec.phase != PL_TCP_PHASE_OPEN);
     PL_ASSERT(pl_seq32_le(tcp->rec.recover, tcp->snd.una));
-    if (tcp->rec.phase != PL_TCP_PHASE_LOSS) {
+    if (tcp->rec.phase != PL_TCP_PHASE_LOSS && !pl_cc_has_model(&tcp->cc)) {
         tcp->cc.cwnd = tcp->cc.ssthresh;
     }
     tcp->rec.phase = PL_TCP_PHASE_OPEN;
@@ -103,7 +103,7 @@ void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now) {
     if (!pl_tcp_repairing(tcp)) {
         enter(tcp, 0, now);
     }
-    if (tcp->rec.phase == PL_TCP_PHASE_RECOVERY) {
+    if (tcp->rec.phase == PL_TCP_PHASE_RECOVERY && !pl_cc_has_model(&tcp->cc)) {
         prr(tcp, 0, false);
     }
     trace_window(tcp, now);
@@ -140,7 +140,7 @@ static void mark_small(struct pl_tcp *tcp, plait_time now) {
 static void marked(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_recovery *r = &tcp->rec;
     PL_ASSERT(tcp->snd.ecn);
-    if (r->phase != PL_TCP_PHASE_OPEN || r->seen) {
+    if (r->phase != PL_TCP_PHASE_OPEN || r->seen || pl_cc_has_model(&tcp->cc)) {
         return;
     }
     bool small = tcp->cc.cwnd <= 2 * tcp->cc.mss;
@@ -181,6 +181,18 @@ static void grow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     pl_cc_ack(&tcp->cc, &ack);
 }
 
+/* The congestion control sees all of it and sets the window itself. */
+static void follow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f, bool capped) {
+    struct pl_cc_sample sample;
+    uint32_t before = tcp->cc.cwnd;
+    PL_ASSERT(tcp->cc.mss > 0);
+    pl_tcp_rate_sample(tcp, f, &sample);
+    pl_cc_model(&tcp->cc, &sample);
+    if (capped && tcp->cc.cwnd > before) {
+        tcp->cc.cwnd = before;
+    }
+}
+
 void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_recovery *r = &tcp->rec;
     uint32_t before = tcp->cc.cwnd;
@@ -205,7 +217,9 @@ void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (f->marked) {
         marked(tcp, f);
     }
-    if (r->phase == PL_TCP_PHASE_RECOVERY || r->phase == PL_TCP_PHASE_CWR) {
+    if (pl_cc_has_model(&tcp->cc)) {
+        follow(tcp, f, capped);
+    } else if (r->phase == PL_TCP_PHASE_RECOVERY || r->phase == PL_TCP_PHASE_CWR) {
         prr(tcp, f->delivered, f->cum_bytes > 0 && f->lost == 0);
     } else if (!capped) {
         grow(tcp, f);
@@ -218,7 +232,7 @@ void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
 
 /* A tail loss probe repaired a loss: the reduction without the recovery. */
 void pl_tcp_recovery_repaired(struct pl_tcp *tcp, plait_time now) {
-    if (tcp->rec.phase != PL_TCP_PHASE_OPEN) {
+    if (tcp->rec.phase != PL_TCP_PHASE_OPEN || pl_cc_has_model(&tcp->cc)) {
         return;
     }
     PL_ASSERT(!tcp->rack.tlp_out);

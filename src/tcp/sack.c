@@ -58,6 +58,7 @@ static void apply(struct pl_tcp *tcp, const struct pl_sack_block *block, pl_seq3
             struct pl_tcp_record *part = isolate(tcp, rec, block);
             if (part != NULL) {
                 pl_tcp_rack_delivered(tcp, part, pl_seq32_add(part->seq, part->len), f);
+                pl_tcp_rate_delivered(tcp, part, f);
                 pl_tcp_record_mark_sacked(tcp, part);
                 f->delivered += part->len;
                 f->newly_sacked += part->len;

@@ -30,6 +30,13 @@ enum { PL_TCP_SEEN = 3 };
 
 enum pl_tcp_phase { PL_TCP_PHASE_OPEN, PL_TCP_PHASE_RECOVERY, PL_TCP_PHASE_LOSS, PL_TCP_PHASE_CWR };
 
+/* What was delivered when a record left; see rate.c. */
+struct pl_tcp_rate_mark {
+    uint64_t delivered; /* bytes */
+    plait_time delivered_at, first_sent_at;
+    bool valid, limited;
+};
+
 /* A piece of sequence space that was given out: payload, or the FIN (chunk NULL, len 1). */
 struct pl_tcp_record {
     struct pl_list link;    /* in snd.records, by sequence */
@@ -46,7 +53,9 @@ struct pl_tcp_record {
     uint16_t retransmitted : 1; /* sent more than once */
     uint16_t push : 1;
     uint16_t repaired : 1; /* sent again before the present reaction to loss began */
+    uint16_t measured : 1; /* it has a mark: its congestion control has a model */
     struct pl_tcp_origin origin;
+    struct pl_tcp_rate_mark mark[];
 };
 
 /* A run of payload that arrived ahead of rcv.nxt. */

@@ -345,7 +345,8 @@ static struct tcp_pair_packet *packet_make(struct tcp_pair *p, const struct pl_s
 
 /* One packet into the pipe. Takes it. */
 static void pipe_in(struct tcp_pair *p, int from, struct tcp_pair_packet *packet) {
-    struct tcp_pair_pipe *pipe = &p->pipe[from];
+    bool shared = from == PAIR_A && p->shared != NULL;
+    struct tcp_pair_pipe *pipe = shared ? p->shared : &p->pipe[from];
     uint32_t size = packet->buf->len + (p->setup.ipv6 ? 40 : 20);
     must(size <= p->setup.mtu || p->filter != NULL, "packet within the MTU");
     bool pass = p->filter == NULL || p->filter(p, from, &packet->seg, p->filter_arg);

@@ -91,6 +91,7 @@ struct tcp_pair {
     struct tcp_pair_end end[2];
     struct tcp_pair_pipe pipe[2]; /* by sender */
     struct pl_list flying[2];     /* by arrival, to each end */
+    struct tcp_pair_pipe *shared; /* what A sends goes through this one, another pair's */
     tcp_pair_filter *filter;
     void *filter_arg;
     struct tcp_pair_setup setup;

@@ -471,6 +471,9 @@ static void test_congestion(void **state) {
     assert_int_equal(plait_set_text(A, l.a, "TCP_CONGESTION", "cubic"), 0);
     expect_cc("cubic");
     link_transfer(&l, 300000);
+    assert_int_equal(plait_set_text(A, l.a, "TCP_CONGESTION", "bbr"), 0);
+    expect_cc("bbr");
+    link_transfer(&l, 300000);
     assert_int_equal(plait_set_text(A, l.a, "TCP_CONGESTION", "none"), PLAIT_E_BAD_ARGUMENT);
     end();
 }

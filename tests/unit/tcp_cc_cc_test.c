@@ -253,7 +253,7 @@ static void test_change(void **state) {
     pl_cc_loss(&cc, cc.cwnd);
     cc.cwnd = cc.ssthresh;
     uint32_t before = cc.cwnd;
-    pl_cc_change(&cc, PLAIT_CC_RENO);
+    pl_cc_change(&cc, PLAIT_CC_RENO, NULL);
     assert_string_equal(cc.ops->name, "reno");
     assert_int_equal(cc.cwnd, before);
     assert_int_equal(cc.u.reno.credit, 0);

@@ -37,6 +37,7 @@ static const struct pl_cc_ops *ops_of(uint8_t algorithm) {
     static const struct pl_cc_ops *const table[] = {
         [PLAIT_CC_CUBIC] = &pl_cc_cubic_ops,
         [PLAIT_CC_RENO] = &pl_cc_reno_ops,
+        [PLAIT_CC_BBR] = &pl_cc_bbr_ops,
     };
     return algorithm < sizeof(table) / sizeof(table[0]) ? table[algorithm] : NULL;
 }
@@ -46,9 +47,15 @@ const char *pl_cc_name(uint8_t algorithm) {
     return ops != NULL ? ops->name : NULL;
 }
 
+uint16_t pl_cc_state_size(uint8_t algorithm) {
+    const struct pl_cc_ops *ops = ops_of(algorithm);
+    PL_ASSERT(ops != NULL);
+    return ops->state_size;
+}
+
 void pl_cc_init(struct pl_cc *cc, uint8_t algorithm, uint32_t mss) {
     PL_ASSERT(mss > 0);
-    PL_ASSERT(ops_of(algorithm) != NULL);
+    PL_ASSERT(ops_of(algorithm) != NULL && ops_of(algorithm)->state_size == 0);
     *cc = (struct pl_cc){.ops = ops_of(algorithm),
                          .cwnd = pl_cc_initial_window(mss),
                          .ssthresh = PL_CC_SSTHRESH_INFINITE,
@@ -57,17 +64,45 @@ void pl_cc_init(struct pl_cc *cc, uint8_t algorithm, uint32_t mss) {
     hystart_reset(&cc->u.hystart);
 }
 
-void pl_cc_change(struct pl_cc *cc, uint8_t algorithm) {
+static void change_to_model(struct pl_cc *cc, void *state) {
+    PL_ASSERT(state != NULL);
+    cc->hystart_on = false;
+    cc->ssthresh = PL_CC_SSTHRESH_INFINITE;
+    cc->u.state = state;
+    cc->ops->start(cc);
+}
+
+void pl_cc_change(struct pl_cc *cc, uint8_t algorithm, void *state) {
     const struct pl_cc_ops *ops = ops_of(algorithm);
     PL_ASSERT(ops != NULL);
+    PL_ASSERT((state != NULL) == (ops->state_size > 0 && ops != cc->ops));
     if (ops == cc->ops) {
         return;
     }
+    bool had_model = pl_cc_has_model(cc);
     cc->ops = ops;
+    if (ops->model != NULL) {
+        change_to_model(cc, state);
+        return;
+    }
+    if (had_model && cc->ssthresh == PL_CC_SSTHRESH_INFINITE) {
+        cc->ssthresh = cc->cwnd; /* without HyStart++ there is no other end to slow start */
+    }
     if (!cc->hystart_on) { /* else the algorithm has no state yet */
         cc->u.cubic = (struct pl_cc_cubic){0};
         ops->restart(cc, true);
     }
+}
+
+void pl_cc_model(struct pl_cc *cc, const struct pl_cc_sample *sample) {
+    PL_ASSERT(pl_cc_has_model(cc));
+    PL_ASSERT(sample->acked > 0 || sample->rate == 0);
+    cc->ops->model(cc, sample);
+    PL_ASSERT(cc->cwnd >= cc->mss && cc->cwnd <= PL_CC_CWND_MAX);
+}
+
+uint64_t pl_cc_pace(const struct pl_cc *cc) {
+    return cc->ops->pace != NULL ? cc->ops->pace(cc) : 0;
 }
 
 void pl_cc_set_mss(struct pl_cc *cc, uint32_t mss) {
@@ -213,7 +248,7 @@ static void slow_start(struct pl_cc *cc, const struct pl_cc_ack *ack) {
 }
 
 void pl_cc_ack(struct pl_cc *cc, const struct pl_cc_ack *ack) {
-    PL_ASSERT(cc->cwnd > 0);
+    PL_ASSERT(cc->cwnd > 0 && !pl_cc_has_model(cc));
     if (pl_cc_slow_start(cc)) {
         slow_start(cc, ack);
         return;
@@ -241,6 +276,10 @@ void pl_cc_restart(struct pl_cc *cc) {
 
 void pl_cc_idle(struct pl_cc *cc, uint64_t rtos) {
     PL_ASSERT(cc->mss > 0 && cc->cwnd > 0);
+    if (pl_cc_has_model(cc)) {
+        cc->ops->idle(cc);
+        return;
+    }
     uint32_t least = pl_cc_initial_window(cc->mss);
     if (cc->cwnd <= least || rtos == 0) {
         return;
@@ -260,6 +299,9 @@ void pl_cc_idle(struct pl_cc *cc, uint64_t rtos) {
 void pl_cc_undo(struct pl_cc *cc, const struct pl_cc *before) {
     PL_ASSERT(before->cwnd > 0 && before->ops == cc->ops);
     uint32_t mss = cc->mss;
+    if (cc->ops->undo != NULL) {
+        cc->ops->undo(cc);
+    }
     if (cc->cwnd < before->cwnd) {
         *cc = *before;
         pl_cc_set_mss(cc, mss);
