@@ -141,6 +141,26 @@ int relay_device_make(struct relay *relay, struct relay_link *link, const struct
     return result == 0 && !listens ? -EADDRINUSE : result;
 }
 
+void relay_device_unmake(struct relay *relay, struct relay_link *link) {
+    struct pl_tables table = {relay->plan.tables.first + link->slot, 1};
+    char name[16];
+    relay_plan_name(relay->plan.instance, link->slot, name);
+    if (link->listener != 0) {
+        plait_close(relay->loop.stack, link->listener, pl_posix_now());
+        link->listener = 0;
+    }
+    if (link->port != NULL) {
+        /* By name, as the descriptor stays open until the loop's next turn. */
+        int result = pl_netconf_link_delete(relay->conf, name);
+        (void)result; /* it may have vanished by itself */
+        pl_loop_remove_port(&relay->loop, link->port);
+        link->port = NULL;
+    }
+    int result = pl_netconf_flush_rules(relay->conf, table);
+    result |= pl_netconf_flush_routes(relay->conf, table, false);
+    (void)result; /* there may be none */
+}
+
 /* The uplink pair's way out. */
 static int make_uplink_rules(struct relay *relay) {
     struct pl_rule out = {.family = PLAIT_IPV4,

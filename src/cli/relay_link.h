@@ -43,6 +43,13 @@ struct relay_link {
     uint64_t srtt_ns;        /* last known, 0: none */
 };
 
+/* An interface that cannot be a link. It is not tried again until it is another one or is called
+ * differently. */
+struct relay_refused {
+    int index;
+    char name[16];
+};
+
 struct relay_links {
     unsigned count;
     struct relay_link link[RELAY_LINKS_MAX];
@@ -51,6 +58,8 @@ struct relay_links {
     bool ipv6;                /* some link can do IPv6 */
     bool warned;              /* of a firewall that drops */
     bool guard6;              /* the whole host became an IPv6 router for us */
+    unsigned refused_count;
+    struct relay_refused refused[PL_LINKS_MAX];
 };
 
 /* The MTU of a link's device and port: the link's, within what IP and the stack allow. */
@@ -76,6 +85,8 @@ void relay_links_outside(const struct relay *relay, struct plait_addr *addr);
 /* Makes the device, port and rules of a new link. Returns 0 or -errno. */
 PLAIT_MUST_CHECK int relay_device_make(struct relay *relay, struct relay_link *link,
                                        const struct pl_link *seen);
+/* Undoes that, however far it came: the slot is free then. */
+void relay_device_unmake(struct relay *relay, struct relay_link *link);
 /* The settings of a device that is ours and vanishes with us. */
 void relay_device_own(const char *name);
 /* The way back to a device, from wherever the rules of relay_device_common() apply. */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "cli/relay.h"
 #include "port/pcapng.h"
 #include "wire/addr.h"
@@ -252,6 +253,29 @@ static struct relay_link *find(struct relay_links *links, const char *name) {
     return NULL;
 }
 
+static bool has_slot(const struct relay_links *links, unsigned slot) {
+    for (unsigned i = 0; i < links->count; i++) {
+        if (links->link[i].slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Their order stays: the first one starts connections. */
+static void forget_link(struct relay *relay, struct relay_link *link) {
+    struct relay_links *links = &relay->links;
+    size_t after = (size_t)(links->link + links->count - (link + 1));
+    relay_device_unmake(relay, link);
+    if (links->best == link) {
+        links->best = NULL;
+    } else if (links->best > link) {
+        links->best--;
+    }
+    memmove(link, link + 1, after * sizeof(*link));
+    links->count--;
+}
+
 /* Adds a link; false (and said why) when its device cannot be made. */
 static bool add_link(struct relay *relay, const struct pl_link *seen, bool given) {
     struct relay_links *links = &relay->links;
@@ -265,11 +289,15 @@ static bool add_link(struct relay *relay, const struct pl_link *seen, bool given
     struct relay_link *link = &links->link[links->count];
     memset(link, 0, sizeof(*link));
     memcpy(link->name, seen->name, sizeof(link->name));
-    link->slot = links->count++;
+    while (has_slot(links, link->slot)) {
+        link->slot++;
+    }
     link->given = given;
+    links->count++;
     int result = relay_device_make(relay, link, seen);
     if (result < 0) {
         cli_say("%s: cannot make a device for it: %s", seen->name, strerror(-result));
+        forget_link(relay, link);
         return false;
     }
     relay_device_prepare(relay, link, seen->index);
@@ -280,12 +308,41 @@ static bool add_link(struct relay *relay, const struct pl_link *seen, bool given
     return true;
 }
 
+static bool is_refused(const struct relay_links *links, const struct pl_link *seen) {
+    for (unsigned i = 0; i < links->refused_count; i++) {
+        const struct relay_refused *refused = &links->refused[i];
+        if (refused->index == seen->index && strcmp(refused->name, seen->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Remembers that an interface cannot be a link, in the place of one that is none any more: there
+ * are never more than interfaces. */
+static void refuse(struct relay *relay, const struct pl_link *seen) {
+    struct relay_links *links = &relay->links;
+    unsigned at = 0;
+    while (at < links->refused_count) {
+        const struct relay_refused *old = &links->refused[at];
+        const struct pl_link *now = pl_links_by_index(pl_netlink_links(relay->monitor), old->index);
+        if (now == NULL || strcmp(now->name, old->name) != 0) {
+            break;
+        }
+        at++;
+    }
+    PL_ASSERT(at < PL_LINKS_MAX);
+    links->refused[at].index = seen->index;
+    memcpy(links->refused[at].name, seen->name, sizeof(seen->name));
+    links->refused_count += at == links->refused_count;
+}
+
 static uint32_t link_metric(const struct pl_link *link) {
     return link->gateway4.present ? link->gateway4.metric : link->gateway6.metric;
 }
 
-/* Of the interfaces with a way to the Internet that are not used yet, the one with the best
- * metric. False when there are none. */
+/* Of the interfaces with a way to the Internet that are not used yet and can be, the one with the
+ * best metric. False when there are none. */
 static bool next_link(struct relay *relay, const struct detour *detour, struct pl_link *next) {
     const struct pl_links *seen = pl_netlink_links(relay->monitor);
     bool found = false;
@@ -293,7 +350,7 @@ static bool next_link(struct relay *relay, const struct detour *detour, struct p
         struct pl_link link = seen->link[i];
         look_along(detour, &link);
         bool leads = !link.loopback && (link.gateway4.present || link.gateway6.present);
-        if (leads && find(&relay->links, link.name) == NULL &&
+        if (leads && find(&relay->links, link.name) == NULL && !is_refused(&relay->links, &link) &&
             (!found || link_metric(&link) < link_metric(next))) {
             *next = link;
             found = true;
@@ -308,7 +365,8 @@ static bool add_default_links(struct relay *relay, const struct detour *detour) 
     bool added = false;
     while (relay->links.count < RELAY_LINKS_MAX && next_link(relay, detour, &next)) {
         if (!add_link(relay, &next, false)) {
-            break;
+            refuse(relay, &next);
+            continue;
         }
         added = true;
         if (detour->index != 0) {
@@ -352,7 +410,9 @@ bool relay_links_begin(struct relay *relay) {
             return false;
         }
     } else if (!add_default_links(relay, &detour)) {
-        cli_say("no interface has a default route; name those to use with --link");
+        if (relay->links.refused_count == 0) {
+            cli_say("no interface has a default route; name those to use with --link");
+        }
         return false;
     }
     if (!relay_nat_load(relay)) {
