@@ -97,9 +97,12 @@ static void on_link(void *user, const struct pl_link *link, unsigned changes) {
 
 static void on_monitor(uv_poll_t *poll, int status, int events) {
     struct relay *relay = poll->data;
-    (void)status;
     (void)events;
     int result = pl_netlink_read(relay->monitor, on_link, relay);
+    if (status < 0) {
+        /* Notifications were lost, which reading has made good; libuv has stopped for it. */
+        uv_poll_start(poll, UV_READABLE, on_monitor);
+    }
     if (result < 0) {
         relay_debug(relay, "cannot read the state of the links: %s", strerror(-result));
         return;
