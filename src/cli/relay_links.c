@@ -276,6 +276,23 @@ static void forget_link(struct relay *relay, struct relay_link *link) {
     links->count--;
 }
 
+/* Interfaces come back under their names, so their links wait for them, until all slots are taken:
+ * then that of the first whose interface is gone is given away. False when there is none. */
+static bool make_room(struct relay *relay) {
+    struct relay_links *links = &relay->links;
+    const struct pl_links *seen = pl_netlink_links(relay->monitor);
+    for (unsigned i = 0; i < links->count; i++) {
+        struct relay_link *link = &links->link[i];
+        if (!link->given && pl_links_by_name(seen, link->name) == NULL) {
+            relay_debug(relay, "link %s is forgotten", link->name);
+            relay_state_forget(&relay->state, link->name);
+            forget_link(relay, link);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Adds a link; false (and said why) when its device cannot be made. */
 static bool add_link(struct relay *relay, const struct pl_link *seen, bool given) {
     struct relay_links *links = &relay->links;
@@ -363,7 +380,8 @@ static bool next_link(struct relay *relay, const struct detour *detour, struct p
 static bool add_default_links(struct relay *relay, const struct detour *detour) {
     struct pl_link next;
     bool added = false;
-    while (relay->links.count < RELAY_LINKS_MAX && next_link(relay, detour, &next)) {
+    while (next_link(relay, detour, &next) &&
+           (relay->links.count < RELAY_LINKS_MAX || make_room(relay))) {
         if (!add_link(relay, &next, false)) {
             refuse(relay, &next);
             continue;

@@ -359,6 +359,25 @@ int relay_state_sysctl(struct relay_state *state, const char *path, const char *
     return result;
 }
 
+/* Whether a sysctl's path is "net/ipv4/conf/INTERFACE/..." or the same of IPv6. */
+static bool is_of_interface(const char *path, const char *interface) {
+    static const char head[] = "net/ipvX/conf/";
+    size_t len = strlen(interface);
+    const char *name = path + sizeof(head) - 1;
+    return strlen(path) > sizeof(head) + len && strncmp(name, interface, len) == 0 &&
+           name[len] == '/';
+}
+
+void relay_state_forget(struct relay_state *state, const char *interface) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < state->claim_count; i++) {
+        if (!is_of_interface(state->claims[i].path, interface)) {
+            state->claims[kept++] = state->claims[i];
+        }
+    }
+    state->claim_count = kept; /* the file follows with the next claim */
+}
+
 void relay_state_end(struct relay_state *state) {
     if (state->path[0] != '\0') {
         flock(state->lock_fd, LOCK_EX);

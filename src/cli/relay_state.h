@@ -35,6 +35,8 @@ bool relay_state_begin(struct relay_state *state);
  * or -errno (-ENOENT: there is no such thing). */
 int relay_state_sysctl(struct relay_state *state, const char *path, const char *value,
                        char was[16]);
+/* Forgets the sysctls of an interface that is gone, which took them along. */
+void relay_state_forget(struct relay_state *state, const char *interface);
 /* Undoes everything on the host side and removes the state file. */
 void relay_state_end(struct relay_state *state);
 
