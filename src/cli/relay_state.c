@@ -190,20 +190,37 @@ static void undo(unsigned instance) {
     (void)result;
 }
 
+/* Backwards, so that what made another change harmless is restored after it. */
+static void restore_all(uint64_t netns, const struct relay_claim *claims, unsigned count) {
+    while (count > 0) {
+        count--;
+        restore_sysctl(netns, claims[count].path, claims[count].original);
+    }
+}
+
+/* What a dead instance changed, in its order. Returns how many there are. */
+static unsigned read_claims(const struct other *dead, struct relay_claim *claims) {
+    unsigned count = 0;
+    const char *path;
+    json_t *value;
+    json_object_foreach(json_object_get(dead->json, "sysctls"), path, value) {
+        if (json_is_string(value) && count < RELAY_CLAIMS_MAX) {
+            struct relay_claim *claim = &claims[count++];
+            snprintf(claim->path, sizeof(claim->path), "%s", path);
+            snprintf(claim->original, sizeof(claim->original), "%s", json_string_value(value));
+        }
+    }
+    return count;
+}
+
 static void bury(const struct other *dead) {
+    static struct relay_claim claims[RELAY_CLAIMS_MAX];
     int ns = dead->netns == pl_netns_inode(-1) ? -1 : find_netns(dead->netns);
     bool exists = ns >= 0 || dead->netns == pl_netns_inode(-1);
     int previous = pl_netns_enter(ns);
     if (exists && !pl_netns_failed(previous)) {
-        json_t *sysctls = json_object_get(dead->json, "sysctls");
-        const char *path;
-        json_t *value;
         undo(dead->instance);
-        json_object_foreach(sysctls, path, value) {
-            if (json_is_string(value)) {
-                restore_sysctl(dead->netns, path, json_string_value(value));
-            }
-        }
+        restore_all(dead->netns, claims, read_claims(dead, claims));
         pl_netns_leave(previous);
     }
     if (ns >= 0) {
@@ -264,10 +281,26 @@ static bool is_taken(const struct other *other, const struct relay_state *state)
            same;
 }
 
+/* Removes what an instance was writing when it was killed. Nobody writes now: we have the lock. */
+static void remove_unfinished(void) {
+    DIR *dir = opendir(STATE_DIR);
+    struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        const char *end = strstr(entry->d_name, ".json.new");
+        if (end != NULL && strcmp(end, ".json.new") == 0) {
+            unlinkat(dirfd(dir), entry->d_name, 0);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+}
+
 /* Buries the dead and finds the lowest free number, or RELAY_INSTANCES_MAX. */
 static unsigned pick_number(struct relay_state *state) {
     bool used[RELAY_INSTANCES_MAX] = {false};
     struct others others;
+    remove_unfinished();
     others_open(&others);
     for (struct other *other = others_next(&others); other != NULL; other = others_next(&others)) {
         if (other->alive) {
@@ -382,11 +415,8 @@ void relay_state_end(struct relay_state *state) {
     if (state->path[0] != '\0') {
         flock(state->lock_fd, LOCK_EX);
         undo(state->instance);
-        /* Backwards, so that what made another change harmless is restored after it. */
-        while (state->claim_count > 0) {
-            const struct relay_claim *last = &state->claims[--state->claim_count];
-            restore_sysctl(state->netns, last->path, last->original);
-        }
+        restore_all(state->netns, state->claims, state->claim_count);
+        state->claim_count = 0;
         unlink(state->path);
         flock(state->lock_fd, LOCK_UN);
     }
