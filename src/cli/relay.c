@@ -239,6 +239,8 @@ bool relay_is_nested(const struct relay *relay) {
 int relay_open(struct relay *relay) {
     const struct relay_service *service = &relay->options.service;
     relay->state.listen_port = service->port;
+    relay->state.listen_links = relay->options.links;
+    relay->state.listen_link_count = relay->options.link_count;
     if (service->addr.family != PLAIT_FAMILY_NONE) {
         pl_addr_format(&service->addr, relay->state.listen_addr);
     }

@@ -241,10 +241,15 @@ static bool write_file(const struct relay_state *state) {
         const struct relay_claim *claim = &state->claims[i];
         json_object_set_new(sysctls, claim->path, json_string(claim->original));
     }
-    json_t *json = json_pack("{s:i, s:I, s:i, s:I, s:i, s:s, s:o}", "pid", (int)getpid(), "start",
-                             start_time(getpid()), "instance", (int)state->instance, "netns",
-                             (json_int_t)state->netns, "listen_port", (int)state->listen_port,
-                             "listen_addr", state->listen_addr, "sysctls", sysctls);
+    json_t *links = json_array();
+    for (unsigned i = 0; i < state->listen_link_count; i++) {
+        json_array_append_new(links, json_string(state->listen_links[i]));
+    }
+    json_t *json =
+        json_pack("{s:i, s:I, s:i, s:I, s:i, s:s, s:o, s:o}", "pid", (int)getpid(), "start",
+                  start_time(getpid()), "instance", (int)state->instance, "netns",
+                  (json_int_t)state->netns, "listen_port", (int)state->listen_port, "listen_addr",
+                  state->listen_addr, "listen_links", links, "sysctls", sysctls);
     snprintf(temporary, sizeof(temporary), "%s.new", state->path);
     bool written = json != NULL && json_dump_file(json, temporary, JSON_INDENT(1)) == 0 &&
                    rename(temporary, state->path) == 0;
@@ -271,6 +276,21 @@ static bool has_interfaces(unsigned instance) {
     return found;
 }
 
+/* Whether both listen on some interface; who names none listens on all. */
+static bool shares_link(const struct other *other, const struct relay_state *state) {
+    const json_t *links = json_object_get(other->json, "listen_links");
+    size_t i;
+    json_t *link;
+    bool shares = json_array_size(links) == 0 || state->listen_link_count == 0;
+    json_array_foreach(links, i, link) {
+        const char *name = json_string_value(link);
+        for (unsigned j = 0; j < state->listen_link_count && name != NULL; j++) {
+            shares |= strcmp(name, state->listen_links[j]) == 0;
+        }
+    }
+    return shares;
+}
+
 /* Whether a living instance of this namespace listens where this one wants to. */
 static bool is_taken(const struct other *other, const struct relay_state *state) {
     json_int_t port = json_integer_value(json_object_get(other->json, "listen_port"));
@@ -278,7 +298,7 @@ static bool is_taken(const struct other *other, const struct relay_state *state)
     bool same = addr == NULL || addr[0] == '\0' || state->listen_addr[0] == '\0' ||
                 strcmp(addr, state->listen_addr) == 0;
     return state->listen_port != 0 && other->netns == state->netns && port == state->listen_port &&
-           same;
+           same && shares_link(other, state);
 }
 
 /* Removes what an instance was writing when it was killed. Nobody writes now: we have the lock. */

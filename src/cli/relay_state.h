@@ -21,6 +21,9 @@ struct relay_state {
     uint16_t listen_port; /* set by the owner: what `plait serve` takes for itself, 0: nothing */
     int rival;            /* the process that has it already, 0: none */
     char listen_addr[46]; /* on this address only; "" for all */
+    const char *const
+        *listen_links;          /* and on these interfaces only, as many as listen_link_count */
+    unsigned listen_link_count; /* 0: on all */
     unsigned instance;
     uint64_t netns;
     char path[64]; /* of the state file; "" before there is one */
