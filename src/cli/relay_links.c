@@ -389,9 +389,11 @@ static bool add_default_links(struct relay *relay, const struct detour *detour) 
         added = true;
         if (detour->index != 0) {
             cli_say(
-                "all traffic of this host goes by %s, a VPN or the like; so does this "
-                "program's (name links with --link for something else)",
-                next.name);
+                "all traffic of this host goes by %s, a VPN or the like%s (name links with --link "
+                "for something else)",
+                next.name,
+                relay_serves(&relay->options) ? ": connections are taken from there only"
+                                              : "; so does this program's");
         }
     }
     return added;
