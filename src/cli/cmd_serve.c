@@ -133,6 +133,29 @@ static bool make_sense(struct relay_options *options) {
     return true;
 }
 
+/* It may get the address later, so this is no error. */
+static void warn_of_strange(const struct relay *relay) {
+    const struct plait_addr *addr = &relay->options.service.addr;
+    const struct pl_links *links = pl_netlink_links(relay->monitor);
+    char text[PL_ADDR_TEXT];
+    if (addr->family == PLAIT_FAMILY_NONE) {
+        return;
+    }
+    for (unsigned i = 0; i < links->count; i++) {
+        const struct pl_link *link = &links->link[i];
+        bool here = link->addr_count == PL_LINK_ADDRS_MAX; /* there may be more */
+        for (unsigned j = 0; j < link->addr_count; j++) {
+            const struct plait_addr *own = &link->addrs[j].addr;
+            here |= own->family == addr->family && pl_addr_equal(own, addr);
+        }
+        if (here) {
+            return;
+        }
+    }
+    pl_addr_format(addr, text);
+    cli_say("serve: --listen %s: no interface has this address now; `ip address` lists them", text);
+}
+
 int cmd_serve(int argc, char **argv) {
     static const struct option longs[] = {
         {"listen", required_argument, NULL, OPTION_LISTEN},
@@ -163,5 +186,6 @@ int cmd_serve(int argc, char **argv) {
         cli_say("serve: this is inside of a `plait run`, which nobody can connect to");
         return EXIT_USAGE;
     }
+    warn_of_strange(&relay);
     return relay_run(&relay);
 }
