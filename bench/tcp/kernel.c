@@ -1,11 +1,12 @@
 /* bench/tcp/kernel.c - the kernel's ends of one transfer.
  *
  *   kernel NAMESPACE sink PORT SECONDS            accepts one connection and throws away what comes
- *   kernel NAMESPACE send ADDRESS PORT SECONDS    sends zeros, CUBIC
+ *   kernel NAMESPACE send ADDRESS PORT SECONDS [TRACE]    sends zeros, CUBIC
  *
  * The sink prints READY when it listens, and then one JSON object: the bytes that came within
  * SECONDS of the first one, and those of the second half of that time. The sender prints what
- * TCP_INFO said at that moment, and resets the connection. */
+ * TCP_INFO said at that moment, and resets the connection. TRACE is a file for what TCP_INFO says
+ * of the window, every few milliseconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +21,7 @@
 #include "port/netns.h"
 #include "port/posix_env.h"
 
-enum { CHUNK = 1 << 18, CONNECT_SECONDS = 10 };
+enum { CHUNK = 1 << 18, CONNECT_SECONDS = 10, SAMPLE_MS = 5 };
 
 static uint8_t chunk[CHUNK];
 
@@ -113,20 +114,48 @@ static int connect_to(const char *address, const char *port) {
     return fd;
 }
 
-static int send_zeros(const char *address, const char *port, double seconds) {
-    struct linger reset = {.l_onoff = 1};
-    int fd = connect_to(address, port);
-    plait_time end = pl_posix_now() + (plait_time)(seconds * 1e9);
-    while (wait_for(fd, POLLOUT, end)) {
-        if (send(fd, chunk, sizeof(chunk), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
-            die("send");
-        }
-    }
+static struct tcp_info ask(int fd) {
     struct tcp_info info = {0};
     socklen_t size = sizeof(info);
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) {
         die("TCP_INFO");
     }
+    return info;
+}
+
+/* Windows and what is under way in packets, as the kernel counts. */
+static void sample(FILE *trace, int fd, plait_time start) {
+    struct tcp_info info = ask(fd);
+    fprintf(trace,
+            "%.6f state=%u cwnd=%u ssthresh=%u unacked=%u sacked=%u lost=%u rtt_us=%u "
+            "acked=%" PRIu64 " retrans=%" PRIu64 " reordering=%u dsack=%u\n",
+            (double)(pl_posix_now() - start) / 1e9, info.tcpi_ca_state, info.tcpi_snd_cwnd,
+            info.tcpi_snd_ssthresh, info.tcpi_unacked, info.tcpi_sacked, info.tcpi_lost,
+            info.tcpi_rtt, (uint64_t)info.tcpi_bytes_acked, (uint64_t)info.tcpi_bytes_retrans,
+            info.tcpi_reordering, info.tcpi_dsack_dups);
+}
+
+static void feed(int fd, plait_time start, plait_time end, FILE *trace) {
+    plait_time next = trace != NULL ? start : end;
+    while (pl_posix_now() < end) {
+        if (wait_for(fd, POLLOUT, next < end ? next : end) &&
+            send(fd, chunk, sizeof(chunk), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
+            die("send");
+        }
+        if (trace != NULL && pl_posix_now() >= next) {
+            sample(trace, fd, start);
+            next = pl_posix_now() + SAMPLE_MS * PLAIT_NS_PER_MS;
+        }
+    }
+}
+
+static int send_zeros(const char *address, const char *port, double seconds, const char *path) {
+    struct linger reset = {.l_onoff = 1};
+    FILE *trace = path != NULL ? fopen(path, "w") : NULL;
+    int fd = connect_to(address, port);
+    plait_time start = pl_posix_now();
+    feed(fd, start, start + (plait_time)(seconds * 1e9), trace);
+    struct tcp_info info = ask(fd);
     printf("{\"sent\": %" PRIu64 ", \"acked\": %" PRIu64 ", \"retrans\": %" PRIu64
            ", \"srtt_ms\": %.3f, \"min_rtt_ms\": %.3f, \"cwnd\": %u, \"mss\": %u}\n",
            (uint64_t)info.tcpi_bytes_sent, (uint64_t)info.tcpi_bytes_acked,
@@ -134,6 +163,9 @@ static int send_zeros(const char *address, const char *port, double seconds) {
            info.tcpi_snd_cwnd, info.tcpi_snd_mss);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     close(fd);
+    if (trace != NULL) {
+        fclose(trace);
+    }
     return 0;
 }
 
@@ -142,10 +174,11 @@ int main(int argc, char **argv) {
         enter(argv[1]);
         return sink(argv[3], strtod(argv[4], NULL));
     }
-    if (argc == 6 && strcmp(argv[2], "send") == 0) {
+    if ((argc == 6 || argc == 7) && strcmp(argv[2], "send") == 0) {
         enter(argv[1]);
-        return send_zeros(argv[3], argv[4], strtod(argv[5], NULL));
+        return send_zeros(argv[3], argv[4], strtod(argv[5], NULL), argc == 7 ? argv[6] : NULL);
     }
-    fputs("usage: kernel NAMESPACE sink PORT SECONDS | send ADDRESS PORT SECONDS\n", stderr);
+    fputs("usage: kernel NAMESPACE sink PORT SECONDS | send ADDRESS PORT SECONDS [TRACE]\n",
+          stderr);
     return 2;
 }

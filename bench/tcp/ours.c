@@ -22,7 +22,7 @@ enum { CHUNK = 1 << 18, MTU = 1500, BUFFER_BYTES = 512 << 20 };
 struct ours {
     struct pl_loop loop;
     struct pl_loop_port *port;
-    uv_timer_t timer;
+    uv_timer_t timer, begin;
     plait_sock sock;
     uint64_t timeout_ms;
     FILE *trace;
@@ -69,6 +69,14 @@ static void write_more(struct ours *ours, plait_time now) {
     }
 }
 
+static void on_begin(uv_timer_t *timer) {
+    struct ours *ours = timer->data;
+    write_more(ours, pl_posix_now());
+    pl_loop_settle(&ours->loop);
+}
+
+/* As with the kernel's blocking connect(), the handshake's ACK has left before there is data: else
+ * packet number n would not be the same piece of data for both senders. */
 static void on_event(void *user, const struct plait_event *event, plait_time now) {
     struct ours *ours = user;
     if (event->type == PLAIT_EVENT_ERROR) {
@@ -78,7 +86,10 @@ static void on_event(void *user, const struct plait_event *event, plait_time now
         uv_timer_stop(&ours->timer);
         uv_timer_start(&ours->timer, ours->timer.timer_cb, ours->timeout_ms, 0);
     }
-    if (event->type == PLAIT_EVENT_CONNECTED || event->type == PLAIT_EVENT_WRITABLE) {
+    if (event->type == PLAIT_EVENT_CONNECTED) {
+        uv_timer_start(&ours->begin, on_begin, 1, 0);
+    }
+    if (event->type == PLAIT_EVENT_WRITABLE && !uv_is_active((uv_handle_t *)&ours->begin)) {
         write_more(ours, now);
     }
 }
@@ -126,7 +137,8 @@ static void start(struct ours *ours, const char *remote, const char *port) {
     need(plait_set(ours->loop.stack, ours->sock, PLAIT_OPT_MPTCP, 0), "set");
     need(plait_connect(ours->loop.stack, ours->sock, &to, pl_posix_now()), "connect");
     uv_timer_init(&ours->loop.uv, &ours->timer);
-    ours->timer.data = ours;
+    uv_timer_init(&ours->loop.uv, &ours->begin);
+    ours->timer.data = ours->begin.data = ours;
     uv_timer_start(&ours->timer, on_timer, 10000, 0);
 }
 
@@ -150,6 +162,7 @@ int main(int argc, char **argv) {
     start(&ours, argv[4], argv[5]);
     pl_loop_run(&ours.loop);
     uv_close((uv_handle_t *)&ours.timer, NULL);
+    uv_close((uv_handle_t *)&ours.begin, NULL);
     pl_loop_fini(&ours.loop);
     if (ours.trace != NULL) {
         fclose(ours.trace);
