@@ -96,11 +96,20 @@ static bool get_addr(const struct nlattr *attr, uint8_t family, struct plait_add
     return true;
 }
 
+static uint32_t get_u32(const struct nlattr *attr, uint32_t otherwise) {
+    return attr != NULL && mnl_attr_get_payload_len(attr) >= 4 ? mnl_attr_get_u32(attr) : otherwise;
+}
+
+static bool is_short(const struct nlmsghdr *message, size_t fixed_bytes) {
+    return mnl_nlmsg_get_payload_len(message) < fixed_bytes;
+}
+
 static int on_link(const struct nlmsghdr *message, void *data) {
     const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
     struct pl_links *links = data;
     struct attributes attributes = {0};
-    if (message->nlmsg_type != RTM_NEWLINK || links->count == PL_LINKS_MAX) {
+    if (message->nlmsg_type != RTM_NEWLINK || is_short(message, sizeof(*info)) ||
+        links->count == PL_LINKS_MAX) {
         return MNL_CB_OK;
     }
     mnl_attr_parse(message, sizeof(*info), collect, &attributes);
@@ -113,8 +122,10 @@ static int on_link(const struct nlmsghdr *message, void *data) {
     link->up = (info->ifi_flags & IFF_UP) != 0;
     link->carrier = link->up && (info->ifi_flags & IFF_RUNNING) != 0;
     link->loopback = (info->ifi_flags & IFF_LOOPBACK) != 0;
-    link->mtu = mnl_attr_get_u32(attributes.at[IFLA_MTU]);
-    snprintf(link->name, sizeof(link->name), "%s", mnl_attr_get_str(attributes.at[IFLA_IFNAME]));
+    link->mtu = get_u32(attributes.at[IFLA_MTU], 0);
+    snprintf(link->name, sizeof(link->name), "%.*s",
+             (int)mnl_attr_get_payload_len(attributes.at[IFLA_IFNAME]),
+             mnl_attr_get_str(attributes.at[IFLA_IFNAME]));
     return MNL_CB_OK;
 }
 
@@ -122,9 +133,11 @@ static int on_addr(const struct nlmsghdr *message, void *data) {
     const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
     struct attributes attributes = {0};
     struct plait_addr addr;
+    if (message->nlmsg_type != RTM_NEWADDR || is_short(message, sizeof(*info))) {
+        return MNL_CB_OK;
+    }
     struct pl_link *link = find(data, (int)info->ifa_index);
-    if (message->nlmsg_type != RTM_NEWADDR || link == NULL ||
-        link->addr_count == PL_LINK_ADDRS_MAX) {
+    if (link == NULL || link->addr_count == PL_LINK_ADDRS_MAX) {
         return MNL_CB_OK;
     }
     mnl_attr_parse(message, sizeof(*info), collect, &attributes);
@@ -134,8 +147,7 @@ static int on_addr(const struct nlmsghdr *message, void *data) {
     if (!get_addr(local, info->ifa_family, &addr)) {
         return MNL_CB_OK;
     }
-    uint32_t flags = attributes.at[IFA_FLAGS] != NULL ? mnl_attr_get_u32(attributes.at[IFA_FLAGS])
-                                                      : info->ifa_flags;
+    uint32_t flags = get_u32(attributes.at[IFA_FLAGS], info->ifa_flags);
     struct pl_link_addr *slot = &link->addrs[link->addr_count++];
     slot->addr = addr;
     slot->prefix_len = info->ifa_prefixlen;
@@ -193,23 +205,22 @@ static void offer_nexthops(struct pl_links *links, uint8_t family, const struct 
 static int on_route(const struct nlmsghdr *message, void *data) {
     const struct rtmsg *route = mnl_nlmsg_get_payload(message);
     struct attributes attributes = {0};
-    if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_dst_len != 0 ||
-        route->rtm_type != RTN_UNICAST || (route->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD)) != 0 ||
+    if (message->nlmsg_type != RTM_NEWROUTE || is_short(message, sizeof(*route)) ||
+        route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST ||
+        (route->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD)) != 0 ||
         (route->rtm_family != AF_INET && route->rtm_family != AF_INET6)) {
         return MNL_CB_OK;
     }
     mnl_attr_parse(message, sizeof(*route), collect, &attributes);
-    uint32_t table = attributes.at[RTA_TABLE] != NULL ? mnl_attr_get_u32(attributes.at[RTA_TABLE])
-                                                      : route->rtm_table;
-    uint32_t metric =
-        attributes.at[RTA_PRIORITY] != NULL ? mnl_attr_get_u32(attributes.at[RTA_PRIORITY]) : 0;
+    uint32_t table = get_u32(attributes.at[RTA_TABLE], route->rtm_table);
+    uint32_t metric = get_u32(attributes.at[RTA_PRIORITY], 0);
     if (table != RT_TABLE_MAIN) {
         return MNL_CB_OK;
     }
     if (attributes.at[RTA_MULTIPATH] != NULL) {
         offer_nexthops(data, route->rtm_family, attributes.at[RTA_MULTIPATH], metric);
     } else if (attributes.at[RTA_OIF] != NULL) {
-        int index = (int)mnl_attr_get_u32(attributes.at[RTA_OIF]);
+        int index = (int)get_u32(attributes.at[RTA_OIF], 0);
         offer_gateway(data, route->rtm_family, index, &attributes, metric);
     }
     return MNL_CB_OK;
@@ -220,7 +231,8 @@ static int on_prefix(const struct nlmsghdr *message, void *data) {
     struct prefix_list *list = data;
     struct attributes attributes = {0};
     struct plait_addr addr;
-    if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_dst_len == 0) {
+    if (message->nlmsg_type != RTM_NEWROUTE || is_short(message, sizeof(*route)) ||
+        route->rtm_dst_len == 0) {
         return MNL_CB_OK;
     }
     mnl_attr_parse(message, sizeof(*route), collect, &attributes);
@@ -228,11 +240,10 @@ static int on_prefix(const struct nlmsghdr *message, void *data) {
         return MNL_CB_OK;
     }
     if (list->count < list->max) {
-        const struct nlattr *oif = attributes.at[RTA_OIF];
         list->out[list->count] = (struct pl_prefix){
             .addr = addr,
             .prefix_len = route->rtm_dst_len,
-            .link = oif != NULL ? (int)mnl_attr_get_u32(oif) : 0,
+            .link = (int)get_u32(attributes.at[RTA_OIF], 0),
         };
     }
     list->count++;
@@ -454,12 +465,13 @@ static int on_lookup(const struct nlmsghdr *message, void *data) {
     const struct rtmsg *route = mnl_nlmsg_get_payload(message);
     struct lookup *lookup = data;
     struct attributes attributes = {0};
-    if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST) {
+    if (message->nlmsg_type != RTM_NEWROUTE || is_short(message, sizeof(*route)) ||
+        route->rtm_type != RTN_UNICAST) {
         return MNL_CB_STOP;
     }
     mnl_attr_parse(message, sizeof(*route), collect, &attributes);
     if (attributes.at[RTA_OIF] != NULL) {
-        lookup->index = (int)mnl_attr_get_u32(attributes.at[RTA_OIF]);
+        lookup->index = (int)get_u32(attributes.at[RTA_OIF], 0);
         lookup->gateway.present = true;
         get_addr(attributes.at[RTA_GATEWAY], route->rtm_family, &lookup->gateway.via);
     }
