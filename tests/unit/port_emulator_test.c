@@ -61,8 +61,10 @@ static int open_device(int side) {
     return fd;
 }
 
-/* A socket bound to its side's address, which gives up waiting after 100 ms. */
+/* A socket bound to its side's address, which gives up waiting after 100 ms. The port may be the
+ * one of an earlier try, whose connections are in TIME-WAIT. */
 static int open_socket(int side, int type, uint16_t port) {
+    const int on = 1;
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct timeval timeout = {.tv_usec = 100000};
     int previous = pl_netns_enter(namespaces[side]);
@@ -71,6 +73,9 @@ static int open_socket(int side, int type, uint16_t port) {
     pl_netns_leave(previous);
     assert_true(fd >= 0);
     assert_int_equal(inet_pton(AF_INET, addresses[side], &addr.sin_addr), 1);
+    if (type == SOCK_STREAM) {
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+    }
     assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)), 0);
     return fd;
