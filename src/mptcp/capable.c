@@ -226,7 +226,8 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_segme
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     bool keys = pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len >= 20;
-    bool ours = keys && o->capable.key_receiver == conn->keys.local_key && o->capable.version == 1;
+    bool ours = keys && o->capable.version == 1 &&
+                pl_key_equal(o->capable.key_receiver, conn->keys.local_key);
     if (ours) {
         PL_COUNT(conn->ctx, MPCapableACKRX);
         take_remote_key(conn, o->capable.key_sender);

@@ -8,6 +8,7 @@
  * of a closed connection. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
+#include "mptcp/keys.h"
 #include "mptcp/subflow.h"
 
 static struct pl_subflow *first_subflow(const struct pl_conn *conn) {
@@ -90,7 +91,7 @@ enum pl_verdict pl_fastclose_in(struct pl_subflow *sf, const struct pl_segment *
     PL_ASSERT(pl_mptcp_has(&seg->options.mptcp, PL_MP_FASTCLOSE));
     PL_ASSERT(sf->phase != PL_SF_DEAD);
     struct pl_conn *conn = sf->conn;
-    if (seg->options.mptcp.fastclose.key_receiver != conn->keys.local_key ||
+    if (!pl_key_equal(seg->options.mptcp.fastclose.key_receiver, conn->keys.local_key) ||
         conn->capable < PL_CAPABLE_KEYS) {
         return PL_VERDICT_DROP;
     }

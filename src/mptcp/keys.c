@@ -46,3 +46,7 @@ bool pl_secret_equal(const uint8_t *a, const uint8_t *b, uint32_t len) {
     }
     return diff == 0;
 }
+
+bool pl_key_equal(uint64_t a, uint64_t b) {
+    return pl_secret_equal((const uint8_t *)&a, (const uint8_t *)&b, sizeof a);
+}

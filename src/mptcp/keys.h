@@ -20,7 +20,8 @@ void pl_join_hmac(const struct plait_env *env, uint64_t key_first, uint64_t key_
 /* The last 64 bits of the HMAC of an ADD_ADDR. */
 uint64_t pl_add_addr_hmac(const struct plait_env *env, uint64_t key_first, uint64_t key_second,
                           const struct pl_remote_addr_msg *msg);
-/* In constant time. */
+/* Both in constant time: whoever guesses learns nothing from how long the answer takes. */
 bool pl_secret_equal(const uint8_t *a, const uint8_t *b, uint32_t len);
+bool pl_key_equal(uint64_t a, uint64_t b);
 
 #endif

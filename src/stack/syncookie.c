@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "mptcp/keys.h"
 #include "stack/demux.h"
 #include "stack/listen.h"
 #include "stack/reply.h"
@@ -209,7 +210,7 @@ static void restore_options(const struct pl_segment *ack, struct pl_segment *syn
 static void restore_capable(const struct pl_segment *ack, uint64_t key, struct pl_segment *syn) {
     const struct pl_mptcp_options *from = &ack->options.mptcp;
     bool both_keys = pl_mptcp_has(from, PL_MP_CAPABLE) && from->capable.len >= 20;
-    if (!both_keys || from->capable.key_receiver != key) {
+    if (!both_keys || !pl_key_equal(from->capable.key_receiver, key)) {
         return;
     }
     syn->options.mptcp.present = 1 << PL_MP_CAPABLE;

@@ -82,6 +82,9 @@ static void test_secret_equal(void **state) {
     assert_true(pl_secret_equal((const uint8_t *)"abcd", (const uint8_t *)"abcd", 4));
     assert_true(pl_secret_equal((const uint8_t *)"abcd", (const uint8_t *)"abcx", 3));
     assert_true(pl_secret_equal((const uint8_t *)"a", (const uint8_t *)"b", 0));
+    assert_true(pl_key_equal(UINT64_MAX, UINT64_MAX));
+    assert_false(pl_key_equal(1, 2));
+    assert_false(pl_key_equal(UINT64_C(1) << 63, 0));
     for (unsigned bit = 0; bit < 32; bit++) {
         uint8_t other[4] = {'a', 'b', 'c', 'd'};
         other[bit / 8] ^= (uint8_t)(1 << bit % 8);

@@ -47,8 +47,7 @@ static bool hmac_right(const struct pl_conn *conn, const struct pl_mptcp_options
     };
     uint64_t own =
         pl_add_addr_hmac(conn->ctx->env, conn->keys.remote_key, conn->keys.local_key, &msg);
-    uint64_t theirs = o->add_addr.hmac;
-    return pl_secret_equal((const uint8_t *)&own, (const uint8_t *)&theirs, sizeof own);
+    return pl_key_equal(own, o->add_addr.hmac);
 }
 
 /* Whether it is another host's, and a subflow can be opened to it. A right HMAC does not say that:
