@@ -20,7 +20,8 @@ __attribute__((weak)) int cmd_lab(int argc, char **argv);
 __attribute__((weak)) int cmd_sim(int argc, char **argv);
 int cmd_sim_script(int argc, char **argv); /* argv[0] is "script" */
 
-int cmd_sim_grid(int argc, char **argv); /* argv[1] = "grid" */
+int cmd_sim_grid(int argc, char **argv);   /* argv[1] = "grid" */
+int cmd_sim_attack(int argc, char **argv); /* argv[1] = "attack" */
 
 /* Prints "plait: ..." and a newline on stderr. */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);

@@ -31,6 +31,7 @@ static int cmd_sim_help(void) {
     printf(
         "usage: plait sim run [OPTION]...\n"
         "       plait sim grid [OPTION]...   (`plait sim grid --help`)\n"
+        "       plait sim attack [NAME]...   (`plait sim attack --help`)\n"
         "       plait sim script [OPTION]... FILE...   (`plait sim script --help`)\n\n"
         "Runs seeds: each chooses a network, faults and a workload, and is checked.\n\n"
         "  --seed S         one seed\n"
@@ -316,6 +317,9 @@ int cmd_sim(int argc, char **argv) {
     };
     if (argc > 1 && strcmp(argv[1], "grid") == 0) {
         return cmd_sim_grid(argc, argv);
+    }
+    if (argc > 1 && strcmp(argv[1], "attack") == 0) {
+        return cmd_sim_attack(argc, argv);
     }
     if (argc > 1 && strcmp(argv[1], "script") == 0) {
         return cmd_sim_script(argc - 1, argv + 1);
