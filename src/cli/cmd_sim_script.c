@@ -82,6 +82,16 @@ static char *read_file(const char *path, size_t *len) {
     return text;
 }
 
+/* A file that a script includes; its path begins at the script. */
+static char *include_file(void *arg, const char *script, const char *file, size_t *len) {
+    char path[4096];
+    const char *slash = strrchr(script, '/');
+    int directory = slash == NULL ? 0 : (int)(slash - script) + 1;
+    (void)arg;
+    int written = snprintf(path, sizeof(path), "%.*s%s", directory, script, file);
+    return written < (int)sizeof(path) ? read_file(path, len) : NULL;
+}
+
 static int run_file(const struct script_command *command, const char *path) {
     size_t len = 0;
     char *text = read_file(path, &len);
@@ -146,7 +156,7 @@ static bool open_outputs(struct script_command *command, struct pl_pcapng **pcap
 }
 
 int cmd_sim_script(int argc, char **argv) {
-    struct script_command command = {.options = {.out = stdout}};
+    struct script_command command = {.options = {.out = stdout, .include = include_file}};
     struct pl_posix_env posix;
     struct pl_pcapng *pcap = NULL;
     for (int i = 1; i < argc; i++) {

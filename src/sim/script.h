@@ -29,6 +29,10 @@ struct pl_script_options {
     FILE *trace;                /* every event as JSON, or NULL */
     pl_record_capture *capture; /* every packet, or NULL */
     void *capture_arg;
+    /* The text of a file that `script` includes, from malloc; NULL: there is none. NULL itself:
+     * scripts may not include anything. */
+    char *(*include)(void *arg, const char *script, const char *file, size_t *len);
+    void *include_arg;
 };
 
 /* Runs a script, once for each family that it asks for. `name` is used in messages. */

@@ -44,14 +44,25 @@ static bool known_number(const struct pl_script_value *value) {
     return value != NULL && value->kind == PL_VALUE_NUMBER;
 }
 
+/* The data sequence number next to `near` that has these low 32 bits. */
+static uint64_t expand(uint64_t near, uint32_t low) {
+    return near + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)near);
+}
+
 static void learn_key(struct pl_script_run *run, struct pl_script_connection *conn, unsigned side,
                       uint64_t key) {
     pl_seq64 idsn;
     conn->key[side] = key;
     conn->known[side] = true;
-    pl_key_hash(run->options->hashes, key, &conn->token[side], &idsn);
+    pl_key_hash(&run->hashes, key, &conn->token[side], &idsn);
     conn->idsn[side] = idsn.v;
     conn->dsn_end[side] = idsn.v + 1;
+}
+
+void pl_script_know_peer(struct pl_script_run *run, struct pl_script_connection *conn,
+                         uint64_t key) {
+    learn_key(run, conn, 1, key);
+    conn->known[1] = false; /* the stack may still hear of another one */
 }
 
 static void learn_mptcp(struct pl_script_run *run, struct pl_script_flow *flow, bool in,
@@ -73,11 +84,7 @@ static void learn_mptcp(struct pl_script_run *run, struct pl_script_flow *flow, 
     }
     dsn = dsn != NULL ? dsn : pl_script_find_field(dss, "dsn4");
     if (known_number(dsn) && known_number(len)) {
-        /* Four octets are the low ones. */
-        uint64_t start =
-            conn->dsn_end[sender] +
-            (uint64_t)(int64_t)(int32_t)(uint32_t)(dsn->number - conn->dsn_end[sender]);
-        uint64_t end = start + len->number;
+        uint64_t end = expand(conn->dsn_end[sender], (uint32_t)dsn->number) + len->number;
         conn->dsn_end[sender] =
             (int64_t)(end - conn->dsn_end[sender]) > 0 ? end : conn->dsn_end[sender];
     }
@@ -129,9 +136,8 @@ static void set_if_known(struct pl_script_value *out, bool known, uint64_t numbe
 static void auto_join_hmac(const struct context *x, uint8_t len, struct pl_script_value *out) {
     uint32_t nonces[2] = {x->flow->nonce_local, x->flow->nonce_remote};
     uint8_t hmac[32];
-    pl_join_hmac(x->run->options->hashes, x->conn->key[x->sides.sender],
-                 x->conn->key[x->sides.receiver], nonces[x->sides.sender],
-                 nonces[x->sides.receiver], hmac);
+    pl_join_hmac(&x->run->hashes, x->conn->key[x->sides.sender], x->conn->key[x->sides.receiver],
+                 nonces[x->sides.sender], nonces[x->sides.receiver], hmac);
     out->kind = PL_VALUE_BYTES;
     out->len = len;
     memcpy(out->bytes, hmac, len);
@@ -146,7 +152,7 @@ static void auto_address_hmac(const struct context *x, const struct pl_script_op
     msg.addr.family = addr->len == 4 ? PLAIT_IPV4 : PLAIT_IPV6;
     memcpy(msg.addr.bytes, addr->bytes, addr->len <= 16 ? addr->len : 16);
     msg.port = port == NULL ? 0 : (uint16_t)port->number;
-    set_number(out, pl_add_addr_hmac(x->run->options->hashes, x->conn->key[x->sides.sender],
+    set_number(out, pl_add_addr_hmac(&x->run->hashes, x->conn->key[x->sides.sender],
                                      x->conn->key[x->sides.receiver], &msg));
 }
 
@@ -167,16 +173,18 @@ uint16_t pl_script_dss_checksum(uint64_t pattern, uint64_t stream, uint64_t dsn,
 
 static void auto_checksum(const struct context *x, const struct pl_script_option *option,
                           struct pl_script_value *out) {
-    const struct pl_script_value *dsn = pl_script_find_field(option, "dsn8");
+    const struct pl_script_value *dsn8 = pl_script_find_field(option, "dsn8");
+    const struct pl_script_value *dsn4 = pl_script_find_field(option, "dsn4");
     const struct pl_script_value *ssn = pl_script_find_field(option, "ssn");
     const struct pl_script_value *len = pl_script_find_field(option, "len");
     const struct pl_script_value *fin = pl_script_find_field(option, "fin");
     uint64_t idsn = x->conn->idsn[x->sides.sender];
-    if (dsn == NULL && ssn != NULL) {
-        out->kind = PL_VALUE_ANY; /* four octets: the upper half is not in the option */
-        return;
+    uint64_t start = idsn + 1; /* MP_CAPABLE names none */
+    if (dsn4 != NULL) {
+        start = expand(x->conn->dsn_end[x->sides.sender], (uint32_t)dsn4->number);
+    } else if (dsn8 != NULL) {
+        start = dsn8->number;
     }
-    uint64_t start = dsn == NULL ? idsn + 1 : dsn->number;
     uint16_t bytes = (uint16_t)(len->number - (fin != NULL && fin->number == 1 ? 1 : 0));
     uint16_t sum = pl_script_dss_checksum(pl_script_pattern(x->run, x->in), start - idsn - 1, start,
                                           ssn == NULL ? 1 : (uint32_t)ssn->number, bytes);

@@ -211,8 +211,8 @@ static int change_port(struct pl_script_run *run, const struct pl_script_line *l
         case PL_PORT_MTU:
             return set_mtu(run, port, (uint32_t)line->number);
         case PL_PORT_ADD: {
-            int id = plait_address_add(run->stack, port->id, &port->addr, setting->address_flags, 0,
-                                       0, run->now);
+            int id = plait_address_add(run->stack, port->id, &port->addr, setting->address_flags,
+                                       setting->announce_port, 0, run->now);
             return id > 0 ? 0 : id;
         }
         case PL_PORT_REMOVE:

@@ -9,6 +9,8 @@ struct pl_script_cursor {
     struct pl_script_program *program;
     const char *at, *end;
     unsigned line;
+    const char *name; /* of the script */
+    const struct pl_script_options *options;
 };
 
 /* Always false. Only the first failure is kept. */

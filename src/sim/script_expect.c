@@ -71,6 +71,13 @@ static bool expect_info(struct pl_script_run *run, const struct pl_script_line *
     return pl_script_fail(run, line, "the connection has no such subflow");
 }
 
+static bool is_wanted(const struct plait_event *event, const struct pl_script_line *line,
+                      plait_sock sock) {
+    return event->type == line->what && (sock == 0 || event->sock == sock) &&
+           (!line->has_id || event->id == line->number) &&
+           (!line->has_error || event->error == line->result);
+}
+
 /* Takes the event, and those before it, when it is there. */
 static bool expect_event(struct pl_script_run *run, const struct pl_script_line *line) {
     plait_sock sock = run->sockets[line->socket].id;
@@ -78,7 +85,7 @@ static bool expect_event(struct pl_script_run *run, const struct pl_script_line 
     struct pl_text text;
     pl_text_init(&text, seen, sizeof(seen));
     for (unsigned i = 0; i < run->event_count; i++) {
-        if (run->events[i].type == line->what && (sock == 0 || run->events[i].sock == sock)) {
+        if (is_wanted(&run->events[i], line, sock)) {
             if (line->verb == PL_EXPECT_NO_EVENT) {
                 return pl_script_fail(run, line, "there is an event %s",
                                       pl_script_event_name(line->what));

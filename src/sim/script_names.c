@@ -152,6 +152,8 @@ static const struct pl_script_member config_members[] = {
 
 /* Of a subflow, and behind them of its connection. */
 static const struct pl_script_member info_members[] = {
+    SUBFLOW(local_id, PL_MEMBER_U8),
+    SUBFLOW(remote_id, PL_MEMBER_U8),
     SUBFLOW(established, PL_MEMBER_BOOL),
     SUBFLOW(backup, PL_MEMBER_BOOL),
     SUBFLOW(backup_peer, PL_MEMBER_BOOL),
@@ -177,7 +179,7 @@ static const struct pl_script_member info_members[] = {
     CONN(add_addr_signal, PL_MEMBER_U32),
     CONN(add_addr_accepted, PL_MEMBER_U32),
 };
-enum { INFO_CONN_FIRST = 14 };
+enum { INFO_CONN_FIRST = 16 };
 
 static const struct pl_script_member stats_members[] = {
     STATS(connections, PL_MEMBER_U32),

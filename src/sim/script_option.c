@@ -16,6 +16,8 @@ enum { KIND_NOP = 1, KIND_MPTCP = 30, SUBTYPE_DSS = 2, SUBTYPE_ADD_ADDR = 3, OPT
     { key, at, len, codec, PL_MEANS_NUMBER, true, value }
 #define LET(key, at, len, meaning) \
     { key, at, len, PL_CODEC_NUMBER, PL_MEANS_##meaning, true, 0 }
+#define RSV(at, mask) \
+    { "rsv", at, mask, PL_CODEC_MASK, PL_MEANS_NUMBER, true, 0 }
 #define FLAG(key, at, bit) \
     { key, at, bit, PL_CODEC_BIT, PL_MEANS_ONE, true, 0 }
 #define HEX(key, at, len, meaning) \
@@ -26,7 +28,7 @@ enum { KIND_NOP = 1, KIND_MPTCP = 30, SUBTYPE_DSS = 2, SUBTYPE_ADD_ADDR = 3, OPT
 #define BLOCK(at) IS("", at, 4, PEER_SEQ), IS("", (at) + 4, 4, PEER_SEQ)
 #define CAPABLE OPT("v", 2, 1, PL_CODEC_LOW, 1), OPT("flags", 3, 1, PL_CODEC_NUMBER, 1)
 #define KEYS IS("key", 4, 8, KEY_SENDER), IS("rkey", 12, 8, KEY_RECEIVER)
-#define FIN FLAG("fin", 3, 4)
+#define FIN FLAG("fin", 3, 4), RSV(3, 0xe0)
 #define ACK4 IS("ack4", 4, 4, DATA_ACK)
 #define ACK8 IS("ack8", 4, 8, DATA_ACK)
 #define MAP4(at) IS("dsn4", at, 4, DSN), IS("ssn", (at) + 4, 4, SSN), IS("len", (at) + 8, 2, LEN)
@@ -34,7 +36,7 @@ enum { KIND_NOP = 1, KIND_MPTCP = 30, SUBTYPE_DSS = 2, SUBTYPE_ADD_ADDR = 3, OPT
 #define CSUM(at) IS("csum", at, 2, CHECKSUM)
 #define DSS(len, bits, count, ...)                      \
     {                                                   \
-        "dss", KIND_MPTCP, len, 2, bits, (count) + 1, { \
+        "dss", KIND_MPTCP, len, 2, bits, (count) + 2, { \
             FIN, __VA_ARGS__                            \
         }                                               \
     }
@@ -72,16 +74,17 @@ static const struct pl_script_form forms[] = {
      12,
      1,
      0,
-     4,
-     {FLAG("backup", 2, 0), ID, IS("token", 4, 4, TOKEN), IS("nonce", 8, 4, NONCE)}},
+     5,
+     {FLAG("backup", 2, 0), RSV(2, 0x0e), ID, IS("token", 4, 4, TOKEN), IS("nonce", 8, 4, NONCE)}},
     {"mp_join",
      KIND_MPTCP,
      16,
      1,
      0,
-     4,
-     {FLAG("backup", 2, 0), ID, HEX("hmac", 4, 8, JOIN_HMAC), IS("nonce", 12, 4, NONCE)}},
-    {"mp_join", KIND_MPTCP, 24, 1, 0, 1, {HEX("hmac", 4, 20, JOIN_HMAC)}},
+     5,
+     {FLAG("backup", 2, 0), RSV(2, 0x0e), ID, HEX("hmac", 4, 8, JOIN_HMAC),
+      IS("nonce", 12, 4, NONCE)}},
+    {"mp_join", KIND_MPTCP, 24, 1, 0, 2, {RSV(2, 0x0f), HEX("hmac", 4, 20, JOIN_HMAC)}},
     DSS(8, 0x01, 1, ACK4),
     DSS(12, 0x03, 1, ACK8),
     DSS(14, 0x04, 3, MAP4(4)),
@@ -96,20 +99,69 @@ static const struct pl_script_form forms[] = {
     DSS(24, 0x0d, 5, ACK4, MAP8(8), CSUM(22)),
     DSS(26, 0x0f, 4, ACK8, MAP8(12)),
     DSS(28, 0x0f, 5, ACK8, MAP8(12), CSUM(26)),
-    {"add_addr", KIND_MPTCP, 16, 3, 0, 3, {ID, ADDR(4, 4), HMAC(8)}},
-    {"add_addr", KIND_MPTCP, 18, 3, 0, 4, {ID, ADDR(4, 4), NUM("port", 8, 2), HMAC(10)}},
-    {"add_addr", KIND_MPTCP, 28, 3, 0, 3, {ID, ADDR(4, 16), HMAC(20)}},
-    {"add_addr", KIND_MPTCP, 30, 3, 0, 4, {ID, ADDR(4, 16), NUM("port", 20, 2), HMAC(22)}},
-    {"add_addr_echo", KIND_MPTCP, 8, 3, 1, 2, {ID, ADDR(4, 4)}},
-    {"add_addr_echo", KIND_MPTCP, 10, 3, 1, 3, {ID, ADDR(4, 4), NUM("port", 8, 2)}},
-    {"add_addr_echo", KIND_MPTCP, 20, 3, 1, 2, {ID, ADDR(4, 16)}},
-    {"add_addr_echo", KIND_MPTCP, 22, 3, 1, 3, {ID, ADDR(4, 16), NUM("port", 20, 2)}},
-    {"remove_addr", KIND_MPTCP, 4, 4, 0, 1, {NUM("", 3, 1)}},
-    {"remove_addr", KIND_MPTCP, 5, 4, 0, 2, {NUM("", 3, 1), NUM("", 4, 1)}},
-    {"remove_addr", KIND_MPTCP, 6, 4, 0, 3, {NUM("", 3, 1), NUM("", 4, 1), NUM("", 5, 1)}},
-    {"mp_prio", KIND_MPTCP, 3, 5, 0, 1, {FLAG("backup", 2, 0)}},
-    {"mp_fail", KIND_MPTCP, 12, 6, 0, 1, {IS("dsn", 4, 8, DSN)}},
-    {"mp_fastclose", KIND_MPTCP, 12, 7, 0, 1, {IS("key", 4, 8, KEY_RECEIVER)}},
+    {"add_addr", KIND_MPTCP, 16, 3, 0, 4, {RSV(2, 0x0e), ID, ADDR(4, 4), HMAC(8)}},
+    {"add_addr",
+     KIND_MPTCP,
+     18,
+     3,
+     0,
+     5,
+     {RSV(2, 0x0e), ID, ADDR(4, 4), NUM("port", 8, 2), HMAC(10)}},
+    {"add_addr", KIND_MPTCP, 28, 3, 0, 4, {RSV(2, 0x0e), ID, ADDR(4, 16), HMAC(20)}},
+    {"add_addr",
+     KIND_MPTCP,
+     30,
+     3,
+     0,
+     5,
+     {RSV(2, 0x0e), ID, ADDR(4, 16), NUM("port", 20, 2), HMAC(22)}},
+    {"add_addr_echo", KIND_MPTCP, 8, 3, 1, 3, {RSV(2, 0x0e), ID, ADDR(4, 4)}},
+    {"add_addr_echo", KIND_MPTCP, 10, 3, 1, 4, {RSV(2, 0x0e), ID, ADDR(4, 4), NUM("port", 8, 2)}},
+    {"add_addr_echo", KIND_MPTCP, 20, 3, 1, 3, {RSV(2, 0x0e), ID, ADDR(4, 16)}},
+    {"add_addr_echo", KIND_MPTCP, 22, 3, 1, 4, {RSV(2, 0x0e), ID, ADDR(4, 16), NUM("port", 20, 2)}},
+    {"remove_addr", KIND_MPTCP, 4, 4, 0, 2, {RSV(2, 0x0f), NUM("", 3, 1)}},
+    {"remove_addr", KIND_MPTCP, 5, 4, 0, 3, {RSV(2, 0x0f), NUM("", 3, 1), NUM("", 4, 1)}},
+    {"remove_addr",
+     KIND_MPTCP,
+     6,
+     4,
+     0,
+     4,
+     {RSV(2, 0x0f), NUM("", 3, 1), NUM("", 4, 1), NUM("", 5, 1)}},
+    {"remove_addr",
+     KIND_MPTCP,
+     7,
+     4,
+     0,
+     5,
+     {RSV(2, 0x0f), NUM("", 3, 1), NUM("", 4, 1), NUM("", 5, 1), NUM("", 6, 1)}},
+    {"remove_addr",
+     KIND_MPTCP,
+     8,
+     4,
+     0,
+     6,
+     {RSV(2, 0x0f), NUM("", 3, 1), NUM("", 4, 1), NUM("", 5, 1), NUM("", 6, 1), NUM("", 7, 1)}},
+    {"remove_addr",
+     KIND_MPTCP,
+     9,
+     4,
+     0,
+     7,
+     {RSV(2, 0x0f), NUM("", 3, 1), NUM("", 4, 1), NUM("", 5, 1), NUM("", 6, 1), NUM("", 7, 1),
+      NUM("", 8, 1)}},
+    {"remove_addr",
+     KIND_MPTCP,
+     10,
+     4,
+     0,
+     8,
+     {RSV(2, 0x0f), NUM("", 3, 1), NUM("", 4, 1), NUM("", 5, 1), NUM("", 6, 1), NUM("", 7, 1),
+      NUM("", 8, 1), NUM("", 9, 1)}},
+    {"mp_prio", KIND_MPTCP, 3, 5, 0, 2, {FLAG("backup", 2, 0), RSV(2, 0x0e)}},
+    /* The number is of the data that failed, which is the receiver's of the option. */
+    {"mp_fail", KIND_MPTCP, 12, 6, 0, 2, {RSV(3, 0xff), IS("dsn", 4, 8, DATA_ACK)}},
+    {"mp_fastclose", KIND_MPTCP, 12, 7, 0, 2, {RSV(3, 0xff), IS("key", 4, 8, KEY_RECEIVER)}},
     {"mp_tcprst",
      KIND_MPTCP,
      4,
@@ -192,6 +244,9 @@ static void decode_field(const struct pl_script_field *field, const uint8_t *dat
         case PL_CODEC_BIT:
             out->number = data[field->at] >> field->len & 1;
             break;
+        case PL_CODEC_MASK:
+            out->number = data[field->at] & field->len;
+            break;
         default:
             PL_ASSERT(field_len <= PL_SCRIPT_BYTES_MAX);
             out->kind = PL_VALUE_BYTES;
@@ -234,6 +289,9 @@ static void encode_field(const struct pl_script_field *field, const struct pl_sc
             break;
         case PL_CODEC_BIT:
             out[field->at] |= (uint8_t)((value->number & 1) << field->len);
+            break;
+        case PL_CODEC_MASK:
+            out[field->at] |= (uint8_t)(value->number & field->len);
             break;
         default:
             memcpy(out + field->at, value->bytes, field->len != 0 ? field->len : value->len);

@@ -102,7 +102,7 @@ static struct plait_buf *build_icmp(struct pl_script_run *run, unsigned index,
                                     const struct pl_script_segment *segment) {
     const struct pl_script_flow *flow = &run->flows[index];
     const struct plait_addr *us = &flow->local.addr, *peer = &flow->remote.addr;
-    bool v6 = run->family == PLAIT_IPV6;
+    bool v6 = us->family == PLAIT_IPV6;
     uint8_t protocol = v6 ? PL_IP_ICMP6 : PL_IP_ICMP;
     struct plait_buf *buf = plait_buf_alloc(&run->env.env, 200);
     if (buf == NULL) {
@@ -114,7 +114,7 @@ static struct plait_buf *build_icmp(struct pl_script_run *run, unsigned index,
     uint32_t ip_len = pl_ip_write(buf->data, &outer, 1);
     uint8_t *icmp = buf->data + ip_len;
     memset(icmp, 0, icmp_len);
-    pl_script_icmp_code(segment, run->family, &icmp[0], &icmp[1]);
+    pl_script_icmp_code(segment, us->family, &icmp[0], &icmp[1]);
     if (v6) {
         pl_put32(icmp + 4, segment->icmp_mtu);
     } else {

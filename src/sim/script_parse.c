@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "plait/trace.h"
+#include "sim/script.h"
 #include "sim/script_cursor.h"
 
 enum { LINES_MAX = 10000 };
@@ -208,6 +209,23 @@ static bool take_name(struct pl_script_cursor *c, struct pl_script_line *line, c
     return what >= 0 || pl_cursor_fail(c, "there is no `%s`", whole);
 }
 
+/* What the event must carry: `id 2`, `error RESET`. */
+static bool take_event_fields(struct pl_script_cursor *c, struct pl_script_line *line) {
+    char name[PL_SCRIPT_NAME];
+    uint64_t id = 0;
+    if (pl_cursor_is(c, "id")) {
+        line->has_id = pl_cursor_number(c, 255, &id);
+        line->number = (int64_t)id;
+        return line->has_id;
+    }
+    if (pl_cursor_is(c, "error")) {
+        line->has_error = true;
+        return (pl_cursor_word(c, name) && pl_script_error_find(name, &line->result)) ||
+               pl_cursor_fail(c, "want the name of an error");
+    }
+    return true;
+}
+
 static bool take_expect(struct pl_script_cursor *c, struct pl_script_line *line) {
     line->kind = PL_LINE_EXPECT;
     if (pl_cursor_is(c, "counter")) {
@@ -234,7 +252,7 @@ static bool take_expect(struct pl_script_cursor *c, struct pl_script_line *line)
     if (!pl_cursor_is(c, "event")) {
         return pl_cursor_fail(c, "expect what? counter, info, stats, state, drop, event, no event");
     }
-    return take_name(c, line, "", pl_script_event_find);
+    return take_name(c, line, "", pl_script_event_find) && take_event_fields(c, line);
 }
 
 /* ---- ports ---- */
@@ -404,26 +422,80 @@ static void defaults(struct pl_script_program *program) {
     program->socket_count = 2;
 }
 
-bool pl_script_parse(struct pl_script_program *program, const char *text, size_t len) {
+static bool take_text(struct pl_script_cursor *outer, const char *text, size_t len, unsigned at);
+
+static bool keep_head(struct pl_script_program *program, const char *text, size_t len) {
+    char *head = realloc(program->head, program->head_len + len + 1);
+    if (head == NULL) {
+        return false;
+    }
+    memcpy(head + program->head_len, text, len);
+    head[program->head_len + len] = '\n';
+    program->head = head;
+    program->head_len += len + 1;
+    return true;
+}
+
+static bool take_include(struct pl_script_cursor *c, bool *taken) {
+    struct pl_script_program *program = c->program;
+    char file[PL_SCRIPT_TEXT];
+    size_t len = 0;
+    *taken = pl_cursor_is(c, "include");
+    if (!*taken) {
+        return true;
+    }
+    pl_cursor_blank(c);
+    while (c->at + len < c->end && len + 1 < sizeof(file)) {
+        file[len] = c->at[len];
+        len++;
+    }
+    file[len] = '\0';
+    if (c->options == NULL || c->options->include == NULL ||
+        program->include_count == PL_SCRIPT_INCLUDES_MAX) {
+        return pl_cursor_fail(c, "nothing can be included here");
+    }
+    char *text = c->options->include(c->options->include_arg, c->name, file, &len);
+    if (text == NULL) {
+        return pl_cursor_fail(c, "cannot read `%s`", file);
+    }
+    program->includes[program->include_count++] = text;
+    return take_text(c, text, len, c->line);
+}
+
+/* Lines of an included file (`at` > 0) count as the line that includes it. */
+static bool take_text(struct pl_script_cursor *outer, const char *text, size_t len, unsigned at) {
     const char *end = text + len;
-    struct pl_script_cursor c = {.program = program};
-    defaults(program);
-    for (const char *at = text; at < end; c.line++) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
+    struct pl_script_cursor c = *outer;
+    c.line = at;
+    for (const char *start = text; start < end;) {
+        const char *newline = memchr(start, '\n', (size_t)(end - start));
         const char *next = newline == NULL ? end : newline + 1;
         const char *stop = newline == NULL ? end : newline;
-        const char *comment = memchr(at, '#', (size_t)(stop - at));
-        c.line += c.line == 0 ? 1 : 0;
-        c.at = at;
+        const char *comment = memchr(start, '#', (size_t)(stop - start));
+        bool included = false;
+        c.line += at == 0 ? 1 : 0;
+        c.at = start;
         c.end = comment == NULL ? stop : comment;
         while (c.end > c.at && (c.end[-1] == ' ' || c.end[-1] == '\t' || c.end[-1] == '\r')) {
             c.end--;
         }
-        if (!take_line(&c)) {
-            pl_cursor_fail(&c, "cannot read this line");
-            return false;
+        unsigned before = c.program->line_count;
+        if (!take_include(&c, &included) || (!included && !take_line(&c)) ||
+            (before == 0 && !included && c.program->line_count == 0 &&
+             !keep_head(c.program, start, (size_t)(stop - start)))) {
+            return pl_cursor_fail(&c, "cannot read this line");
         }
-        at = next;
+        start = next;
+    }
+    return true;
+}
+
+bool pl_script_parse(struct pl_script_program *program, const char *name, const char *text,
+                     size_t len, const struct pl_script_options *options) {
+    struct pl_script_cursor c = {.program = program, .name = name, .options = options};
+    defaults(program);
+    if (!take_text(&c, text, len, 0)) {
+        return false;
     }
     if (program->line_count == 0) {
         c.line = 1;
@@ -440,6 +512,12 @@ void pl_script_program_fini(struct pl_script_program *program) {
         }
         free(segment);
     }
+    for (unsigned i = 0; i < program->include_count; i++) {
+        free(program->includes[i]);
+    }
+    free(program->head);
+    program->head = NULL;
+    program->include_count = 0;
     free(program->lines);
     program->lines = NULL;
     program->line_count = 0;

@@ -7,10 +7,11 @@
 
 enum {
     PL_SCRIPT_NAME = 32,
-    PL_SCRIPT_PORTS_MAX = 4,
+    PL_SCRIPT_PORTS_MAX = 8,
     PL_SCRIPT_FLOWS_MAX = 16,
     PL_SCRIPT_SOCKETS_MAX = 16,
     PL_SCRIPT_OPTIONS_MAX = 12, /* TCP options of a segment, NOPs included */
+    PL_SCRIPT_INCLUDES_MAX = 8,
     PL_SCRIPT_TEXT = 400,
 };
 
@@ -104,7 +105,8 @@ struct pl_script_line {
     uint8_t compare;      /* enum pl_script_compare */
     uint8_t port;         /* PORT: from 1 on */
     bool has_result, has_number, has_endpoint;
-    uint32_t what; /* option, counter, field, event: an index */
+    uint32_t what;          /* option, counter, field, event: an index */
+    bool has_id, has_error; /* EXPECT event: what it must carry */
     int64_t number, result;
     struct plait_endpoint endpoint;
     struct pl_script_segment *segment; /* IN, OUT; owned */
@@ -115,8 +117,10 @@ struct pl_script_line {
 struct pl_script_port_setting {
     bool used, backup_port, no_mptcp, any_address;
     uint32_t mtu;
-    uint32_t address_flags;   /* enum plait_address_flag */
-    struct plait_addr v4, v6; /* family NONE: the default */
+    uint32_t address_flags; /* enum plait_address_flag */
+    uint16_t announce_port;
+    struct plait_addr v4, v6;  /* family NONE: the default */
+    struct plait_addr outside; /* by which peers reach it; NONE: none */
 };
 
 struct pl_script_flow_setting {
@@ -124,6 +128,7 @@ struct pl_script_flow_setting {
     uint8_t port;              /* from 1 on */
     uint8_t peer;              /* which address of the peer, from 1 on */
     uint8_t connection;        /* MPTCP: flows of one share keys */
+    uint8_t family;            /* PLAIT_FAMILY_NONE: the run's */
     bool has_isn;
     uint16_t local_port, remote_port; /* 0: learnt from the first SYN, or the default */
     uint32_t isn;                     /* of the peer */
@@ -135,6 +140,13 @@ struct pl_script_program {
     bool tso, tx_checksum, rx_checksum;
     plait_time tolerance;
     uint64_t seed;
+    bool has_idsn[2]; /* [0] the stack's, [1] the peer's: what their keys pretend to hash to */
+    uint64_t idsn[2];
+    uint64_t same_tokens; /* the stack's first so many keys pretend to have one token */
+    char *head;           /* the settings, as they were written; owned */
+    size_t head_len;
+    char *includes[PL_SCRIPT_INCLUDES_MAX]; /* owned */
+    unsigned include_count;
     struct pl_script_port_setting ports[PL_SCRIPT_PORTS_MAX];
     struct pl_script_flow_setting flows[PL_SCRIPT_FLOWS_MAX];
     unsigned flow_count;
@@ -150,8 +162,10 @@ struct pl_script_program {
 };
 
 /* script_parse.c: text -> program. False: error_line and error are set. The program borrows
- * `text`; fini is legal in either case. */
-bool pl_script_parse(struct pl_script_program *program, const char *text, size_t len);
+ * `text`; fini is legal in either case. `name` is the script's, for those that it includes. */
+struct pl_script_options;
+bool pl_script_parse(struct pl_script_program *program, const char *name, const char *text,
+                     size_t len, const struct pl_script_options *options);
 void pl_script_program_fini(struct pl_script_program *program);
 
 /* Index of a TCP state's name, or -1; "?" where there is none. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "plait/buf.h"
 #include "sim/pattern.h"
 #include "sim/script_state.h"
@@ -20,7 +21,9 @@ enum {
     REMOTE_PORT = 40000, /* of a peer that connects: this and its flow's index */
     REMOTE_ISN = 1000000,
     STEPS_MAX = 1000000, /* timers without end would be a bug of the stack */
+    SAME_TOKEN = 0x5eed,
 };
+#define PEER_KEY UINT64_C(0x1122334455667700) /* of the peer's first connection */
 
 /* ---- failures ---- */
 
@@ -529,6 +532,34 @@ static struct plait_addr address(uint8_t family, uint8_t v4_net, uint8_t v6_net,
     return addr;
 }
 
+static struct plait_addr port_address(const struct pl_script_port_setting *setting, unsigned i,
+                                      uint8_t family) {
+    const struct plait_addr *own = family == PLAIT_IPV4 ? &setting->v4 : &setting->v6;
+    return own->family != PLAIT_FAMILY_NONE ? *own : address(family, 0, 0, (uint8_t)(i + 1));
+}
+
+/* Of the run's family, and of the other one when a flow of the port has it. */
+static int add_addresses(struct pl_script_run *run, unsigned i) {
+    const struct pl_script_port_setting *setting = &run->program->ports[i];
+    struct pl_script_port *port = &run->ports[i];
+    uint8_t other = run->family == PLAIT_IPV4 ? PLAIT_IPV6 : PLAIT_IPV4;
+    struct plait_addr addr = port_address(setting, i, other);
+    int id = plait_address_add(run->stack, port->id, &port->addr, setting->address_flags,
+                               setting->announce_port, 0, 0);
+    for (unsigned k = 0; id >= 0 && k < run->program->flow_count; k++) {
+        const struct pl_script_flow_setting *flow = &run->program->flows[k];
+        if (flow->port == i + 1 && flow->family == other) {
+            id = plait_address_add(run->stack, port->id, &addr, setting->address_flags,
+                                   setting->announce_port, 0, 0);
+            break;
+        }
+    }
+    if (id >= 0 && setting->outside.family != PLAIT_FAMILY_NONE) {
+        id = plait_address_announce(run->stack, port->id, &port->addr, &setting->outside, 0);
+    }
+    return id < 0 ? id : 0;
+}
+
 static int add_port(struct pl_script_run *run, unsigned i) {
     const struct pl_script_port_setting *setting = &run->program->ports[i];
     struct pl_script_port *port = &run->ports[i];
@@ -547,23 +578,22 @@ static int add_port(struct pl_script_run *run, unsigned i) {
                                       .verdict = &run->verdict,
                                       .emit = emit,
                                       .arg = port};
-    const struct plait_addr *own = run->family == PLAIT_IPV4 ? &setting->v4 : &setting->v6;
-    port->addr =
-        own->family != PLAIT_FAMILY_NONE ? *own : address(run->family, 0, 0, (uint8_t)(i + 1));
+    port->addr = port_address(setting, i, run->family);
     int result = plait_port_add(run->stack, &config, &port->id);
     if (result != 0) {
         return result;
     }
-    int id = plait_address_add(run->stack, port->id, &port->addr, setting->address_flags, 0, 0, 0);
-    return id < 0 ? id : 0;
+    return add_addresses(run, i);
 }
 
 static void add_flow(struct pl_script_run *run, unsigned i) {
     const struct pl_script_flow_setting *setting = &run->program->flows[i];
+    unsigned port = setting->port - 1u;
+    uint8_t family = setting->family != PLAIT_FAMILY_NONE ? setting->family : run->family;
     run->flows[i] = (struct pl_script_flow){
         .setting = setting,
-        .local = {run->ports[setting->port - 1].addr, setting->local_port},
-        .remote = {address(run->family, 1, 1, setting->peer), setting->remote_port},
+        .local = {port_address(&run->program->ports[port], port, family), setting->local_port},
+        .remote = {address(family, 1, 1, setting->peer), setting->remote_port},
         .isn_local = 0x20000000,
         .isn_remote = setting->has_isn ? setting->isn : REMOTE_ISN * (i + 1),
         .nonce_remote = 0x01020304 + i,
@@ -579,9 +609,47 @@ static int set_up(struct pl_script_run *run) {
         add_flow(run, i);
     }
     for (unsigned i = 0; i < PL_SCRIPT_FLOWS_MAX; i++) {
-        run->connections[i].key[1] = UINT64_C(0x1122334455667700) + i;
+        pl_script_know_peer(run, &run->connections[i], PEER_KEY + i);
     }
     return result;
+}
+
+/* How many keys the stack made before this one. */
+static unsigned key_index(struct pl_script_run *run, uint64_t key) {
+    unsigned i = 0;
+    while (i < run->key_count && run->keys[i] != key) {
+        i++;
+    }
+    if (i == run->key_count && i < PL_SCRIPT_KEYS_MAX) {
+        run->keys[run->key_count++] = key;
+    }
+    return i;
+}
+
+/* SHA-256, but that keys have the IDSNs and tokens that the script wants (RFC 8684 section 3.1:
+ * the last 64 bits and the first 32). */
+static void pretend_sha256(void *user, const void *msg, size_t len, uint8_t out[32]) {
+    struct pl_script_run *run = user;
+    const struct plait_env *real = run->options->hashes;
+    real->sha256(real->user, msg, len, out);
+    if (len != sizeof(uint64_t)) {
+        return;
+    }
+    uint64_t key = pl_get64(msg);
+    unsigned side = key - PEER_KEY < PL_SCRIPT_FLOWS_MAX ? 1 : 0;
+    if (run->program->has_idsn[side]) {
+        pl_put64(out + 24, run->program->idsn[side]);
+    }
+    if (side == 0 && key_index(run, key) < run->program->same_tokens) {
+        pl_put32(out, SAME_TOKEN);
+    }
+}
+
+static void forward_hmac(void *user, const void *key, size_t key_len, const void *msg, size_t len,
+                         uint8_t out[32]) {
+    const struct pl_script_run *run = user;
+    const struct plait_env *real = run->options->hashes;
+    real->hmac_sha256(real->user, key, key_len, msg, len, out);
 }
 
 static void note_state(void *user, const struct plait_trace_record *record) {
@@ -629,8 +697,11 @@ static enum pl_script_result run_family(struct pl_script_run *run, uint8_t famil
     run->record.trace = run->options->trace;
     run->record.capture = run->options->capture;
     run->record.capture_arg = run->options->capture_arg;
-    pl_sim_env_init(&run->env, run->options->hashes, run->program->seed, 0, &run->record,
-                    &run->verdict);
+    run->hashes = *run->options->hashes;
+    run->hashes.user = run;
+    run->hashes.sha256 = pretend_sha256;
+    run->hashes.hmac_sha256 = forward_hmac;
+    pl_sim_env_init(&run->env, &run->hashes, run->program->seed, 0, &run->record, &run->verdict);
     run->env.env.trace = note_state;
     int result = set_up(run);
     if (result != 0) {
@@ -666,12 +737,12 @@ enum pl_script_result pl_script_run(const char *name, const char *text, size_t l
     if (program == NULL) {
         return result;
     }
-    if (!pl_script_parse(program, text, len)) {
+    if (!pl_script_parse(program, name, text, len, options)) {
         fprintf(options->out, "%s:%u: %s\n", name, program->error_line, program->error);
     } else {
         result = PL_SCRIPT_PASS;
         if (options->record) {
-            fwrite(text, 1, (size_t)(program->lines[0].text - text), options->out);
+            fwrite(program->head, 1, program->head_len, options->out);
         }
         if (program->v4) {
             result = run_once(name, program, options, PLAIT_IPV4);

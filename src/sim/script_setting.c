@@ -106,6 +106,14 @@ static bool take_port_word(struct pl_script_cursor *c, struct pl_script_port_set
         port->mtu = (uint32_t)mtu;
         return taken;
     }
+    if (pl_cursor_is(c, "announce-port")) {
+        bool taken = pl_cursor_number(c, 65535, &mtu);
+        port->announce_port = (uint16_t)mtu;
+        return taken;
+    }
+    if (pl_cursor_is(c, "outside")) {
+        return pl_cursor_address(c, &port->outside);
+    }
     if (pl_cursor_is(c, "backup-port")) {
         return port->backup_port = true;
     }
@@ -123,7 +131,7 @@ static bool take_port_word(struct pl_script_cursor *c, struct pl_script_port_set
     }
     return pl_cursor_fail(c,
                           "want mtu, v4, v6, signal, subflow, backup, fullmesh, backup-port, "
-                          "no-mptcp or any-address");
+                          "announce-port, outside, no-mptcp or any-address");
 }
 
 static bool take_port(struct pl_script_cursor *c) {
@@ -149,6 +157,10 @@ static bool take_flow_word(struct pl_script_cursor *c, struct pl_script_flow_set
     if (pl_cursor_is(c, "peer")) {
         return take_small(c, 100, &flow->peer);
     }
+    if (pl_cursor_is(c, "v4") || pl_cursor_is(c, "v6")) {
+        flow->family = c->at[-1] == '4' ? PLAIT_IPV4 : PLAIT_IPV6;
+        return true;
+    }
     if (pl_cursor_is(c, "connection")) {
         return take_small(c, PL_SCRIPT_FLOWS_MAX - 1, &flow->connection);
     }
@@ -163,7 +175,7 @@ static bool take_flow_word(struct pl_script_cursor *c, struct pl_script_flow_set
         *(local ? &flow->local_port : &flow->remote_port) = (uint16_t)value;
         return taken;
     }
-    return pl_cursor_fail(c, "want port, peer, local, remote, isn or connection");
+    return pl_cursor_fail(c, "want port, peer, local, remote, v4, v6, isn or connection");
 }
 
 int pl_script_flow_find(const struct pl_script_program *program, const char *name) {
@@ -201,6 +213,16 @@ static bool take_flow(struct pl_script_cursor *c) {
     return true;
 }
 
+/* Whose IDSN, and what it is. */
+static bool take_idsn(struct pl_script_cursor *c) {
+    unsigned side = pl_cursor_is(c, "peer") ? 1 : 0;
+    if (side == 0 && !pl_cursor_is(c, "own")) {
+        return pl_cursor_fail(c, "want `own` or `peer` and a number");
+    }
+    c->program->has_idsn[side] = true;
+    return pl_cursor_number(c, UINT64_MAX, &c->program->idsn[side]);
+}
+
 bool pl_script_parse_setting(struct pl_script_cursor *c) {
     char name[PL_SCRIPT_NAME];
     uint64_t value = 0;
@@ -225,6 +247,12 @@ bool pl_script_parse_setting(struct pl_script_cursor *c) {
     }
     if (strcmp(name, "tolerance") == 0) {
         return pl_cursor_time(c, &c->program->tolerance);
+    }
+    if (strcmp(name, "idsn") == 0) {
+        return take_idsn(c);
+    }
+    if (strcmp(name, "same-tokens") == 0) {
+        return pl_cursor_number(c, 60, &c->program->same_tokens);
     }
     if (strcmp(name, "seed") == 0) {
         return pl_cursor_number(c, UINT64_MAX, &c->program->seed);

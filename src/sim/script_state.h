@@ -11,7 +11,12 @@
 #include "sim/script.h"
 #include "sim/script_program.h"
 
-enum { PL_SCRIPT_HISTORY = 6, PL_SCRIPT_EVENTS_MAX = 256, PL_SCRIPT_LINE_TEXT = 1200 };
+enum {
+    PL_SCRIPT_HISTORY = 6,
+    PL_SCRIPT_EVENTS_MAX = 256,
+    PL_SCRIPT_LINE_TEXT = 1200,
+    PL_SCRIPT_KEYS_MAX = 64
+};
 
 /* A packet that the stack sent and no line has taken yet. */
 struct pl_script_packet {
@@ -59,6 +64,9 @@ struct pl_script_run {
     const char *name;
     uint8_t family;
     plait_time now, line_time;
+    struct plait_env hashes;           /* the program's pretences on top of the real ones */
+    uint64_t keys[PL_SCRIPT_KEYS_MAX]; /* of the stack, in the order of their making */
+    unsigned key_count;
     struct pl_sim_env env;
     struct pl_sim_verdict verdict;
     struct pl_record record;
@@ -111,6 +119,9 @@ struct pl_script_spans {
  * or a VARIABLE that is not set. */
 bool pl_script_bind(struct pl_script_run *run, const struct pl_script_line *line, uint32_t offset,
                     struct pl_script_segment *out);
+/* The peer's keys are the script's: their hashes are known before they are sent. */
+void pl_script_know_peer(struct pl_script_run *run, struct pl_script_connection *conn,
+                         uint64_t key);
 /* Takes what a flow's other segments refer to from one that was sent (`in`: to the stack). */
 void pl_script_learn(struct pl_script_run *run, unsigned flow, bool in,
                      const struct pl_script_segment *segment);

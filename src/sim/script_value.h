@@ -5,7 +5,7 @@
 
 #include "plait/types.h"
 
-enum { PL_SCRIPT_BYTES_MAX = 40, PL_SCRIPT_FIELDS_MAX = 8, PL_SCRIPT_VARIABLES_MAX = 64 };
+enum { PL_SCRIPT_BYTES_MAX = 40, PL_SCRIPT_FIELDS_MAX = 9, PL_SCRIPT_VARIABLES_MAX = 64 };
 
 enum pl_script_value_kind {
     PL_VALUE_NONE,
@@ -50,6 +50,7 @@ enum pl_script_codec {
     PL_CODEC_NUMBER, /* big-endian, `len` bytes */
     PL_CODEC_LOW,    /* the low four bits of a byte */
     PL_CODEC_BIT,    /* the bit `len` of a byte */
+    PL_CODEC_MASK,   /* those bits of a byte that `len` has, where they are */
     PL_CODEC_BYTES,  /* `len` bytes, shown as hexadecimal digits */
     PL_CODEC_ADDRESS,
 };

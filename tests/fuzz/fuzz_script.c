@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct pl_script_program *program = malloc(sizeof(*program));
     FUZZ_CHECK(text != NULL && program != NULL);
     memcpy(text, data, len);
-    bool parsed = pl_script_parse(program, text, len);
+    bool parsed = pl_script_parse(program, "fuzz", text, len, NULL);
     FUZZ_CHECK(parsed == (program->error_line == 0));
     FUZZ_CHECK(parsed || program->error[0] != '\0');
     for (unsigned i = 0; i < program->line_count; i++) {

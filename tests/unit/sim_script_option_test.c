@@ -20,6 +20,8 @@ static void fill(struct pl_script_option *option) {
             memset(value->bytes, 0x40 + (int)i, value->len);
         } else if (field->codec == PL_CODEC_NUMBER) {
             value->number = field->len == 8 ? number : number & ((1ull << 8 * field->len) - 1);
+        } else if (field->codec == PL_CODEC_MASK) {
+            value->number = field->len; /* all its bits */
         } else {
             value->number = 1;
         }
@@ -60,10 +62,11 @@ static void agrees_with_the_stack(void **state) {
     pl_script_option_decode(dss, sizeof(dss), &option);
     assert_string_equal(option.form->name, "dss");
     assert_int_equal(option.values[0].number, wire.dss.data_fin);
-    assert_int_equal(option.values[1].number, wire.dss.ack);
-    assert_int_equal(option.values[2].number, wire.dss.dsn);
-    assert_int_equal(option.values[3].number, wire.dss.ssn);
-    assert_int_equal(option.values[4].number, wire.dss.len);
+    assert_int_equal(option.values[1].number, 0); /* reserved bits */
+    assert_int_equal(option.values[2].number, wire.dss.ack);
+    assert_int_equal(option.values[3].number, wire.dss.dsn);
+    assert_int_equal(option.values[4].number, wire.dss.ssn);
+    assert_int_equal(option.values[5].number, wire.dss.len);
 }
 
 static void what_fits_nothing_is_raw(void **state) {

@@ -13,7 +13,7 @@
 static struct pl_script_program program;
 
 static const struct pl_script_line *parse(const char *text) {
-    assert_true(pl_script_parse(&program, text, strlen(text)));
+    assert_true(pl_script_parse(&program, "x", text, strlen(text), NULL));
     return program.lines;
 }
 
@@ -178,7 +178,7 @@ static void wrong_lines(void **state) {
     };
     (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_false(pl_script_parse(&program, cases[i].text, strlen(cases[i].text)));
+        assert_false(pl_script_parse(&program, "x", cases[i].text, strlen(cases[i].text), NULL));
         assert_int_equal(program.error_line, cases[i].line);
         assert_true(program.error[0] != '\0');
         pl_script_program_fini(&program);

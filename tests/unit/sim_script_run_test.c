@@ -45,6 +45,44 @@ static int teardown(void **state) {
     "+0.05 < . 1:1(0) ack 1 win 65535\n"   \
     "+0 accept\n"
 
+/* What `script` includes, by the name of a file. */
+static char *opening(void *arg, const char *script, const char *file, size_t *len) {
+    assert_string_equal(script, "x");
+    if (strcmp(file, "opening") != 0) {
+        return NULL;
+    }
+    (*(unsigned *)arg)++;
+    *len = strlen(OPENING);
+    return strdup(OPENING);
+}
+
+static void includes(void **state) {
+    unsigned count = 0;
+    struct pl_script_options options = {.include = opening, .include_arg = &count};
+    (void)state;
+    assert_int_equal(run_with("mtu 1400\ninclude opening\n+0 write 10\n"
+                              "+0 > P. 1:11(10) ack 1 win *\n",
+                              options),
+                     PL_SCRIPT_PASS);
+    assert_int_equal(count, 1);
+    /* What fails in there is said to fail where it is included. */
+    assert_int_equal(run_with("\ninclude opening\nmtu 1400\n", options), PL_SCRIPT_TROUBLE);
+    assert_non_null(strstr(said, "x:3: settings stand before"));
+    assert_int_equal(run_with("mtu 1400\ninclude closing\n", options), PL_SCRIPT_TROUBLE);
+    assert_non_null(strstr(said, "x:2: cannot read `closing`"));
+    assert_int_equal(run("include opening\n", false), PL_SCRIPT_TROUBLE);
+}
+
+/* A recorded script has the settings and the lines of what it includes. */
+static void included_lines_are_recorded(void **state) {
+    unsigned count = 0;
+    struct pl_script_options options = {.include = opening, .include_arg = &count, .record = true};
+    (void)state;
+    assert_int_equal(run_with("mtu 1400\ninclude opening\n+0 write 10\n", options), PL_SCRIPT_PASS);
+    assert_null(strstr(said, "include"));
+    assert_non_null(strstr(said, "mtu 1400\n0 listen\n"));
+}
+
 static void passes_in_silence(void **state) {
     (void)state;
     assert_int_equal(run(OPENING "+0 write 10\n+0 > P. 1:11(10) ack 1 win *\n", false),
@@ -123,6 +161,8 @@ static void times_are_exact(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(passes_in_silence, teardown),
+        cmocka_unit_test_teardown(includes, teardown),
+        cmocka_unit_test_teardown(included_lines_are_recorded, teardown),
         cmocka_unit_test_teardown(verbose_output_is_a_script, teardown),
         cmocka_unit_test_teardown(records_what_was_not_expected, teardown),
         cmocka_unit_test_teardown(marks_the_difference, teardown),
