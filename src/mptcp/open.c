@@ -130,6 +130,13 @@ void pl_conn_confirm(struct pl_conn *conn, plait_time now) {
     }
 }
 
+/* Where we said, with flag C, that we take no joins (RFC 8684 section 3.1). */
+static bool to_initial(const struct pl_conn *conn, const struct pl_tcp_tuple *tuple) {
+    PL_ASSERT(tuple->local_port != 0);
+    return tuple->local_port == conn->tuple.local_port &&
+           memcmp(&conn->tuple.local, &tuple->local, sizeof tuple->local) == 0;
+}
+
 int pl_conn_join(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple tuple,
                  const struct pl_segment *syn, uint8_t *reason, plait_time now) {
     PL_ASSERT(reason != NULL);
@@ -145,6 +152,10 @@ int pl_conn_join(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple t
         if (!pl_conn_fully_established(conn)) {
             *reason = PL_RESET_RESOURCES; /* may pass */
         }
+        PL_COUNT(conn->ctx, MPJoinRejected);
+        return PLAIT_E_LIMIT;
+    }
+    if (conn->ctx->config.deny_join_initial && to_initial(conn, &tuple)) {
         PL_COUNT(conn->ctx, MPJoinRejected);
         return PLAIT_E_LIMIT;
     }
