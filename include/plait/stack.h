@@ -20,7 +20,12 @@
 struct plait_stack;
 
 /* Congestion control of new subflows. */
-enum plait_cc { PLAIT_CC_CUBIC, PLAIT_CC_RENO, PLAIT_CC_BBR };
+enum plait_cc {
+    PLAIT_CC_CUBIC,
+    PLAIT_CC_RENO,
+    PLAIT_CC_BBR,
+    PLAIT_CC_DCTCP, /* RFC 8257, where switches mark: asks for ECN itself, Reno without */
+};
 
 /* Explicit congestion notification (RFC 3168), per subflow; the values of Linux's tcp_ecn. */
 enum plait_ecn {

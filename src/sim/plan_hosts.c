@@ -179,7 +179,7 @@ static void harm_link(const struct pl_plan *plan, struct pl_link_config *link,
         link->limit_packets = (uint32_t)pl_rng_range(&rng[PL_SIM_QUEUE], 4, 20);
     }
     if (plan->fault[PL_SIM_ECN]) {
-        link->mark_bytes = pl_plan_log(&rng[PL_SIM_ECN], 1500, 60000);
+        link->mark_bytes = pl_plan_log(&rng[PL_SIM_ECN], 200, 8000);
     }
 }
 
@@ -284,6 +284,16 @@ static void draw_cc(struct plait_config *config, struct pl_rng *rng) {
     }
 }
 
+/* What reacts to marks: BBR does not. Most hosts ask, or nobody would hear of the queues. */
+static void draw_ecn(struct plait_config *config, struct pl_rng *rng) {
+    static const uint8_t answers[] = {PLAIT_CC_CUBIC, PLAIT_CC_RENO, PLAIT_CC_DCTCP,
+                                      PLAIT_CC_DCTCP};
+    static const uint8_t wishes[] = {PLAIT_ECN_ON, PLAIT_ECN_ON, PLAIT_ECN_ACCEPT, PLAIT_ECN_OFF};
+    uint8_t answer = answers[pl_rng_below(rng, 4)];
+    config->ecn = wishes[pl_rng_below(rng, 4)];
+    config->cc = pl_rng_chance(rng, 900000) ? answer : config->cc;
+}
+
 static void draw_config_faults(struct pl_plan *plan) {
     struct pl_rng buffers = pl_plan_rng(plan, PL_SIM_BUFFERS);
     struct pl_rng memory = pl_plan_rng(plan, PL_SIM_MEMORY);
@@ -305,7 +315,7 @@ static void draw_config_faults(struct pl_plan *plan) {
         }
         config->checksum = plan->fault[PL_SIM_CHECKSUM] && pl_rng_chance(&checksum, 500000);
         if (plan->fault[PL_SIM_ECN]) {
-            config->ecn = (uint8_t)pl_rng_below(&ecn, PLAIT_ECN_ACCEPT + 1);
+            draw_ecn(config, &ecn);
         }
         config->deny_join_initial = plan->fault[PL_SIM_DENY_JOIN] && pl_rng_chance(&deny, 500000);
     }

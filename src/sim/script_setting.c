@@ -10,7 +10,7 @@ static bool take_switch(struct pl_script_cursor *c, uint64_t *out) {
 }
 
 static bool take_cc(struct pl_script_cursor *c, uint64_t *out) {
-    static const char *const names[] = {"cubic", "reno", "bbr"};
+    static const char *const names[] = {"cubic", "reno", "bbr", "dctcp"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (pl_cursor_is(c, names[i])) {
             *out = i;

@@ -43,11 +43,17 @@ static void change(struct pl_tcp *tcp, uint8_t algorithm) {
     }
 }
 
+/* DCTCP without marks is Reno, which has HyStart++ besides. */
+static uint8_t chosen(const struct pl_tcp *tcp) {
+    bool marks = pl_cc_counts_marks(tcp->life.cc);
+    return marks && !tcp->snd.ecn ? PLAIT_CC_RENO : tcp->life.cc;
+}
+
 /* The connection is established. */
 void pl_tcp_control_start(struct pl_tcp *tcp, uint32_t mss) {
     PL_ASSERT(tcp->cc.ops->state_size == 0);
     pl_cc_init(&tcp->cc, PLAIT_CC_CUBIC, mss);
-    change(tcp, tcp->life.cc);
+    change(tcp, chosen(tcp));
 }
 
 /* The application wants another one: life.cc. */
@@ -57,7 +63,7 @@ void pl_tcp_control_change(struct pl_tcp *tcp) {
     }
     pl_tcp_undo_forget(tcp); /* it is of the algorithm before */
     PL_ASSERT(tcp->cc.cwnd > 0);
-    change(tcp, tcp->life.cc);
+    change(tcp, chosen(tcp));
 }
 
 /* There will be nothing to send. */

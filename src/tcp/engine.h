@@ -132,6 +132,7 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now); /* calls the upper
 void pl_tcp_ecn_syn(struct pl_tcp *tcp, struct pl_segment *seg);
 void pl_tcp_ecn_settle(struct pl_tcp *tcp, const struct pl_segment *syn);
 void pl_tcp_ecn_echo(const struct pl_tcp *tcp, struct pl_segment *seg);
+bool pl_tcp_ecn_always(const struct pl_tcp *tcp);
 void pl_tcp_ecn_data(struct pl_tcp *tcp, struct pl_tcp_tx *tx);
 void pl_tcp_ecn_in(struct pl_tcp *tcp, const struct pl_segment *seg);
 bool pl_tcp_ecn_marked(const struct pl_tcp *tcp, const struct pl_segment *seg);
@@ -207,6 +208,7 @@ unsigned pl_tcp_receive_blocks(struct pl_tcp *tcp, struct pl_sack_block *out, un
 void pl_tcp_receive_check(const struct pl_tcp *tcp);
 
 /* segment.c: all call the upper (write_options) */
+void pl_tcp_segment_echo(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 bool pl_tcp_segment_record(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_tcp_record *rec,
                            plait_time now);
 void pl_tcp_segment_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, plait_time now);

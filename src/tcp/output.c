@@ -445,6 +445,10 @@ static bool output_synchronized(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_
     if (mss != tcp->cc.mss) {
         pl_cc_set_mss(&tcp->cc, mss);
     }
+    if (tcp->rcv.echo_pending > 0) {
+        pl_tcp_segment_echo(tcp, tx, now);
+        return tcp->life.state != PL_TCP_ST_CLOSED;
+    }
     if (sack_first(tcp)) {
         return send_ack(tcp, tx, now);
     }

@@ -20,12 +20,11 @@ static void trace_phase(struct pl_tcp *tcp, plait_time now) {
              0);
 }
 
-/* `acked`: what the ACK that says so took out of flight. */
-static void reduce(struct pl_tcp *tcp, uint32_t acked) {
+static void reduce(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->cc.cwnd > 0);
     pl_tcp_undo_begin(tcp);
     tcp->snd.cwr_due = tcp->snd.ecn;
-    pl_cc_loss(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una) + acked);
+    pl_cc_loss(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una));
 }
 
 /* ---- fast recovery, for those who leave the window to it ---- */
@@ -46,7 +45,7 @@ static void prr_begin(struct pl_tcp *tcp, uint32_t just_delivered) {
 static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
     PL_ASSERT(tcp->snd.lost_bytes > 0);
     if (tcp->rec.phase == PL_TCP_PHASE_OPEN) {
-        reduce(tcp, 0);
+        reduce(tcp);
         prr_begin(tcp, just_delivered);
     }
     /* A reduction that marks began goes on (RFC 3168 section 6.1.2: one per window). */
@@ -136,6 +135,15 @@ static void mark_small(struct pl_tcp *tcp, plait_time now) {
     tcp->rec.seen = true;
 }
 
+/* Of what was in flight before the ACK. A mark is never an error: nothing is kept to be undone. */
+static void reduce_by_mark(struct pl_tcp *tcp, uint32_t acked) {
+    PL_ASSERT(tcp->cc.cwnd > 0);
+    pl_tcp_undo_forget(tcp);
+    tcp->snd.cwr_due = true;
+    pl_cc_mark(&tcp->cc, (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una) + acked);
+    PL_COUNT(tcp->ctx, EcnReductions);
+}
+
 /* Once per window: not while a reduction goes on, nor by an ACK of what was sent before its end. */
 static void marked(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_recovery *r = &tcp->rec;
@@ -143,10 +151,8 @@ static void marked(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (r->phase != PL_TCP_PHASE_OPEN || r->seen || pl_cc_has_model(&tcp->cc)) {
         return;
     }
-    bool small = tcp->cc.cwnd <= 2 * tcp->cc.mss;
-    reduce(tcp, f->cum_bytes);
-    pl_tcp_undo_forget(tcp); /* a mark is never an error */
-    PL_COUNT(tcp->ctx, EcnReductions);
+    bool small = tcp->cc.cwnd <= 2 * tcp->cc.mss && !pl_cc_counts_marks(tcp->life.cc);
+    reduce_by_mark(tcp, f->cum_bytes);
     if (small) {
         mark_small(tcp, f->now);
         return;
@@ -197,6 +203,7 @@ void pl_tcp_recovery_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_recovery *r = &tcp->rec;
     uint32_t before = tcp->cc.cwnd;
     PL_ASSERT(r->phase <= PL_TCP_PHASE_CWR);
+    pl_cc_echo(&tcp->cc, f->delivered, f->marked, f->round_start);
     bool undone = pl_tcp_undo_ack(tcp, f);
     if (undone) {
         trace_phase(tcp, f->now);
@@ -252,7 +259,7 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
         pl_tcp_sack_forget(tcp);
     }
     if (r->phase == PL_TCP_PHASE_OPEN || (r->phase == PL_TCP_PHASE_LOSS && r->rto_count == 0)) {
-        reduce(tcp, 0);
+        reduce(tcp);
     }
     if (r->rto_count == 0) {
         r->rto_first_ms = (uint32_t)(now / PLAIT_NS_PER_MS);

@@ -50,6 +50,7 @@ static void acknowledge(struct pl_tcp *tcp, struct pl_segment *seg, bool is_syn)
     seg->window_raw = pl_tcp_window_advertise(tcp, is_syn);
     tcp->rcv.acked = tcp->rcv.nxt;
     tcp->rcv.ack_due = false;
+    tcp->rcv.echo_pending = 0;
     pl_tcp_ecn_echo(tcp, seg);
     if (!is_syn) {
         put_urgent(tcp, seg);
@@ -60,6 +61,9 @@ static void acknowledge(struct pl_tcp *tcp, struct pl_segment *seg, bool is_syn)
 static void finish(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     PL_ASSERT(tx->slice_count <= PLAIT_TX_SLICES_MAX);
     PL_ASSERT(tx->gso_size == 0 || tx->payload_len > tx->gso_size);
+    if (pl_tcp_ecn_always(tcp)) {
+        tx->ecn = PL_IP_ECT0;
+    }
     tx->seg.payload_len = tx->payload_len;
     tx->seg.gso_size = tx->gso_size;
     tcp->stats.bytes_sent += tx->payload_len;
@@ -77,6 +81,20 @@ void pl_tcp_segment_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, 
     acknowledge(tcp, &tx->seg, false);
     tx->options_len = pl_tcp_options_write(tcp, &what, tx->options, PL_TCP_OPTIONS_MAX, now);
     finish(tcp, tx, now);
+}
+
+/* Acknowledges what came before marks began or ended, and with the echo that it had; what came
+ * since has an ACK of its own. */
+void pl_tcp_segment_echo(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
+    pl_seq32 nxt = tcp->rcv.nxt;
+    bool echo = tcp->rcv.echo;
+    tcp->rcv.nxt = pl_seq32_add(tcp->rcv.acked, tcp->rcv.echo_pending);
+    tcp->rcv.echo = tcp->rcv.echo_before;
+    PL_ASSERT(tcp->rcv.echo_pending > 0 && pl_seq32_le(tcp->rcv.nxt, nxt));
+    pl_tcp_segment_ack(tcp, tx, pl_tcp_sent_end(tcp), now);
+    tcp->rcv.nxt = nxt;
+    tcp->rcv.echo = echo;
+    tcp->rcv.ack_due = tcp->life.state != PL_TCP_ST_CLOSED;
 }
 
 /* Makes a probe one that the peer answers every time: receivers limit how often they answer an old

@@ -119,7 +119,9 @@ struct pl_tcp_rcv { /* receive.c, window.c */
     bool fin_seen : 1; /* fin_seq is valid */
     bool fin_done : 1; /* the FIN was consumed */
     bool dsack_due : 1;
-    bool echo : 1; /* CE arrived: say ECE until the peer says CWR */
+    bool echo : 1; /* CE arrived: say ECE until the peer says CWR, or until CE ends (DCTCP) */
+    bool echo_before : 1; /* the echo of the next `echo_pending` bytes behind `acked` */
+    uint16_t echo_pending;
 };
 
 struct pl_tcp_ts { /* options.c: RFC 7323 */

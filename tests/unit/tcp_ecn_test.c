@@ -248,6 +248,137 @@ static void test_a_marking_queue(void **state) {
     tcp_pair_free(p);
 }
 
+/* ---- DCTCP ---- */
+
+/* What B's marks and A's ACKs say, by byte. */
+struct ledger {
+    uint64_t payload, marked; /* at B */
+    uint64_t acked, echoed;   /* at A */
+    uint32_t una;
+    uint32_t n;
+};
+
+/* Marks runs of 1, 2, 3 ... 9 segments, and leaves as many between. */
+static bool mark_runs(struct tcp_pair *q, int from, struct pl_segment *seg, void *arg) {
+    struct ledger *l = arg;
+    if (from == PAIR_A && seg->payload_len > 0) {
+        static const uint8_t runs[] = {0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1};
+        bool ce = runs[l->n++ % sizeof(runs)] == 1;
+        assert_int_equal(seg->ecn, PL_IP_ECT0);
+        seg->ecn = ce ? PL_IP_CE : seg->ecn;
+        l->payload += seg->payload_len;
+        l->marked += ce ? seg->payload_len : 0;
+    } else if (from == PAIR_B && (seg->flags & (PL_TCP_SYN | PL_TCP_ACK)) == PL_TCP_ACK) {
+        uint32_t bytes = seg->ack.v - l->una;
+        assert_true((int32_t)bytes >= 0);
+        l->acked += bytes;
+        l->echoed += (seg->flags & PL_TCP_ECE) != 0 ? bytes : 0;
+        l->una = seg->ack.v;
+    }
+    (void)q;
+    return true;
+}
+
+/* RFC 8257 section 3.2: with ACKs that are delayed, as many bytes are echoed as were marked. */
+static void test_dctcp_echoes_every_mark(void **state) {
+    (void)state;
+    struct tcp_pair_setup setup = test_setup();
+    struct ledger ledger = {0};
+    setup.cc = PLAIT_CC_DCTCP;
+    setup.pipe.rate = 1250000;
+    p = tcp_pair_new(&setup);
+    a = tcp_of(p, PAIR_A);
+    b = tcp_of(p, PAIR_B);
+    tcp_pair_open(p);
+    b->rcv.quick = 0;
+    ledger.una = setup.iss[PAIR_A] + 1;
+    p->filter = mark_runs;
+    p->filter_arg = &ledger;
+    tcp_pair_send(p, PAIR_A, 300 * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
+    tcp_pair_run_for(p, S);
+    assert_int_equal(ledger.acked, 300 * MSS);
+    assert_int_equal(ledger.echoed, ledger.marked);
+    assert_true(ledger.marked > 120 * MSS && ledger.marked < 180 * MSS);
+    assert_int_equal(a->stats.retrans_bytes, 0);
+    p->filter = NULL;
+    tcp_pair_free(p);
+}
+
+/* Marks that came in a batch, before anything could be sent: nothing is acknowledged twice or too
+ * early, and the last word is right. */
+static void test_dctcp_batches(void **state) {
+    (void)state;
+    static const uint8_t marks[] = {PL_IP_ECT0, PL_IP_CE, PL_IP_ECT0, PL_IP_CE};
+    opened();
+    b->life.cc = PLAIT_CC_DCTCP;
+    b->rcv.quick = 0;
+    pl_seq32 acked = b->rcv.acked;
+    for (unsigned i = 0; i < 4; i++) {
+        struct pl_segment seg = next_segment(p, PAIR_B, PL_TCP_ACK);
+        uint8_t byte = tcp_pair_byte(p->end[PAIR_B].received);
+        struct plait_buf *buf = plait_buf_alloc(&p->end[PAIR_B].env.env, 1);
+        buf->data[0] = byte;
+        buf->len = 1;
+        seg.payload = buf->data;
+        seg.payload_len = 1;
+        seg.ecn = marks[i];
+        pl_tcp_input(b, &seg, buf, p->now);
+        plait_buf_unref(buf);
+    }
+    struct pl_tcp_tx tx;
+    assert_true(pl_tcp_output(b, &tx, p->now));
+    assert_int_equal(pl_seq32_diff(tx.seg.ack, acked), 1);
+    assert_int_equal(tx.seg.flags & PL_TCP_ECE, 0);
+    assert_true(pl_tcp_output(b, &tx, p->now));
+    assert_int_equal(pl_seq32_diff(tx.seg.ack, acked), 4);
+    assert_int_equal(tx.seg.flags & PL_TCP_ECE, PL_TCP_ECE);
+    assert_false(pl_tcp_output(b, &tx, p->now));
+    p->filter = NULL;
+    tcp_pair_free(p);
+}
+
+/* 100 Mb/s, 2 ms, a switch that marks from the sixth packet on: the part of the link's rate that
+ * payload gets, and the average queue in packets. */
+static double shallow(uint8_t cc, double *packets) {
+    enum { PACKET = 1500, MARK = 6 };
+    struct tcp_pair_setup setup = test_setup();
+    setup.cc = cc;
+    setup.ecn[PAIR_A] = PLAIT_ECN_ON;
+    setup.ecn[PAIR_B] = PLAIT_ECN_ON;
+    setup.pipe = (struct tcp_pair_pipe){
+        .rate = 12500000, .delay_ns = MS, .queue_bytes = 100 * PACKET, .mark_bytes = MARK * PACKET};
+    p = tcp_pair_new(&setup);
+    p->check = false;
+    tcp_pair_open(p);
+    tcp_pair_send(p, PAIR_A, UINT64_C(1) << 40);
+    tcp_pair_run_for(p, S);
+    uint64_t before = p->end[PAIR_B].received;
+    *packets = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        tcp_pair_run_for(p, MS / 10);
+        const struct tcp_pair_pipe *pipe = &p->pipe[PAIR_A];
+        uint64_t wait = pipe->free_at > p->now ? pipe->free_at - p->now : 0;
+        *packets += (double)wait * (double)pipe->rate / 1e9 / PACKET / 20000;
+    }
+    assert_int_equal(p->pipe[PAIR_A].drops, 0);
+    double part = (double)(p->end[PAIR_B].received - before) / (2 * 12500000.0 * MSS / PACKET);
+    tcp_pair_free(p);
+    return part;
+}
+
+/* A shallow queue and the whole link, where halving at every mark leaves a part of it idle. */
+static void test_dctcp_in_a_shallow_queue(void **state) {
+    (void)state;
+    double dctcp_queue, reno_queue;
+    double dctcp = shallow(PLAIT_CC_DCTCP, &dctcp_queue);
+    double reno = shallow(PLAIT_CC_RENO, &reno_queue);
+    print_message("# dctcp: %.1f %%, %.1f packets; reno: %.1f %%, %.1f packets\n", 100 * dctcp,
+                  dctcp_queue, 100 * reno, reno_queue);
+    assert_true(dctcp >= 0.98 && dctcp_queue <= 8);
+    assert_true(reno < dctcp - 0.02);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_negotiation),
@@ -260,6 +391,9 @@ int main(void) {
         cmocka_unit_test(test_marks_and_losses_count_once),
         cmocka_unit_test(test_below_one_segment),
         cmocka_unit_test(test_a_marking_queue),
+        cmocka_unit_test(test_dctcp_echoes_every_mark),
+        cmocka_unit_test(test_dctcp_batches),
+        cmocka_unit_test(test_dctcp_in_a_shallow_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,7 @@ static const struct pl_cc_ops *ops_of(uint8_t algorithm) {
         [PLAIT_CC_CUBIC] = &pl_cc_cubic_ops,
         [PLAIT_CC_RENO] = &pl_cc_reno_ops,
         [PLAIT_CC_BBR] = &pl_cc_bbr_ops,
+        [PLAIT_CC_DCTCP] = &pl_cc_dctcp_ops,
     };
     return algorithm < sizeof(table) / sizeof(table[0]) ? table[algorithm] : NULL;
 }
@@ -45,6 +46,11 @@ static const struct pl_cc_ops *ops_of(uint8_t algorithm) {
 const char *pl_cc_name(uint8_t algorithm) {
     const struct pl_cc_ops *ops = ops_of(algorithm);
     return ops != NULL ? ops->name : NULL;
+}
+
+bool pl_cc_counts_marks(uint8_t algorithm) {
+    const struct pl_cc_ops *ops = ops_of(algorithm);
+    return ops != NULL && ops->mark != NULL;
 }
 
 uint16_t pl_cc_state_size(uint8_t algorithm) {
@@ -60,8 +66,12 @@ void pl_cc_init(struct pl_cc *cc, uint8_t algorithm, uint32_t mss) {
                          .cwnd = pl_cc_initial_window(mss),
                          .ssthresh = PL_CC_SSTHRESH_INFINITE,
                          .mss = mss,
-                         .hystart_on = true};
-    hystart_reset(&cc->u.hystart);
+                         .hystart_on = ops_of(algorithm)->start == NULL};
+    if (cc->hystart_on) {
+        hystart_reset(&cc->u.hystart);
+        return;
+    }
+    cc->ops->start(cc);
 }
 
 static void change_to_model(struct pl_cc *cc, void *state) {
@@ -79,13 +89,17 @@ void pl_cc_change(struct pl_cc *cc, uint8_t algorithm, void *state) {
     if (ops == cc->ops) {
         return;
     }
-    bool had_model = pl_cc_has_model(cc);
     cc->ops = ops;
     if (ops->model != NULL) {
         change_to_model(cc, state);
         return;
     }
-    if (had_model && cc->ssthresh == PL_CC_SSTHRESH_INFINITE) {
+    if (ops->start != NULL) {
+        cc->hystart_on = false;
+        ops->start(cc);
+        return;
+    }
+    if (!cc->hystart_on && cc->ssthresh == PL_CC_SSTHRESH_INFINITE) {
         cc->ssthresh = cc->cwnd; /* without HyStart++ there is no other end to slow start */
     }
     if (!cc->hystart_on) { /* else the algorithm has no state yet */
@@ -266,6 +280,23 @@ void pl_cc_loss(struct pl_cc *cc, uint32_t flight_bytes) {
     uint32_t target = cc->ops->decrease(cc, flight_bytes);
     cc->ssthresh = target > 2 * cc->mss ? target : 2 * cc->mss;
     PL_ASSERT(cc->ssthresh > 0);
+}
+
+void pl_cc_mark(struct pl_cc *cc, uint32_t flight_bytes) {
+    PL_ASSERT(!pl_cc_has_model(cc));
+    if (cc->ops->mark == NULL) {
+        pl_cc_loss(cc, flight_bytes);
+        return;
+    }
+    uint32_t target = cc->ops->mark(cc);
+    cc->ssthresh = target > 2 * cc->mss ? target : 2 * cc->mss;
+}
+
+void pl_cc_echo(struct pl_cc *cc, uint32_t bytes, bool marked, bool round_start) {
+    PL_ASSERT(cc->ops != NULL);
+    if (cc->ops->echo != NULL) {
+        cc->ops->echo(cc, bytes, marked, round_start);
+    }
 }
 
 void pl_cc_restart(struct pl_cc *cc) {

@@ -58,9 +58,15 @@ struct pl_cc_ops {
     uint32_t (*decrease)(struct pl_cc *cc, uint32_t flight_bytes);
     /* Forgets the current growth epoch, and after a timeout what it knew of the path too. */
     void (*restart)(struct pl_cc *cc, bool timeout);
+    /* For those who keep something from the start, in `u` or in zeroed memory of state_size bytes:
+     * they have no HyStart++, whose memory that is. NULL for the others. */
+    void (*start)(struct pl_cc *cc);
+    /* For those who count marks (RFC 8257): every ACK, and the new ssthresh for a window with a
+     * mark, before the floor. NULL for the others: to them a mark is a loss (RFC 3168). */
+    void (*echo)(struct pl_cc *cc, uint32_t bytes, bool marked, bool round_start);
+    uint32_t (*mark)(struct pl_cc *cc);
     /* The rest is for algorithms with a model; NULL and 0 for the others. */
     uint16_t state_size;
-    void (*start)(struct pl_cc *cc); /* the state is zeroed memory */
     void (*model)(struct pl_cc *cc, const struct pl_cc_sample *sample);
     uint64_t (*pace)(const struct pl_cc *cc); /* bytes per second; 0 = does not know yet */
     void (*idle)(struct pl_cc *cc);           /* nothing was in flight, now something goes */
@@ -90,6 +96,12 @@ struct pl_cc_reno {
     uint32_t credit; /* bytes acknowledged since the last increase */
 };
 
+struct pl_cc_dctcp {
+    struct pl_cc_reno reno;
+    uint32_t alpha;         /* the part of the bytes that is marked, times 2^20 */
+    uint64_t acked, marked; /* bytes, in this window */
+};
+
 struct pl_cc {
     const struct pl_cc_ops *ops;
     uint32_t cwnd, ssthresh; /* bytes */
@@ -99,6 +111,7 @@ struct pl_cc {
         struct pl_cc_hystart hystart;
         struct pl_cc_cubic cubic;
         struct pl_cc_reno reno;
+        struct pl_cc_dctcp dctcp;
         void *state; /* of ops->state_size bytes, when that is not 0 */
     } u;
 };
@@ -106,12 +119,14 @@ struct pl_cc {
 #define PL_CC_SSTHRESH_INFINITE UINT32_MAX
 #define PL_CC_CWND_MAX (UINT32_C(1) << 30)
 
-extern const struct pl_cc_ops pl_cc_cubic_ops, pl_cc_reno_ops, pl_cc_bbr_ops;
+extern const struct pl_cc_ops pl_cc_cubic_ops, pl_cc_reno_ops, pl_cc_bbr_ops, pl_cc_dctcp_ops;
 
 /* Starts with RFC 6928's initial window; `algorithm` is an enum plait_cc without a state. */
 void pl_cc_init(struct pl_cc *cc, uint8_t algorithm, uint32_t mss);
 /* What an algorithm needs besides a struct pl_cc, bytes; often 0. */
 uint16_t pl_cc_state_size(uint8_t algorithm);
+/* Whether an algorithm lives from marks: it needs ECN, and a receiver that echoes each of them. */
+bool pl_cc_counts_marks(uint8_t algorithm);
 /* What users call an algorithm ("cubic"), NULL when there is none of that number. */
 const char *pl_cc_name(uint8_t algorithm);
 /* Another algorithm from here on; the windows stay. `state`: zeroed memory of pl_cc_state_size();
@@ -137,6 +152,10 @@ uint64_t pl_cc_pace(const struct pl_cc *cc);
 void pl_cc_ack(struct pl_cc *cc, const struct pl_cc_ack *ack);
 /* A congestion event: sets ssthresh; cwnd is the recovery's business from here. */
 void pl_cc_loss(struct pl_cc *cc, uint32_t flight_bytes);
+/* A congestion event that is a mark (RFC 3168). */
+void pl_cc_mark(struct pl_cc *cc, uint32_t flight_bytes);
+/* Every acknowledgement, whatever else happens: how much it delivered, and whether it said ECE. */
+void pl_cc_echo(struct pl_cc *cc, uint32_t bytes, bool marked, bool round_start);
 /* The end of a timeout's first step: cwnd is set by the caller, growth starts anew. */
 void pl_cc_restart(struct pl_cc *cc);
 /* The connection was idle for `rtos` retransmission timeouts: cwnd decays (RFC 2861), but not that
