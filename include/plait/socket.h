@@ -74,14 +74,15 @@ enum plait_option {
     PLAIT_OPT_URGENT,
     /* 0/1: plain TCP; see plait_connect. */
     PLAIT_OPT_FASTOPEN_CONNECT,
+    PLAIT_OPT_SCHEDULER, /* enum plait_sched, or what plait_scheduler_add gave */
     PLAIT_OPT_COUNT,
 };
 /* Linux's name of an option ("TCP_NODELAY"), "PLAIT_..." for our own, NULL for what is none; and
  * back, NO_OPTION for a name that is none. "IPV6_TCLASS", "IPV6_UNICAST_HOPS" are TOS and TTL. */
 const char *plait_option_name(enum plait_option option);
 int plait_option_find(const char *name);
-/* As plait_set, for values that a person wrote: a number, or for TCP_CONGESTION a name ("cubic").
- */
+/* As plait_set, for values that a person wrote: a number, or for TCP_CONGESTION and
+ * PLAIT_SCHEDULER a name ("cubic", "redundant"). */
 PLAIT_MUST_CHECK int plait_set_text(struct plait_stack *stack, plait_sock sock, const char *name,
                                     const char *value);
 

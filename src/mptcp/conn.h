@@ -17,6 +17,8 @@
 #include "mptcp/host.h"
 #include "plait/tcp_info.h"
 
+struct pl_sched; /* mptcp/sched/sched.h */
+
 enum pl_conn_state { PL_CONN_NEW, PL_CONN_OPENING, PL_CONN_OPEN, PL_CONN_CLOSED };
 
 /* Fast Open as a client (RFC 7413): what the first SYN says, and what came of it. */
@@ -38,6 +40,7 @@ struct pl_conn_setup {
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* upper bounds; 0: the stack's */
     uint32_t serial;                                  /* names the connection in traces */
     const struct pl_tcp_tuning *tuning;               /* copied; NULL: the defaults */
+    const struct pl_sched *sched;                     /* NULL: lowest RTT */
     bool transparent;           /* the first subflow's local address need not be ours */
     struct pl_tcp_cookie grant; /* Fast Open cookie for the SYN/ACK; len 0: none */
     const struct pl_conn_fastopen *fastopen; /* copied; NULL: not wanted, plain TCP only */
@@ -116,6 +119,8 @@ int pl_conn_set_buffers(struct pl_conn *conn, uint32_t send_bytes, uint32_t rece
 /* Socket options, for all subflows. The struct is copied. Errors: NO_MEMORY. */
 PLAIT_MUST_CHECK int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuning *tuning,
                                   plait_time now);
+/* Another scheduler. Errors: NO_MEMORY. */
+PLAIT_MUST_CHECK int pl_conn_schedule(struct pl_conn *conn, const struct pl_sched *sched);
 uint64_t pl_conn_send_queue(const struct pl_conn *conn);
 uint64_t pl_conn_receive_queue(const struct pl_conn *conn);
 /* What was written and is not acknowledged is urgent. Plain connections only: BAD_STATE, also when

@@ -26,6 +26,8 @@ struct pl_conn_host {
      * and describes the port. Errors: BAD_PORT, IN_USE, NO_ADDRESS. Does not register anything. */
     int (*flow_prepare)(void *host, plait_port_id port, struct pl_tcp_tuple *tuple,
                         struct pl_flow_port *out, plait_time now);
+    /* PLAIT_PORT_… of a port; 0 when it is gone. */
+    uint32_t (*port_flags)(void *host, plait_port_id port);
     /* Registers / forgets sf->flow_node under its tuple for demultiplexing. */
     void (*flow_add)(void *host, struct pl_subflow *sf);
     void (*flow_remove)(void *host, struct pl_subflow *sf);

@@ -84,6 +84,8 @@ bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
                       plait_time now);
 /* MP_FAIL came on a RST: the peer has thrown away what it acknowledged from `dsn` on. */
 void pl_reinject_failed(struct pl_subflow *sf, pl_seq64 dsn, plait_time now);
+bool pl_reinject_copy(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
+                      plait_time now);
 void pl_reinject_clear(struct pl_conn *conn);
 void pl_reinject_check(const struct pl_conn *conn);
 void pl_reinject_run(struct pl_conn *conn, plait_time now);

@@ -47,7 +47,8 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
     pl_send_init(conn, setup->send_buffer_bytes ? setup->send_buffer_bytes : c->send_buffer_bytes);
     pl_recv_init(
         conn, setup->receive_buffer_bytes ? setup->receive_buffer_bytes : c->receive_buffer_bytes);
-    if (setup->tuning != NULL && pl_conn_tune(conn, setup->tuning, 0) != 0) {
+    if ((setup->sched != NULL && pl_sched_set(conn, setup->sched) != 0) ||
+        (setup->tuning != NULL && pl_conn_tune(conn, setup->tuning, 0) != 0)) {
         pl_conn_destroy(conn);
         return PLAIT_E_NO_MEMORY;
     }
@@ -88,6 +89,7 @@ void pl_conn_destroy(struct pl_conn *conn) {
     if (conn->fastopen != NULL) {
         pl_ctx_free(ctx, conn->fastopen, sizeof *conn->fastopen);
     }
+    pl_sched_fini(conn);
     pl_pm_fini(conn);
     pl_conn_tune_fini(conn);
     pl_list_remove(&conn->settle_link);

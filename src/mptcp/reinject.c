@@ -174,8 +174,14 @@ static void fill(struct pl_conn *conn, struct pl_tcp_payload *out, struct pl_chu
     out->flags = 0;
     out->push = true;
     out->sum = conn->checksum ? pl_send_checksum(chunk, offset, len, &sum) : 0;
-    conn->send.reinjected_bytes += len;
     conn->send.repeated = pl_seq64_max(conn->send.repeated, pl_seq64_add(dsn, len));
+}
+
+/* As fill(), for bytes that were lost, or may be. */
+static void fill_again(struct pl_conn *conn, struct pl_tcp_payload *out, struct pl_chunk *chunk,
+                       uint32_t offset, uint32_t len, pl_seq64 dsn) {
+    fill(conn, out, chunk, offset, len, dsn);
+    conn->send.reinjected_bytes += len;
     PL_COUNT(conn->ctx, MPTCPRetrans);
 }
 
@@ -207,7 +213,7 @@ bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
         }
         uint32_t len = e->len < max_bytes ? e->len : max_bytes;
         struct pl_chunk *chunk = e->chunk;
-        fill(conn, out, chunk, e->offset, len, e->dsn);
+        fill_again(conn, out, chunk, e->offset, len, e->dsn);
         PL_CONN_TRACE(conn, sf->serial, now, data_out, e->dsn.v, len, 0, 1);
         pl_chunk_seek(&out->chunk, &out->offset, 0);
         if (len == e->len) { /* the chain from send.head still holds the chunk */
@@ -279,8 +285,30 @@ bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
     uint32_t offset = s->head_offset;
     pl_chunk_seek(&chunk, &offset, (uint64_t)ahead);
     s->opportunistic = pl_seq64_add(at, len);
-    fill(conn, out, chunk, offset, len, at);
+    fill_again(conn, out, chunk, offset, len, at);
     PL_CONN_TRACE(conn, sf->serial, now, data_out, at.v, len, 0, 1);
+    return true;
+}
+
+/* A scheduler that sends bytes more than once wants some of them here. */
+bool pl_reinject_copy(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_payload *out,
+                      plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    struct pl_send *s = &conn->send;
+    pl_seq64 from = s->nxt;
+    if (conn->sched->copy == NULL || conn->mode != PL_MODE_MPTCP ||
+        !conn->sched->copy(conn, sf, &from)) {
+        return false;
+    }
+    PL_ASSERT(pl_seq64_le(s->una, from) && pl_seq64_lt(from, s->nxt));
+    int64_t left = pl_seq64_diff(s->nxt, from);
+    uint32_t len = left < (int64_t)max_bytes ? (uint32_t)left : max_bytes;
+    struct pl_chunk *chunk = s->head;
+    uint32_t offset = s->head_offset;
+    pl_chunk_seek(&chunk, &offset, (uint64_t)pl_seq64_diff(from, s->una));
+    fill(conn, out, chunk, offset, len, from);
+    conn->sched->copied(conn, sf, pl_seq64_add(from, len));
+    PL_CONN_TRACE(conn, sf->serial, now, data_out, from.v, len, 0, 2);
     return true;
 }
 

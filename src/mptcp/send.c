@@ -197,6 +197,9 @@ static void take(struct pl_subflow *sf, uint32_t len, struct pl_tcp_payload *out
     if (pl_conn_tuning(conn)->notsent_lowat > 0) {
         pl_send_wake_writer(conn);
     }
+    if (conn->sched->took != NULL) {
+        conn->sched->took(conn, sf, len);
+    }
     PL_CONN_TRACE(conn, sf->serial, now, data_out, out->tag, len, 0, 0);
 }
 
@@ -256,6 +259,12 @@ static int64_t whole(const struct pl_conn *conn, int64_t unsent, uint32_t unit) 
     return unit == 0 || no_wait ? unsent : unsent - unsent % unit;
 }
 
+static void note_blocked(struct pl_conn *conn, plait_time now) {
+    if (conn->sched->blocked != NULL) {
+        conn->sched->blocked(conn, now);
+    }
+}
+
 /* The payload of a SYN that shows a Fast Open cookie. */
 static enum pl_tcp_next next_in_syn(struct pl_subflow *sf, uint32_t max, struct pl_tcp_payload *out,
                                     plait_time now) {
@@ -285,7 +294,7 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_
     if (sf->phase != PL_SF_UP || conn->state != PL_CONN_OPEN) {
         return PL_TCP_NEXT_NOTHING;
     }
-    if (pl_reinject_next(sf, max, out, now)) {
+    if (pl_reinject_next(sf, max, out, now) || pl_reinject_copy(sf, max, out, now)) {
         return PL_TCP_NEXT_DATA;
     }
     int64_t unsent = pl_seq64_diff(s->end, s->nxt);
@@ -298,10 +307,12 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_
     }
     int64_t room = window_room(conn);
     if (room <= 0) {
+        note_blocked(conn, now);
         return pl_reinject_head(sf, max, out, now) ? PL_TCP_NEXT_DATA : PL_TCP_NEXT_WINDOW;
     }
     room -= window_reserve(conn, now);
     if (room <= 0) { /* a DATA_ACK will come */
+        note_blocked(conn, now);
         return pl_reinject_head(sf, max, out, now) ? PL_TCP_NEXT_DATA : PL_TCP_NEXT_NOTHING;
     }
     int64_t len = unsent < max ? unsent : max;

@@ -187,12 +187,12 @@ struct pl_conn {
     struct pl_timer timer;
     uint64_t user;
     uint64_t port_mask;
-    bool key_given; /* keys.local_key is fixed: a SYN cookie has promised it */
     struct pl_mp_keys keys;
     struct pl_send send;
     struct pl_recv recv;
     struct pl_pm *pm; /* NULL in plain mode */
     const struct pl_sched *sched;
+    void *sched_state;                 /* what `sched` remembers; NULL: nothing */
     struct pl_tcp_tuning *tuning;      /* NULL: the defaults */
     struct pl_tcp_cookie *grant;       /* NULL: none; see pl_conn_setup */
     struct pl_conn_fastopen *fastopen; /* NULL: not wanted, or taken */
@@ -212,6 +212,7 @@ struct pl_conn {
     uint8_t peer_flags;
     bool initiator : 1;
     bool token_added : 1;
+    bool key_given : 1; /* keys.local_key is fixed: a SYN cookie has promised it */
     bool checksum : 1;
     bool no_join_remote : 1;
     bool held : 1;

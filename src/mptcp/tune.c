@@ -4,6 +4,7 @@
  * made when the application sets the first option; until then they point to the defaults. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
+#include "mptcp/sched/sched.h"
 
 const struct pl_tcp_tuning *pl_conn_tuning(const struct pl_conn *conn) {
     return conn->tuning != NULL ? conn->tuning : &pl_tcp_tuning_default;
@@ -29,6 +30,11 @@ int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuning *tuning, plait
     pl_recv_tuned(conn);
     pl_conn_touch(conn);
     return 0;
+}
+
+int pl_conn_schedule(struct pl_conn *conn, const struct pl_sched *sched) {
+    PL_ASSERT(sched != NULL);
+    return pl_sched_set(conn, sched);
 }
 
 void pl_conn_tune_fini(struct pl_conn *conn) {

@@ -292,6 +292,10 @@ static int prepare(struct pl_app *app, bool fresh) {
     if (result == 0 && fresh && !plan->mptcp) {
         result = plait_set(stack, app->sock, PLAIT_OPT_MPTCP, 0);
     }
+    if (result == 0 && plan->sched != 0) {
+        result = plait_set(stack, app->sock, PLAIT_OPT_SCHEDULER, plan->sched);
+        result = result == PLAIT_E_NO_MEMORY ? 0 : result; /* then it has the default */
+    }
     if (result == 0 && plan->send_buffer > 0) {
         result = plait_set(stack, app->sock, PLAIT_OPT_SEND_BUFFER, plan->send_buffer);
     }

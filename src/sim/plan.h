@@ -81,6 +81,7 @@ struct pl_plan_side {
     plait_time quit_time; /* END_EARLY, END_ABORT */
     uint64_t pattern;     /* seed of its bytes */
     bool mptcp;
+    uint8_t sched;                        /* enum plait_sched */
     uint32_t send_buffer, receive_buffer; /* 0: the stack's */
 };
 
@@ -146,6 +147,7 @@ enum pl_plan_part {
     PL_PART_HOST_ENV,
     PL_PART_PATTERN,
     PL_PART_CC,
+    PL_PART_POLICY,
 };
 struct pl_rng pl_plan_rng(const struct pl_plan *plan, unsigned part);
 /* Uniform in the logarithm, in [lo, hi], lo > 0. */

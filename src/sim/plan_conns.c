@@ -1,5 +1,6 @@
 /* sim/plan_conns.c - the workload of a plan: who connects, what is sent, how it ends. */
 #include "base/assert.h"
+#include "plait/scheduler.h"
 #include "sim/plan.h"
 
 enum workload { WORK_BULK, WORK_REQUESTS, WORK_TRICKLE };
@@ -130,8 +131,16 @@ static void draw_conn(struct pl_plan *plan, unsigned index, uint64_t bytes, stru
     }
 }
 
+/* Half of the sides have the default policies. */
+static void draw_policy(struct pl_plan_side *side, struct pl_rng *rng) {
+    bool chosen = pl_rng_chance(rng, 500000);
+    uint64_t sched = pl_rng_below(rng, PLAIT_SCHED_BUILTIN_COUNT);
+    side->sched = chosen ? (uint8_t)sched : 0;
+}
+
 void pl_plan_draw_conns(struct pl_plan *plan) {
     struct pl_rng rng = pl_plan_rng(plan, PL_PART_WORKLOAD);
+    struct pl_rng policy = pl_plan_rng(plan, PL_PART_POLICY);
     struct pl_rng harm[PL_SIM_FAULT_COUNT];
     for (unsigned i = 0; i < PL_SIM_FAULT_COUNT; i++) {
         harm[i] = pl_plan_rng(plan, PL_PART_WORKLOAD + 100 + i);
@@ -145,6 +154,7 @@ void pl_plan_draw_conns(struct pl_plan *plan) {
         draw_conn(plan, i, bytes / plan->conn_count, &rng);
         for (unsigned s = 0; s < 2; s++) {
             harm_side(plan, &plan->conn[i].side[s], plan->conn[i].side[1 - s].total, harm);
+            draw_policy(&plan->conn[i].side[s], &policy);
         }
     }
 }

@@ -50,6 +50,7 @@ static const char *const options[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_URGENT] = "urgent",
     [PLAIT_OPT_FASTOPEN] = "fastopen",
     [PLAIT_OPT_FASTOPEN_CONNECT] = "fastopen_connect",
+    [PLAIT_OPT_SCHEDULER] = "scheduler",
 };
 
 static const char *const events[] = {

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "stack/conns.h"
 #include "stack/peers.h"
+#include "stack/scheduler.h"
 #include "wire/addr.h"
 
 enum { PATHS_MAX = 8 };
@@ -155,6 +156,7 @@ static int start_on(struct pl_attempts *a, const struct path *path) {
         .send_buffer_bytes = sock->send_buffer_bytes,
         .receive_buffer_bytes = sock->receive_buffer_bytes,
         .tuning = sock->tuning,
+        .sched = pl_scheduler_of(a->stack, sock->sched),
         .transparent = sock->transparent,
     };
     struct pl_tcp_tuple tuple = {
@@ -278,6 +280,16 @@ int pl_attempts_tune(struct pl_socket *sock, const struct pl_tcp_tuning *tuning,
     PL_ASSERT(sock->attempts != NULL && tuning != NULL);
     PL_LIST_FOREACH(it, &sock->attempts->running) {
         int one = pl_conn_tune(of_link(it)->conn, tuning, now);
+        error = error != 0 ? error : one;
+    }
+    return error;
+}
+
+int pl_attempts_schedule(struct pl_socket *sock, const struct pl_sched *sched) {
+    int error = 0;
+    PL_ASSERT(sock->attempts != NULL && sched != NULL);
+    PL_LIST_FOREACH(it, &sock->attempts->running) {
+        int one = pl_conn_schedule(of_link(it)->conn, sched);
         error = error != 0 ? error : one;
     }
     return error;

@@ -27,6 +27,8 @@ int pl_attempts_settle(struct plait_stack *stack, struct pl_socket *sock);
 /* Socket options that were set meanwhile. Errors: NO_MEMORY. */
 PLAIT_MUST_CHECK int pl_attempts_tune(struct pl_socket *sock, const struct pl_tcp_tuning *tuning,
                                       plait_time now);
+/* Another scheduler. Errors: NO_MEMORY. */
+PLAIT_MUST_CHECK int pl_attempts_schedule(struct pl_socket *sock, const struct pl_sched *sched);
 /* Gives up, aborting what runs. */
 void pl_attempts_cancel(struct plait_stack *stack, struct pl_socket *sock);
 /* Frees the bookkeeping when connections are gone or the stack is being destroyed. */

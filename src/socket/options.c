@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "plait/socket.h"
 #include "socket/attempts.h"
 #include "socket/table.h"
 #include "stack/conns.h"
+#include "stack/scheduler.h"
 #include "tcp/cc/cc.h"
 
 enum { BUFFER_BYTES_MIN = 4096, BUFFER_BYTES_MAX = 1 << 30, MAXSEG_MIN = 88 };
@@ -276,6 +278,31 @@ static int64_t get_urgent(const struct plait_stack *stack, const struct pl_socke
     return conn != NULL ? (int64_t)pl_conn_urgent_left(conn) : 0;
 }
 
+static int set_scheduler(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    const struct pl_sched *sched = pl_scheduler_of(stack, value);
+    int error = 0;
+    if (sched == NULL) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    if (sock->listener != NULL) {
+        sock->listener->setup.sched = sched;
+    }
+    if (sock->sc != NULL) {
+        error = pl_conn_schedule(sock->sc->conn, sched);
+    }
+    if (sock->attempts != NULL) {
+        error = pl_attempts_schedule(sock, sched);
+    }
+    sock->sched = error == 0 ? (uint8_t)value : sock->sched;
+    pl_conns_settle(stack);
+    return error;
+}
+
+static int64_t get_scheduler(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    return sock->sched;
+}
+
 static int set_user(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
     (void)stack;
     sock->user = value;
@@ -347,6 +374,8 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_DEFER_ACCEPT] = {"TCP_DEFER_ACCEPT", 0, UINT16_MAX, LISTEN,
                                 CALL(set_defer_accept, get_defer_accept)},
     [PLAIT_OPT_OOBINLINE] = {"SO_OOBINLINE", 1, 1, ALWAYS, CALL(set_one, get_one)},
+    [PLAIT_OPT_SCHEDULER] = {"PLAIT_SCHEDULER", 0, UINT8_MAX, ALWAYS,
+                             CALL(set_scheduler, get_scheduler)},
     [PLAIT_OPT_URGENT] = {"PLAIT_URGENT", 1, 1, ALWAYS, CALL(set_urgent, get_urgent)},
 };
 
@@ -482,14 +511,6 @@ int pl_options_inherit(struct plait_stack *stack, struct pl_socket *sock,
 
 /* ---- names ---- */
 
-static bool same_text(const char *a, const char *b) {
-    while (*a != 0 && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
-
 const char *plait_option_name(enum plait_option option) {
     const struct row *row = row_of(option);
     return row != NULL ? row->name : NULL;
@@ -497,12 +518,12 @@ const char *plait_option_name(enum plait_option option) {
 
 int plait_option_find(const char *name) {
     for (int i = 0; name != NULL && i < PLAIT_OPT_COUNT; i++) {
-        if (rows[i].name != NULL && same_text(rows[i].name, name)) {
+        if (rows[i].name != NULL && pl_text_equal(rows[i].name, name)) {
             return i;
         }
     }
     for (size_t i = 0; name != NULL && i < sizeof(aliases) / sizeof(aliases[0]); i++) {
-        if (same_text(aliases[i].name, name)) {
+        if (pl_text_equal(aliases[i].name, name)) {
             return (int)aliases[i].option;
         }
     }
@@ -529,10 +550,23 @@ static bool parse_number(const char *text, int64_t *out) {
 
 static bool parse_congestion(const char *text, int64_t *out) {
     for (uint8_t i = 0; pl_cc_name(i) != NULL; i++) {
-        if (same_text(pl_cc_name(i), text)) {
+        if (pl_text_equal(pl_cc_name(i), text)) {
             *out = i;
             return true;
         }
+    }
+    return false;
+}
+
+/* The values that have names. */
+static bool parse_name(const struct plait_stack *stack, int option, const char *text,
+                       int64_t *out) {
+    if (option == PLAIT_OPT_CONGESTION) {
+        return parse_congestion(text, out);
+    }
+    if (option == PLAIT_OPT_SCHEDULER) {
+        *out = plait_scheduler_find(stack, text);
+        return *out >= 0;
     }
     return false;
 }
@@ -544,8 +578,7 @@ int plait_set_text(struct plait_stack *stack, plait_sock sock, const char *name,
     if (option < 0) {
         return option;
     }
-    bool named =
-        option == PLAIT_OPT_CONGESTION && value != NULL && parse_congestion(value, &number);
+    bool named = value != NULL && parse_name(stack, option, value, &number);
     if (!named && (value == NULL || !parse_number(value, &number))) {
         return PLAIT_E_BAD_ARGUMENT;
     }

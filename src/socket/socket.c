@@ -10,6 +10,7 @@
 #include "stack/conns.h"
 #include "stack/listen.h"
 #include "stack/port.h"
+#include "stack/scheduler.h"
 #include "stack/waiting.h"
 #include "wire/addr.h"
 
@@ -77,8 +78,9 @@ static int listen_port(struct plait_stack *stack, const struct pl_socket *sock, 
     return *out == 0 ? PLAIT_E_IN_USE : 0;
 }
 
-static void fill_listener(const struct pl_socket *sock, uint16_t tcp_port, uint32_t backlog,
-                          struct pl_event_source *source, struct pl_listener *out) {
+static void fill_listener(const struct plait_stack *stack, const struct pl_socket *sock,
+                          uint16_t tcp_port, uint32_t backlog, struct pl_event_source *source,
+                          struct pl_listener *out) {
     PL_ASSERT(backlog > 0);
     *out = (struct pl_listener){
         .port = sock->port,
@@ -97,6 +99,7 @@ static void fill_listener(const struct pl_socket *sock, uint16_t tcp_port, uint3
                   .send_buffer_bytes = sock->send_buffer_bytes,
                   .receive_buffer_bytes = sock->receive_buffer_bytes,
                   .tuning = sock->tuning,
+                  .sched = pl_scheduler_of(stack, sock->sched),
                   .transparent = sock->transparent},
     };
 }
@@ -121,7 +124,7 @@ int plait_listen(struct plait_stack *stack, plait_sock id, uint32_t backlog) {
     if (listener == NULL) {
         return PLAIT_E_NO_MEMORY;
     }
-    fill_listener(sock, tcp_port, backlog, &sock->source, listener);
+    fill_listener(stack, sock, tcp_port, backlog, &sock->source, listener);
     error = pl_listen_start(stack, listener);
     if (error != 0) {
         pl_ctx_free(&stack->ctx, listener, sizeof(*listener));
@@ -164,6 +167,7 @@ static void inherit(struct pl_socket *sock, const struct pl_socket *parent) {
     sock->send_buffer_bytes = parent->send_buffer_bytes;
     sock->receive_buffer_bytes = parent->receive_buffer_bytes;
     sock->port_mask = parent->port_mask;
+    sock->sched = parent->sched;
 }
 
 int plait_accept(struct plait_stack *stack, plait_sock id, plait_sock *out) {

@@ -26,6 +26,7 @@ struct pl_socket {
     bool fastopen_connect;                     /* PLAIT_OPT_FASTOPEN_CONNECT */
     bool linger_off;                           /* PLAIT_OPT_LINGER is 0: close resets */
     uint16_t defer_accept_s, fastopen_max;
+    uint8_t sched;                /* PLAIT_OPT_SCHEDULER */
     struct pl_tcp_tuning *tuning; /* NULL: the defaults */
     uint16_t tcp_port;            /* bound; 0: any */
     plait_port_id port;

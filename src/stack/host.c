@@ -51,6 +51,11 @@ static int flow_prepare(void *arg, plait_port_id id, struct pl_tcp_tuple *tuple,
     return 0;
 }
 
+static uint32_t port_flags(void *arg, plait_port_id id) {
+    const struct pl_port *port = pl_stack_port(arg, id);
+    return port != NULL ? port->flags : 0;
+}
+
 static void flow_add(void *arg, struct pl_subflow *sf) {
     pl_demux_flow_add(arg, sf);
 }
@@ -76,6 +81,7 @@ void pl_host_init(struct plait_stack *stack) {
     pl_list_init(&stack->settle_list);
     stack->host = (struct pl_conn_host){
         .flow_prepare = flow_prepare,
+        .port_flags = port_flags,
         .flow_add = flow_add,
         .flow_remove = flow_remove,
         .token_add = token_add,

@@ -14,6 +14,7 @@
 #include "stack/output.h"
 #include "stack/peers.h"
 #include "stack/port.h"
+#include "stack/scheduler.h"
 
 static int init_tables(struct plait_stack *stack, const struct plait_env *env) {
     struct pl_hash_table *tables[] = {&stack->flows, &stack->tokens, &stack->listeners};
@@ -86,6 +87,7 @@ void plait_stack_destroy(struct plait_stack *stack) {
     }
     PL_ASSERT(stack->listeners.count == 0);
     pl_port_free_all(stack);
+    pl_scheduler_free_all(stack);
     pl_peers_fini(stack);
     fini_tables(stack);
     const struct plait_env *env = stack->ctx.env;

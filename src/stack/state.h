@@ -17,6 +17,8 @@
 #include "stack/reply.h"
 #include "stack/secrets.h"
 
+enum { PL_SCHEDULERS_MAX = 8 };
+
 struct pl_port {
     plait_port_id id; /* 1..PL_PORTS_MAX - 1: a bit of PLAIT_OPT_PORT_MASK */
     char name[16];
@@ -108,6 +110,8 @@ struct pl_syncookie { /* syncookie.c */
     uint8_t taken[2][512]; /* bits by a part of the MAC: cookies that opened a connection */
 };
 
+struct pl_sched_custom; /* mptcp/sched/custom.h */
+
 struct plait_stack {
     struct pl_ctx ctx;
     plait_time now;                      /* the latest seen */
@@ -131,6 +135,8 @@ struct plait_stack {
     struct pl_list settle_list;
     struct pl_conn_host host;
     struct pl_events events;
+    struct pl_sched_custom *schedulers[PL_SCHEDULERS_MAX]; /* scheduler.c */
+    uint32_t scheduler_count;
     const struct pl_stack_owner *owner; /* NULL until the first socket */
     void *sockets;                      /* the owner's */
 };

@@ -1,0 +1,16 @@
+/* mptcp/sched/custom.h - schedulers that the embedder brought (plait/scheduler.h). */
+#ifndef PL_MPTCP_SCHED_CUSTOM_H
+#define PL_MPTCP_SCHED_CUSTOM_H
+
+#include "mptcp/sched/sched.h"
+
+enum { PL_SCHED_PATHS_MAX = 36 }; /* subflows_max at most, and those that are being replaced */
+
+struct pl_sched_custom {
+    struct pl_sched ops;
+    struct plait_scheduler outer; /* ops.name points into it */
+};
+
+void pl_sched_custom_init(struct pl_sched_custom *custom, const struct plait_scheduler *outer);
+
+#endif
