@@ -161,8 +161,11 @@ def backup():
         other = FLIP[opener]
         for side in ('ours', 'kernel'):
             flags = 'subflow' if side == opener else 'signal'
+            # An MP_PRIO is sent once and may be lost in a full queue: so three are asked for.
             yield Case(f'{role}-{side}-prio', role, **common, shares={2: (0.05, 0.8)},
-                       **{side: [(2, flags)], f'{side}_at': [(500 * KB, 'backup', 2)],
+                       **{side: [(2, flags)],
+                          f'{side}_at': [(500 * KB, 'backup', 2), (600 * KB, 'primary', 2),
+                                         (700 * KB, 'backup', 2)],
                           f'{side}_counters': {'MPPrioTx': '>=1'},
                           f'{FLIP[side]}_counters': {'MPPrioRx': '>=1'}})
         yield Case(f'{role}-backup-join', role, **common, shares={2: (0, 0)},
