@@ -75,6 +75,11 @@ enum plait_option {
     /* 0/1: plain TCP; see plait_connect. */
     PLAIT_OPT_FASTOPEN_CONNECT,
     PLAIT_OPT_SCHEDULER, /* enum plait_sched, or what plait_scheduler_add gave */
+    /* Plain TCP, RFC 5482: seconds of user timeout that the peer is told, at most 1,966,020; both
+     * ends then wait for the longer of what they told each other, 100 s to an hour, unless
+     * USER_TIMEOUT is set. 0 (default): the option is neither sent nor read. */
+    PLAIT_OPT_UTO,
+    PLAIT_OPT_PEER_UTO, /* read only: what the peer has told, seconds; 0: nothing */
     PLAIT_OPT_COUNT,
 };
 /* Linux's name of an option ("TCP_NODELAY"), "PLAIT_..." for our own, NULL for what is none; and

@@ -127,6 +127,8 @@ uint64_t pl_conn_receive_queue(const struct pl_conn *conn);
  * there is nothing. */
 PLAIT_MUST_CHECK int pl_conn_urgent_mark(struct pl_conn *conn);
 /* Bytes to read up to the end of the peer's urgent data. */
+/* Seconds, RFC 5482; 0: none. */
+uint32_t pl_conn_peer_uto_s(const struct pl_conn *conn);
 uint64_t pl_conn_urgent_left(const struct pl_conn *conn);
 void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out);
 int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out, unsigned max);

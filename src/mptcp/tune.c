@@ -17,6 +17,7 @@ uint8_t pl_conn_cc(const struct pl_conn *conn) {
 
 int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuning *tuning, plait_time now) {
     PL_ASSERT(tuning != NULL);
+    bool told = pl_conn_tuning(conn)->uto_s == tuning->uto_s;
     if (conn->tuning == NULL) {
         conn->tuning = pl_ctx_alloc(conn->ctx, sizeof(*conn->tuning));
     }
@@ -26,6 +27,9 @@ int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuning *tuning, plait
     *conn->tuning = *tuning;
     PL_SUBFLOW_FOREACH(sf, conn) {
         pl_tcp_tuned(&sf->tcp, conn->tuning, now);
+        if (!told) {
+            pl_tcp_uto_advertise(&sf->tcp);
+        }
     }
     pl_recv_tuned(conn);
     pl_conn_touch(conn);
@@ -35,6 +39,16 @@ int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuning *tuning, plait
 int pl_conn_schedule(struct pl_conn *conn, const struct pl_sched *sched) {
     PL_ASSERT(sched != NULL);
     return pl_sched_set(conn, sched);
+}
+
+/* There is one subflow where it is in use: plain TCP. */
+uint32_t pl_conn_peer_uto_s(const struct pl_conn *conn) {
+    uint32_t seconds = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        seconds = pl_tcp_uto_peer_s(&sf->tcp);
+    }
+    PL_ASSERT(seconds <= PL_TCP_UTO_MAX_S);
+    return seconds;
 }
 
 void pl_conn_tune_fini(struct pl_conn *conn) {

@@ -51,6 +51,8 @@ static const char *const options[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_FASTOPEN] = "fastopen",
     [PLAIT_OPT_FASTOPEN_CONNECT] = "fastopen_connect",
     [PLAIT_OPT_SCHEDULER] = "scheduler",
+    [PLAIT_OPT_UTO] = "uto",
+    [PLAIT_OPT_PEER_UTO] = "peer_uto",
 };
 
 static const char *const events[] = {

@@ -303,6 +303,12 @@ static int64_t get_scheduler(const struct plait_stack *stack, const struct pl_so
     return sock->sched;
 }
 
+static int64_t get_peer_uto(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    return conn != NULL ? pl_conn_peer_uto_s(conn) : 0;
+}
+
 static int set_user(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
     (void)stack;
     sock->user = value;
@@ -376,6 +382,8 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_OOBINLINE] = {"SO_OOBINLINE", 1, 1, ALWAYS, CALL(set_one, get_one)},
     [PLAIT_OPT_SCHEDULER] = {"PLAIT_SCHEDULER", 0, UINT8_MAX, ALWAYS,
                              CALL(set_scheduler, get_scheduler)},
+    [PLAIT_OPT_UTO] = {"PLAIT_UTO", 0, PL_TCP_UTO_MAX_S, ALWAYS, TUNING(uto_s)},
+    [PLAIT_OPT_PEER_UTO] = {"PLAIT_PEER_UTO", READ(get_peer_uto)},
     [PLAIT_OPT_URGENT] = {"PLAIT_URGENT", 1, 1, ALWAYS, CALL(set_urgent, get_urgent)},
 };
 

@@ -35,6 +35,7 @@ int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx, const struct pl_tcp_setu
         setup->syn_timeout_ns > 0 ? setup->syn_timeout_ns : ctx->config.syn_timeout_ns;
     tcp->life.syn_timeout_ms = (uint32_t)(patience / PLAIT_NS_PER_MS);
     tcp->tuning = setup->tuning != NULL ? setup->tuning : &pl_tcp_tuning_default;
+    pl_tcp_uto_advertise(tcp);
     pl_tcp_rtt_init(tcp);
     pl_tcp_rack_init(tcp);
     pl_tcp_receive_init(tcp);

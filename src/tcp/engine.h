@@ -168,6 +168,12 @@ uint32_t pl_tcp_ts_of(const struct pl_tcp *tcp, plait_time now);
 void pl_tcp_ts_remember(struct pl_tcp *tcp, uint32_t value, plait_time now);
 bool pl_tcp_paws_reject(const struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now);
 
+/* uto.c */
+void pl_tcp_uto_in(struct pl_tcp *tcp, const struct pl_segment *seg);
+uint32_t pl_tcp_uto_put(struct pl_tcp *tcp, uint8_t *out, uint32_t room, bool is_syn);
+uint32_t pl_tcp_user_timeout_ms(const struct pl_tcp *tcp);
+uint64_t pl_tcp_uto_keep_idle_ns(const struct pl_tcp *tcp);
+
 /* window.c */
 uint32_t pl_tcp_window_accept(const struct pl_tcp *tcp);
 uint16_t pl_tcp_window_advertise(struct pl_tcp *tcp, bool is_syn);

@@ -27,6 +27,7 @@ void pl_tcp_connect(struct pl_tcp *tcp, plait_time now) {
 static void take_syn(struct pl_tcp *tcp, const struct pl_segment *syn, plait_time now) {
     pl_tcp_options_settle(tcp, syn, now);
     pl_tcp_ecn_settle(tcp, syn);
+    pl_tcp_uto_in(tcp, syn);
     tcp->rcv.irs = syn->seq;
     tcp->rcv.nxt = pl_seq32_add(syn->seq, 1);
     tcp->rcv.acked = tcp->rcv.nxt;

@@ -268,6 +268,7 @@ static void act(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_b
                 plait_time now) {
     PL_ASSERT((seg->flags & (PL_TCP_ACK | PL_TCP_RST)) == PL_TCP_ACK);
     note_timestamp(tcp, seg, now);
+    pl_tcp_uto_in(tcp, seg);
     tcp->life.retries = 0;
     tcp->life.soft_error = 0; /* whatever ICMP said, the path works */
     if (tcp->life.early) {

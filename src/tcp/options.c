@@ -1,7 +1,7 @@
 /* tcp/options.c - which options a connection uses, and how large its segments are.
  *
  * The SYNs settle MSS, window scaling, timestamps and SACK (RFC 9293 section 3.7.1, RFC 7323,
- * RFC 2018). On other segments the order is timestamps, the upper's options, SACK blocks; the
+ * RFC 2018). On other segments the order is timestamps, the upper's options, SACK blocks, UTO; the
  * upper has been promised all the room behind the timestamps. */
 #include "base/assert.h"
 #include "tcp/engine.h"
@@ -122,7 +122,8 @@ uint32_t pl_tcp_options_syn(struct pl_tcp *tcp, uint8_t *out, bool is_ack, plait
     uint32_t room = PL_TCP_OPTIONS_MAX - len;
     uint32_t more = tcp->ops->write_options(tcp->up, &what, out + len, room, now);
     PL_ASSERT(more <= room && more % 4 == 0);
-    return len + more;
+    len += more;
+    return len + pl_tcp_uto_put(tcp, out + len, PL_TCP_OPTIONS_MAX - len, true);
 }
 
 static uint32_t put_sack(struct pl_tcp *tcp, uint8_t *out, uint32_t room) {
@@ -152,6 +153,7 @@ uint32_t pl_tcp_options_write(struct pl_tcp *tcp, const struct pl_seg_out *what,
     len += more;
     if (what->kind != PL_SEG_RST) {
         len += put_sack(tcp, out + len, limit - len);
+        len += pl_tcp_uto_put(tcp, out + len, limit - len, false);
     }
     PL_ASSERT(len <= limit);
     return len;

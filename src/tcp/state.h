@@ -100,6 +100,7 @@ struct pl_tcp_snd { /* output.c, ack.c, records.c */
     bool small : 1;        /* small_end may not be acknowledged yet */
     bool held : 1;         /* less than a segment waits (Nagle, cork) */
     bool push_due : 1;     /* it has waited long enough */
+    bool uto_due : 1;      /* the user timeout is to be said; uto.c */
 };
 
 struct pl_tcp_rcv { /* receive.c, window.c */
@@ -210,7 +211,8 @@ struct pl_tcp_life { /* handshake.c, close.c */
     bool closed_said : 1;
     /* Opened by a Fast Open cookie: ESTABLISHED, or further, but una is iss until the third ACK. */
     bool early : 1;
-    bool fast : 1; /* the first SYN may carry payload; fastopen.c */
+    bool fast : 1;     /* the first SYN may carry payload; fastopen.c */
+    uint16_t uto_peer; /* the peer's user timeout, as it came (RFC 5482); 0: none */
 };
 
 struct pl_tcp_stats {

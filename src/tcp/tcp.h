@@ -99,6 +99,10 @@ void pl_tcp_kick(struct pl_tcp *tcp);
 void pl_tcp_ack_now(struct pl_tcp *tcp);
 /* The connection's tuning has changed, or (`tuning` not NULL) is another struct from here on. */
 void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_time now);
+/* The tuning's uto_s has changed: the peer is told with the next segment (RFC 5482). */
+void pl_tcp_uto_advertise(struct pl_tcp *tcp);
+/* The user timeout that the peer has advertised, seconds; 0: none, or nobody asked. */
+uint32_t pl_tcp_uto_peer_s(const struct pl_tcp *tcp);
 /* FIN after everything `next` has to give. Idempotent. */
 void pl_tcp_shutdown(struct pl_tcp *tcp, plait_time now);
 /* RST (if the peer may know of us), then CLOSED with `error`. Idempotent. */

@@ -62,13 +62,13 @@ static uint32_t waited_ms(const struct pl_tcp *tcp, plait_time now) {
 }
 
 static bool user_timeout_over(const struct pl_tcp *tcp, plait_time now) {
-    uint32_t patience_ms = tcp->tuning->user_timeout_ms;
+    uint32_t patience_ms = pl_tcp_user_timeout_ms(tcp);
     return patience_ms > 0 && waited_ms(tcp, now) >= patience_ms;
 }
 
 /* The next turn comes no later than the end of the application's patience. */
 static plait_time user_deadline(const struct pl_tcp *tcp, plait_time now) {
-    uint32_t patience_ms = tcp->tuning->user_timeout_ms;
+    uint32_t patience_ms = pl_tcp_user_timeout_ms(tcp);
     bool runs = pl_tcp_synchronized(tcp) && (tcp->snd.blocked || tcp->rec.rto_count > 0);
     if (patience_ms == 0 || !runs) {
         return PLAIT_TIME_NEVER;
@@ -102,7 +102,7 @@ void pl_tcp_keepalive_restart(struct pl_tcp *tcp, plait_time now) {
         tcp->life.state == PL_TCP_ST_TIME_WAIT) {
         return;
     }
-    tcp->deadline[PL_TCP_SLOT_LIFE] = now + tcp->tuning->keep_idle_s * PLAIT_NS_PER_S;
+    tcp->deadline[PL_TCP_SLOT_LIFE] = now + pl_tcp_uto_keep_idle_ns(tcp);
 }
 
 static void trace_timer(struct pl_tcp *tcp, enum pl_tcp_slot slot, plait_time now) {
@@ -138,7 +138,8 @@ static void fire_syn(struct pl_tcp *tcp, plait_time now) {
 /* RFC 9293 section 3.8.6.1: for as long as the peer answers. */
 static void fire_persist(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(tcp->snd.blocked && pl_list_empty(&tcp->snd.records));
-    if (tcp->life.retries >= GIVE_UP_COUNT || user_timeout_over(tcp, now)) {
+    bool patient = pl_tcp_user_timeout_ms(tcp) > GIVE_UP_MS;
+    if ((tcp->life.retries >= GIVE_UP_COUNT && !patient) || user_timeout_over(tcp, now)) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;
     }
@@ -162,7 +163,7 @@ static bool out_of_patience(const struct pl_tcp *tcp, plait_time now) {
     if (tcp->rec.rto_count == 0) {
         return false;
     }
-    if (tcp->tuning->user_timeout_ms > 0) {
+    if (pl_tcp_user_timeout_ms(tcp) > 0) {
         return user_timeout_over(tcp, now);
     }
     if (answers_with_no_window(tcp, now)) {

@@ -15,9 +15,12 @@ enum pl_tcp_quickack { /* PLAIT_OPT_QUICKACK */
                        PL_TCP_QUICKACK_OFF,
 };
 
+enum { PL_TCP_UTO_MAX_S = 32767 * 60 }; /* what RFC 5482 can say */
+
 struct pl_tcp_tuning {
     uint64_t pacing_rate_max; /* bytes per second; 0: no bound */
-    uint32_t user_timeout_ms; /* RFC 5482; 0: the usual patience */
+    uint32_t user_timeout_ms; /* 0: the usual patience */
+    uint32_t uto_s;           /* what the peer is told of that (RFC 5482); 0: nothing */
     uint32_t window_clamp;    /* bytes advertised at most; 0: no bound */
     uint32_t notsent_lowat;   /* bytes written and never sent, at most; 0: no bound */
     uint32_t receive_lowat;   /* bytes that make a socket readable; at least 1 */

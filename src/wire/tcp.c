@@ -15,6 +15,7 @@ enum {
     OPT_SACK_OK = 4,
     OPT_SACK = 5,
     OPT_TIMESTAMPS = 8,
+    OPT_UTO = 28,
     OPT_FASTOPEN = 34,
 };
 
@@ -98,6 +99,9 @@ static void read_option(const uint8_t *opt, uint32_t len, uint8_t flags, struct 
         case OPT_TIMESTAMPS:
             read_timestamps(opt, len, o);
             break;
+        case OPT_UTO:
+            o->uto = len == 4 ? pl_get16(opt + 2) : o->uto;
+            break;
         case PL_TCPOPT_MPTCP:
             pl_mptcp_parse(opt, len, is_syn, is_ack, &o->mptcp);
             break;
@@ -174,6 +178,14 @@ uint32_t pl_tcp_put_mss(uint8_t *out, uint16_t mss) {
     out[0] = OPT_MSS;
     out[1] = 4;
     pl_put16(out + 2, mss);
+    return 4;
+}
+
+uint32_t pl_tcp_put_uto(uint8_t *out, uint16_t raw) {
+    PL_ASSERT(raw != 0);
+    out[0] = OPT_UTO;
+    out[1] = 4;
+    pl_put16(out + 2, raw);
     return 4;
 }
 

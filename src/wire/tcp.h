@@ -38,6 +38,7 @@ struct pl_tcp_options {
     uint32_t ts_val, ts_ecr;
     uint8_t sack_count;
     struct pl_sack_block sack[PL_TCP_SACK_MAX];
+    uint16_t uto;      /* RFC 5482, as sent; 0: none */
     bool has_fastopen; /* SYNs only */
     struct pl_tcp_cookie fastopen;
     struct pl_mptcp_options mptcp;
@@ -81,6 +82,7 @@ uint32_t pl_tcp_put_mss(uint8_t *out, uint16_t mss);                      /* 4 *
 uint32_t pl_tcp_put_wscale(uint8_t *out, uint8_t shift);                  /* 3 + NOP */
 uint32_t pl_tcp_put_sack_ok(uint8_t *out);                                /* 2 + 2 NOP */
 uint32_t pl_tcp_put_timestamps(uint8_t *out, uint32_t val, uint32_t ecr); /* 10 + 2 NOP */
+uint32_t pl_tcp_put_uto(uint8_t *out, uint16_t raw);                      /* 4 */
 /* 2 + cookie, and NOPs up to a multiple of 4 */
 uint32_t pl_tcp_put_fastopen(uint8_t *out, const struct pl_tcp_cookie *cookie);
 /* 2 NOP + 2 + 8n */

@@ -57,6 +57,9 @@ static uint32_t write_options(uint8_t *out, const struct pl_tcp_options *o) {
     if (o->has_timestamps) {
         len += pl_tcp_put_timestamps(out + len, o->ts_val, o->ts_ecr);
     }
+    if (o->uto != 0) {
+        len += pl_tcp_put_uto(out + len, o->uto);
+    }
     unsigned room = (PL_TCP_OPTIONS_MAX - len - 4) / 8;
     unsigned blocks = o->sack_count < room ? o->sack_count : room;
     if (blocks > 0) {
@@ -77,6 +80,7 @@ static void check_rewritten(const struct pl_segment *seg) {
     FUZZ_CHECK(again.options.has_mss == seg->options.has_mss);
     FUZZ_CHECK(again.options.mss == seg->options.mss);
     FUZZ_CHECK(again.options.has_sack_ok == seg->options.has_sack_ok);
+    FUZZ_CHECK(again.options.uto == seg->options.uto);
     FUZZ_CHECK(again.options.ts_val == seg->options.ts_val);
     FUZZ_CHECK(again.options.sack_count <= seg->options.sack_count);
     for (unsigned i = 0; i < again.options.sack_count; i++) {

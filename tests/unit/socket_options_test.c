@@ -183,6 +183,7 @@ static void test_ranges(void **state) {
         {PLAIT_OPT_DEFER_ACCEPT, 0, 0, 65535},
         {PLAIT_OPT_FASTOPEN, 0, 0, 65535},
         {PLAIT_OPT_FASTOPEN_CONNECT, 0, 0, 1},
+        {PLAIT_OPT_UTO, 0, 0, 32767 * 60},
         {PLAIT_OPT_OOBINLINE, 1, 1, 1},
     };
     plait_sock sock = open_on(A);

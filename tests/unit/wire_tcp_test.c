@@ -84,7 +84,10 @@ static void test_options_round_trip(void **state) {
     len += pl_tcp_put_sack_ok(options + len);
     len += pl_tcp_put_timestamps(options + len, 0x11223344, 0x55667788);
     assert_int_equal(len, 24);
+    len += pl_tcp_put_uto(options + len, 0x8102);
+    assert_int_equal(len, 28);
     assert_int_equal(parse_with(options, len, PL_TCP_SYN, &out), PL_TCP_OK);
+    assert_int_equal(out.options.uto, 0x8102);
     assert_true(out.options.has_mss);
     assert_int_equal(out.options.mss, 1460);
     assert_true(out.options.has_wscale);
@@ -101,6 +104,7 @@ static void test_options_round_trip(void **state) {
     assert_false(out.options.has_wscale);
     assert_false(out.options.has_sack_ok);
     assert_true(out.options.has_timestamps);
+    assert_int_equal(out.options.uto, 0x8102);
 }
 
 static void test_sack_blocks(void **state) {
