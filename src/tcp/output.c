@@ -19,9 +19,7 @@ static bool sends_payload(const struct pl_tcp *tcp) {
 }
 
 /* What the congestion window has left; 0 = wait. A packet must fit whole (RFC 5681 section 3): half
- * a packet too many is one loss in five where a queue holds four. In recovery the window is what
- * PRR made of the last ACK and not a whole number of packets: there it may be exceeded by less than
- * one, which the next ACK makes up for. */
+ * a packet too many is one loss in five where a queue holds four. */
 static uint32_t window_room(const struct pl_tcp *tcp, uint32_t mss) {
     uint32_t flight = pl_tcp_flight(tcp);
     PL_ASSERT(mss > 0);
@@ -29,8 +27,7 @@ static uint32_t window_room(const struct pl_tcp *tcp, uint32_t mss) {
         return 0;
     }
     uint32_t room = tcp->cc.cwnd - flight;
-    bool whole = room >= mss || flight == 0 || tcp->rec.phase != PL_TCP_PHASE_OPEN;
-    return whole ? room : 0;
+    return room >= mss || flight == 0 ? room : 0;
 }
 
 /* Bytes the congestion window and the pacer's burst allow: whole packets of `mss`, 0 = none. */

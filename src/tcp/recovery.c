@@ -56,7 +56,8 @@ static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
     trace_phase(tcp, now);
 }
 
-/* RFC 9937 section 6.2. */
+/* RFC 9937 section 6.2, in whole packets as there: what is less is left to the next ACK, but the
+ * proportional part is rounded up, and the first retransmission leaves at once. */
 static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
     struct pl_tcp_recovery *r = &tcp->rec;
     uint64_t flight = pl_tcp_flight(tcp), ssthresh = tcp->cc.ssthresh;
@@ -70,13 +71,14 @@ static void prr(struct pl_tcp *tcp, uint32_t delivered, bool safe) {
     if (flight > ssthresh) {
         uint64_t out = (r->prr_delivered * ssthresh + r->prr_flight - 1) / r->prr_flight;
         count = out > r->prr_out ? out - r->prr_out : 0;
+        count = (count + tcp->cc.mss - 1) / tcp->cc.mss * tcp->cc.mss;
     } else {
         count = r->prr_delivered > r->prr_out ? r->prr_delivered - r->prr_out : 0;
         count = count > delivered ? count : delivered;
         count += safe ? tcp->cc.mss : 0;
         count = count < ssthresh - flight ? count : ssthresh - flight;
     }
-    if (r->prr_out == 0 && count == 0) {
+    if (r->prr_out == 0 && count < tcp->cc.mss) {
         count = tcp->cc.mss;
     }
     PL_ASSERT(flight + count > 0 && flight + count <= UINT32_MAX);

@@ -100,6 +100,29 @@ static void test_fast_convergence(void **state) {
     assert_int_equal(cc.ssthresh, 560 * MSS);
 }
 
+/* What was never out is not multiplied; what is less than a packet below W_max is W_max; and the
+ * window moves by packets, so that W_max is reached and not only approached. */
+static void test_whole_packets(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    cc.cwnd = 6 * MSS + MSS / 2;
+    pl_cc_loss(&cc, cc.cwnd);
+    assert_int_equal(cc.ssthresh, 4 * MSS);
+    assert_int_equal(cc.u.cubic.wmax, 6 * MSS);
+    cc.cwnd = 22 * MSS;
+    pl_cc_loss(&cc, cc.cwnd);
+    assert_int_equal(cc.ssthresh, 15 * MSS);
+    cc.cwnd = cc.ssthresh; /* K is 2.6 s; the curve is at 21 after 1.3 s and at 22 after 1.5 s */
+    for (plait_time now = 1; now < 1800 * MS; now += 10 * MS) {
+        struct pl_cc_ack a = {.now = now, .bytes = MSS / 2, .srtt_ns = 300 * MS};
+        pl_cc_ack(&cc, &a);
+        assert_int_equal(cc.cwnd % MSS, 0);
+        assert_true(cc.cwnd <= 22 * MSS);
+    }
+    assert_int_equal(cc.cwnd, 22 * MSS);
+}
+
 static void test_after_a_timeout(void **state) {
     (void)state;
     struct pl_cc cc;
@@ -131,9 +154,9 @@ static void test_long_quiet_epochs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cube_root),         cmocka_unit_test(test_against_the_formulas),
-        cmocka_unit_test(test_fast_convergence),  cmocka_unit_test(test_after_a_timeout),
-        cmocka_unit_test(test_long_quiet_epochs),
+        cmocka_unit_test(test_cube_root),        cmocka_unit_test(test_against_the_formulas),
+        cmocka_unit_test(test_fast_convergence), cmocka_unit_test(test_whole_packets),
+        cmocka_unit_test(test_after_a_timeout),  cmocka_unit_test(test_long_quiet_epochs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

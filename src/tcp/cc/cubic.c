@@ -5,7 +5,10 @@
  * milliseconds, C is 0.4 segments per second cubed. With d = |t - K| in ms the cubic term is
  * 0.4e-9 d^3 mss bytes; d is limited so that nothing overflows 64 bits. W_est has 8 fractional
  * bits and window growth keeps its remainder in `credit`, so that slow growth is not rounded away.
- */
+ *
+ * The window itself is whole packets, as what is in flight is: the part of a packet that was never
+ * out is not what a loss says something about, and in a queue of four it is one loss in five. So
+ * the distance of the curve from W_max is rounded down, and so are the reductions. */
 #include "base/assert.h"
 #include "tcp/cc/cc.h"
 
@@ -23,12 +26,17 @@ uint64_t pl_cc_cbrt(uint64_t x) {
     return root;
 }
 
-/* 0.4 d^3 segments, in bytes; d in ms. */
+static uint64_t whole(uint64_t bytes, uint32_t mss) {
+    PL_ASSERT(mss > 0);
+    return bytes / mss * mss;
+}
+
+/* 0.4 d^3 segments, in bytes of whole ones; d in ms. */
 static uint64_t cube_bytes(uint64_t d, uint32_t mss) {
     PL_ASSERT(mss > 0);
     d = d < DISTANCE_MS_MAX ? d : DISTANCE_MS_MAX;
     uint64_t cube = d * d * d;
-    return cube / 10000 * mss / 250000;
+    return whole(cube / 10000 * mss / 250000, mss);
 }
 
 static uint64_t curve(const struct pl_cc *cc, uint64_t t_ms) {
@@ -57,14 +65,32 @@ static void epoch_begin(struct pl_cc *cc, plait_time now) {
     q->k_ms = (uint32_t)pl_cc_cbrt((uint64_t)(q->wmax - cc->cwnd) * UINT64_C(2500000000) / cc->mss);
 }
 
-/* RFC 9438 section 4.3: alpha is 9/17 (beta 0.7) until the window of before the loss is reached. */
+/* RFC 9438 section 4.3: alpha is 9/17 (beta 0.7) until the window of before the loss is reached; in
+ * whole packets that is when the next one has room: a loss at the same place is noticed only a
+ * round trip later. */
 static uint32_t reno_friendly(struct pl_cc *cc, uint32_t bytes) {
     struct pl_cc_cubic *q = &cc->u.cubic;
     uint64_t gain = ((uint64_t)bytes * cc->mss << 8) / cc->cwnd;
-    bool below = q->west_x256 >> 8 < q->cwnd_prior;
+    bool below = q->west_x256 >> 8 < (uint64_t)q->cwnd_prior + cc->mss;
     q->west_x256 += below ? gain * 9 / 17 : gain;
     uint64_t west = q->west_x256 >> 8;
     return west < PL_CC_CWND_MAX ? (uint32_t)west : PL_CC_CWND_MAX;
+}
+
+/* From cwnd to `target` in one round trip, in steps of a packet. */
+static void approach(struct pl_cc *cc, uint64_t target, uint32_t bytes) {
+    struct pl_cc_cubic *q = &cc->u.cubic;
+    uint64_t most = (uint64_t)cc->cwnd + cc->cwnd / 2;
+    PL_ASSERT(cc->cwnd > 0);
+    target = target < most ? target : most;
+    if (target <= cc->cwnd) {
+        return;
+    }
+    q->credit += (target - cc->cwnd) * bytes;
+    uint64_t step = whole(q->credit / cc->cwnd, cc->mss);
+    q->credit -= step * cc->cwnd;
+    uint64_t cwnd = cc->cwnd + step;
+    cc->cwnd = (uint32_t)(cwnd < target ? cwnd : target);
 }
 
 static void avoid(struct pl_cc *cc, const struct pl_cc_ack *ack) {
@@ -77,34 +103,24 @@ static void avoid(struct pl_cc *cc, const struct pl_cc_ack *ack) {
     uint32_t west = reno_friendly(cc, ack->bytes);
     PL_ASSERT(ack->now >= q->epoch || q->epoch == 1);
     uint64_t t_ms = (ack->now - q->epoch) / PLAIT_NS_PER_MS;
-    if (curve(cc, t_ms) < west) {
-        if (west > cc->cwnd) {
-            cc->cwnd = west;
-        }
+    if (curve(cc, t_ms) >= west) {
+        approach(cc, curve(cc, t_ms + ack->srtt_ns / PLAIT_NS_PER_MS), ack->bytes);
         return;
     }
-    uint64_t target = curve(cc, t_ms + ack->srtt_ns / PLAIT_NS_PER_MS);
-    uint64_t most = (uint64_t)cc->cwnd + cc->cwnd / 2;
-    target = target < most ? target : most;
-    if (target <= cc->cwnd) {
-        return;
-    }
-    q->credit += (target - cc->cwnd) * ack->bytes;
-    uint64_t step = q->credit / cc->cwnd;
-    q->credit -= step * cc->cwnd;
-    uint64_t cwnd = cc->cwnd + step;
-    cc->cwnd = (uint32_t)(cwnd < target ? cwnd : target);
+    uint32_t packets = (uint32_t)whole(west, cc->mss);
+    cc->cwnd = packets > cc->cwnd ? packets : cc->cwnd;
 }
 
 static uint32_t decrease(struct pl_cc *cc, uint32_t flight_bytes) {
     struct pl_cc_cubic *q = &cc->u.cubic;
     PL_ASSERT(!cc->hystart_on);
     (void)flight_bytes; /* window validation keeps cwnd near the flight size (section 4.6) */
+    uint64_t cwnd = whole(cc->cwnd, cc->mss);
     /* Fast convergence (section 4.7): 0.85 of the window if it did not reach the last W_max. */
-    q->wmax = cc->cwnd < q->wmax ? (uint32_t)((uint64_t)cc->cwnd * 17 / 20) : cc->cwnd;
-    q->cwnd_prior = cc->cwnd;
+    q->wmax = (uint32_t)(cwnd < q->wmax ? whole(cwnd * 17 / 20, cc->mss) : cwnd);
+    q->cwnd_prior = (uint32_t)cwnd;
     q->epoch = 0;
-    return (uint32_t)((uint64_t)cc->cwnd * 7 / 10);
+    return (uint32_t)whole(cwnd * 7 / 10, cc->mss);
 }
 
 static void restart(struct pl_cc *cc, bool timeout) {
