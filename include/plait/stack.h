@@ -47,6 +47,7 @@ struct plait_config {
     bool mptcp;                     /* ask for and accept MPTCP on new sockets (default true) */
     bool checksum;                  /* require DSS checksums (RFC 8684 section 3.3) */
     bool deny_join_initial;         /* set the C flag: no joins to the initial address */
+    bool fastopen_answers_early;    /* with MPTCP, answer before the third ACK: Linux falls back */
     uint8_t ecn;                    /* enum plait_ecn */
     uint8_t cc;                     /* enum plait_cc */
     uint32_t connections_max;       /* connections, embryonic ones included */

@@ -133,7 +133,7 @@ static uint8_t form(struct pl_subflow *sf, const struct pl_seg_out *seg) {
         /* The option names no SSN: it is for the first byte of the subflow, and for nothing that
          * carries the first data again. */
         bool first = seg->origin->tag == conn->keys.idsn_local.v + 1 &&
-                     pl_seq32_eq(seg->origin->seq, pl_seq32_add(pl_tcp_iss(&sf->tcp), 1));
+                     pl_seq32_eq(seg->origin->seq, pl_seq32_add(pl_fastopen_ssn_out(sf), 1));
         return first ? (conn->checksum ? 24 : 22) : 0;
     }
     /* A DATA_FIN without data goes out in turns with the keys. */
@@ -187,6 +187,7 @@ static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_segment
     PL_COUNT(conn->ctx, MPCapableSYNACKRX);
     take_flags(conn, o->capable.flags);
     take_remote_key(conn, o->capable.key_sender);
+    pl_fastopen_accepted(sf, seg, now);
     conn->send.window_edge = pl_seq64_add(conn->send.una, seg->window_raw);
     return PL_VERDICT_OK;
 }
@@ -198,7 +199,7 @@ static enum pl_verdict data_in(struct pl_subflow *sf, const struct pl_mptcp_opti
     PL_ASSERT(!sf->conn->initiator);
     struct pl_conn *conn = sf->conn;
     struct pl_map_in in = {
-        .seq = pl_seq32_add(pl_tcp_irs(&sf->tcp), 1),
+        .seq = pl_seq32_add(pl_fastopen_ssn_in(sf), 1),
         .len = o->capable.data_len,
         .dsn = pl_seq64_add(conn->keys.idsn_remote, 1),
         .wire_len = o->capable.data_len,
@@ -232,6 +233,13 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_segme
         PL_COUNT(conn->ctx, MPCapableACKRX);
         take_remote_key(conn, o->capable.key_sender);
         conn->send.window_edge = pl_seq64_add(conn->send.una, pl_tcp_scaled_window(&sf->tcp, seg));
+        if (pl_send_outstanding(conn)) { /* sent before: it had no DATA_ACK, which confirms */
+            pl_tcp_ack_now(&sf->tcp);
+        }
+        if (sf->phase == PL_SF_UP) { /* by Fast Open: now it may answer */
+            pl_tcp_kick(&sf->tcp);
+            pl_conn_touch(conn);
+        }
         return PL_VERDICT_OK;
     }
     if (!keys && (o->present != 0 || o->bad != 0)) {
@@ -278,10 +286,15 @@ static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_seg
     PL_ASSERT(sf->conn->capable == PL_CAPABLE_KEYS);
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
-    if (pl_mptcp_has(o, PL_MP_DSS) || pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
+    /* A mapping alone does not say that the peer has got our key: it may answer to Fast Open. */
+    if ((pl_mptcp_has(o, PL_MP_DSS) && o->dss.has_ack) || pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
+        bool silent = pl_seq64_lt(pl_seq64_add(conn->keys.idsn_remote, 1), conn->recv.nxt);
         conn->capable = PL_CAPABLE_CONFIRMED;
         pl_conn_count(conn);
         pl_conn_touch(conn);
+        if (silent) { /* our ACKs had the keys in place of the DATA_ACK */
+            pl_tcp_ack_now(&sf->tcp);
+        }
         return PL_VERDICT_OK;
     }
     if (pl_mptcp_has(o, PL_MP_CAPABLE) || o->present != 0) {
@@ -317,8 +330,11 @@ enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *se
     if (verdict != PL_VERDICT_OK || conn->mode == PL_MODE_PLAIN) {
         return verdict;
     }
-    if (!conn->initiator && pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len > 20) {
-        return data_in(sf, o, now);
+    if (conn->initiator || !pl_mptcp_has(o, PL_MP_CAPABLE)) {
+        return PL_VERDICT_OK;
     }
-    return PL_VERDICT_OK;
+    if (o->capable.len == 20 && seg->payload_len > 0) {
+        return pl_fastopen_repeated_in(sf, seg, now);
+    }
+    return o->capable.len > 20 ? data_in(sf, o, now) : PL_VERDICT_OK;
 }

@@ -43,7 +43,7 @@ struct pl_conn_setup {
     const struct pl_sched *sched;                     /* NULL: lowest RTT */
     bool transparent;           /* the first subflow's local address need not be ours */
     struct pl_tcp_cookie grant; /* Fast Open cookie for the SYN/ACK; len 0: none */
-    const struct pl_conn_fastopen *fastopen; /* copied; NULL: not wanted, plain TCP only */
+    const struct pl_conn_fastopen *fastopen; /* copied; NULL: not wanted */
     bool has_key;                            /* `key` was given away already */
     uint64_t key;
 };

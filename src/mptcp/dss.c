@@ -32,7 +32,7 @@ uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, 
     struct pl_conn *conn = sf->conn;
     const struct pl_tcp_origin *origin = seg->origin;
     struct pl_mptcp_options o = {0};
-    uint32_t ssn = origin->seq.v - pl_tcp_iss(&sf->tcp).v;
+    uint32_t ssn = origin->seq.v - pl_fastopen_ssn_out(sf).v;
     PL_ASSERT(origin->len > 0);
     o.dss.has_map = true;
     o.dss.dsn_is_64 = true;
@@ -44,10 +44,12 @@ uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, 
     if (conn->checksum) {
         o.dss.checksum = pl_dss_checksum(pl_seq64_of(origin->tag), ssn, o.dss.len, origin->sum);
     }
-    add_ack(conn, &o);
+    if (conn->capable >= PL_CAPABLE_KEYS) { /* else an answer to Fast Open before the third ACK */
+        add_ack(conn, &o);
+    }
     if (pl_mptcp_len(PL_MP_DSS, &o) > room) {
         o.dss.has_ack = false;
-    } else {
+    } else if (o.dss.has_ack) {
         pl_recv_promise(conn);
     }
     return pl_mptcp_len(PL_MP_DSS, &o) <= room ? pl_mptcp_write(out, PL_MP_DSS, &o) : 0;
@@ -147,7 +149,7 @@ static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *se
         return PL_VERDICT_OK;
     }
     struct pl_map_in in = {
-        .seq = pl_seq32_add(pl_tcp_irs(&sf->tcp), o->dss.ssn),
+        .seq = pl_seq32_add(pl_fastopen_ssn_in(sf), o->dss.ssn),
         .len = o->dss.len - fin,
         .dsn = dsn,
         .wire_len = o->dss.len,

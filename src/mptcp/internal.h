@@ -24,6 +24,27 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
 enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *seg,
                               enum pl_seg_kind kind, plait_time now);
 
+/* fastopen.c: payload in the SYN (RFC 7413, RFC 8684 appendix B) */
+/* The Fast Open option of a SYN or SYN/ACK; returns its length. */
+uint32_t pl_fastopen_write(struct pl_conn *conn, const struct pl_seg_out *seg, uint8_t *out,
+                           uint32_t room);
+/* The answer to our SYN says what became of it. */
+void pl_fastopen_answer_in(struct pl_subflow *sf, const struct pl_segment *syn_ack);
+/* The answer brought the peer's key: what it acknowledges is not in the data sequence space. */
+void pl_fastopen_accepted(struct pl_subflow *sf, const struct pl_segment *syn_ack, plait_time now);
+/* Payload of the SYN that opened a connection. */
+void pl_fastopen_data_in(struct pl_subflow *sf, struct pl_chunk *chunk, plait_time now);
+/* Payload beside both keys, without a length: a Linux client's SYN, again. */
+enum pl_verdict pl_fastopen_repeated_in(struct pl_subflow *sf, const struct pl_segment *seg,
+                                        plait_time now);
+/* Whether a connection that such a SYN opened may send. Before the third ACK the peer's key is not
+ * known, so mappings go without a DATA_ACK; Linux takes such a segment, when it is the first, for a
+ * sign that MPTCP is over. */
+bool pl_fastopen_may_answer(const struct pl_conn *conn);
+/* Where subflow sequence numbers of mappings count from: ours, the peer's. */
+pl_seq32 pl_fastopen_ssn_out(const struct pl_subflow *sf);
+pl_seq32 pl_fastopen_ssn_in(const struct pl_subflow *sf);
+
 /* join.c: MP_JOIN (section 3.2) */
 uint32_t pl_join_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
                        uint32_t room, plait_time now);
@@ -63,6 +84,10 @@ void pl_send_fini(struct pl_conn *conn);
 /* An aborted connection sends nothing more. */
 void pl_send_drop(struct pl_conn *conn);
 void pl_send_start(struct pl_conn *conn, pl_seq64 first);
+/* The next byte to be acknowledged is called `una` from here on; nothing was repeated yet. */
+void pl_send_renumber(struct pl_conn *conn, pl_seq64 una);
+/* The last bytes that were given to a subflow count as never sent. */
+void pl_send_take_back(struct pl_conn *conn, uint32_t bytes);
 enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_t unit,
                               struct pl_tcp_payload *out, plait_time now);
 void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait_time now);
@@ -98,6 +123,7 @@ bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
 /* recv.c: reassembly and reading */
 void pl_recv_init(struct pl_conn *conn, uint32_t limit_bytes);
 void pl_recv_fini(struct pl_conn *conn);
+/* The next byte to arrive is called `first`; what arrived before can be read already. */
 void pl_recv_start(struct pl_conn *conn, pl_seq64 first);
 void pl_recv_deliver(struct pl_subflow *sf, pl_seq64 dsn, struct pl_chunk *chunk, plait_time now);
 void pl_recv_check(const struct pl_conn *conn);

@@ -58,7 +58,7 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
             *conn->grant = setup->grant;
         }
     }
-    if (setup->fastopen != NULL && conn->mode == PL_MODE_PLAIN) {
+    if (setup->fastopen != NULL) {
         conn->fastopen = pl_ctx_alloc(ctx, sizeof *conn->fastopen);
         if (conn->fastopen != NULL) { /* else it is the usual handshake */
             *conn->fastopen = *setup->fastopen;

@@ -266,7 +266,7 @@ static void verify(struct pl_subflow *sf, struct pl_map *map, struct pl_chunk *c
                    plait_time now) {
     PL_ASSERT(sf->conn->checksum);
     PL_ASSERT(map->arrived < map->len);
-    uint32_t ssn = map->seq.v - pl_tcp_irs(&sf->tcp).v;
+    uint32_t ssn = map->seq.v - pl_fastopen_ssn_in(sf).v;
     map->sum = map->arrived % 2 ? pl_sum_add_odd(map->sum, chunk->data, chunk->len)
                                 : pl_sum_add(map->sum, chunk->data, chunk->len);
     map->arrived += chunk->len;

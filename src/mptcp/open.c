@@ -105,12 +105,12 @@ int pl_conn_accept_early(struct pl_conn *conn, plait_port_id port, struct pl_tcp
     PL_ASSERT(conn->state == PL_CONN_NEW);
     start_plain(conn);
     pl_capable_syn_in(conn, syn);
-    PL_ASSERT(conn->mode == PL_MODE_PLAIN);
     int rc = first_subflow(conn, port, &tuple, &sf, now);
     if (rc < 0) {
         return rc;
     }
     conn->early = true;
+    conn->send.window_edge = pl_seq64_add(conn->send.una, syn->window_raw);
     pl_tcp_accept_early(&sf->tcp, syn, buf, now);
     pl_conn_touch(conn);
     return 0;

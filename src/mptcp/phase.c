@@ -126,7 +126,7 @@ bool pl_subflow_replaceable(const struct pl_subflow *sf) {
 
 bool pl_subflow_acks_data(const struct pl_subflow *sf, const struct pl_segment *seg) {
     bool sent = sf->tcp.stats.bytes_sent > 0; /* else it may be our FIN */
-    return sent && pl_seq32_lt(pl_seq32_add(pl_tcp_iss(&sf->tcp), 1), seg->ack);
+    return sent && pl_seq32_lt(pl_seq32_add(pl_fastopen_ssn_out(sf), 1), seg->ack);
 }
 
 struct pl_subflow *pl_conn_subflow(const struct pl_conn *conn, uint32_t serial) {

@@ -90,7 +90,7 @@ void pl_recv_fini(struct pl_conn *conn) {
 }
 
 void pl_recv_start(struct pl_conn *conn, pl_seq64 first) {
-    PL_ASSERT(conn->recv.head == NULL);
+    PL_ASSERT(conn->recv.head == NULL || conn->early_in > 0);
     PL_ASSERT(pl_list_empty(&conn->recv.ooo));
     conn->recv.nxt = first;
     conn->recv.edge = first;

@@ -64,6 +64,30 @@ void pl_send_start(struct pl_conn *conn, pl_seq64 first) {
     s->repeated = first;
 }
 
+void pl_send_renumber(struct pl_conn *conn, pl_seq64 una) {
+    struct pl_send *s = &conn->send;
+    uint64_t shift = una.v - s->una.v;
+    PL_ASSERT(pl_list_empty(&s->reinject) && !s->fin_sent);
+    PL_ASSERT(pl_seq64_le(s->repeated, s->una) && pl_seq64_le(s->suspect, s->una));
+    s->nxt = pl_seq64_add(s->nxt, shift);
+    s->end = pl_seq64_add(s->end, shift);
+    s->una = una;
+    s->window_edge = una;
+    s->suspect = una;
+    s->opportunistic = una;
+    s->repeated = una;
+}
+
+void pl_send_take_back(struct pl_conn *conn, uint32_t bytes) {
+    struct pl_send *s = &conn->send;
+    PL_ASSERT(bytes > 0 && s->head != NULL && !s->fin_sent);
+    PL_ASSERT((int64_t)bytes <= pl_seq64_diff(s->nxt, s->una));
+    s->nxt = pl_seq64_of(s->nxt.v - bytes);
+    s->cursor = s->head;
+    s->cursor_offset = s->head_offset;
+    pl_chunk_seek(&s->cursor, &s->cursor_offset, (uint64_t)pl_seq64_diff(s->nxt, s->una));
+}
+
 bool pl_send_all_sent(const struct pl_conn *conn) {
     return pl_seq64_eq(conn->send.nxt, conn->send.end);
 }
@@ -270,7 +294,7 @@ static enum pl_tcp_next next_in_syn(struct pl_subflow *sf, uint32_t max, struct 
                                     plait_time now) {
     struct pl_conn *conn = sf->conn;
     int64_t unsent = pl_seq64_diff(conn->send.end, conn->send.nxt);
-    PL_ASSERT(conn->mode == PL_MODE_PLAIN && conn->fastopen->cookie.len > 0);
+    PL_ASSERT(!sf->join && conn->fastopen->cookie.len > 0);
     if (!conn->fastopen->said || unsent == 0) {
         return PL_TCP_NEXT_NOTHING;
     }
@@ -291,7 +315,7 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_
     if (sf->phase == PL_SF_OPENING && conn->fastopen != NULL) {
         return next_in_syn(sf, max, out, now);
     }
-    if (sf->phase != PL_SF_UP || conn->state != PL_CONN_OPEN) {
+    if (sf->phase != PL_SF_UP || conn->state != PL_CONN_OPEN || !pl_fastopen_may_answer(conn)) {
         return PL_TCP_NEXT_NOTHING;
     }
     if (pl_reinject_next(sf, max, out, now) || pl_reinject_copy(sf, max, out, now)) {

@@ -210,6 +210,7 @@ struct pl_conn {
     uint8_t mode;              /* enum pl_mode */
     uint8_t capable;           /* enum pl_capable_state */
     uint8_t peer_flags;
+    uint16_t early_out, early_in; /* SYN payload outside of the data sequence space: fastopen.c */
     bool initiator : 1;
     bool token_added : 1;
     bool key_given : 1; /* keys.local_key is fixed: a SYN cookie has promised it */

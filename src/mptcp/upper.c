@@ -98,14 +98,16 @@ static uint32_t mp_write_options(void *up, const struct pl_seg_out *seg, uint8_t
     } else if (sf->phase == PL_SF_OPENING || sf->phase == PL_SF_PRE) {
         return pl_join_write(sf, seg, out, room, now);
     }
-    if (used > 0 || seg->kind == PL_SEG_SYN || seg->kind == PL_SEG_SYN_ACK) {
+    if (seg->kind == PL_SEG_SYN || seg->kind == PL_SEG_SYN_ACK) {
+        return used + pl_fastopen_write(sf->conn, seg, out + used, room - used);
+    }
+    if (used > 0) {
         return used;
     }
-    if (sf->conn->capable < PL_CAPABLE_KEYS) {
-        return 0;
+    if (seg->kind == PL_SEG_DATA) {
+        return pl_dss_write_data(sf, seg, out, room);
     }
-    return seg->kind == PL_SEG_DATA ? pl_dss_write_data(sf, seg, out, room)
-                                    : write_ack(sf, out, room, now);
+    return sf->conn->capable < PL_CAPABLE_KEYS ? 0 : write_ack(sf, out, room, now);
 }
 
 static void prio_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
@@ -180,6 +182,12 @@ static enum pl_verdict mp_options_in(void *up, const struct pl_segment *seg, enu
     if (kind == PL_SEG_RST) {
         return rst_in(sf, seg, now);
     }
+    if (kind == PL_SEG_SYN_ACK && !sf->join) {
+        pl_fastopen_answer_in(sf, seg);
+    }
+    if (kind != PL_SEG_SYN) {
+        sf->conn->early = false; /* it acknowledges our SYN */
+    }
     enum pl_verdict verdict =
         sf->join ? pl_join_in(sf, seg, kind, now) : pl_capable_in(sf, seg, kind, now);
     if (verdict != PL_VERDICT_OK || sf->conn->mode == PL_MODE_PLAIN || kind == PL_SEG_SYN ||
@@ -214,7 +222,19 @@ static enum pl_tcp_next mp_next(void *up, uint32_t max_bytes, uint32_t unit,
 }
 
 static void mp_data_in(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {
-    pl_map_data_in(up, seq, chunk, now);
+    struct pl_subflow *sf = up;
+    if (sf->conn->capable == PL_CAPABLE_ANSWERED) { /* nothing else is let in before the keys */
+        pl_fastopen_data_in(sf, chunk, now);
+        return;
+    }
+    pl_map_data_in(sf, seq, chunk, now);
+}
+
+/* What the SYN carried and its answer did not acknowledge: it goes again as if for the first time,
+ * so that it has a mapping (RFC 8684 appendix B.3, figures 20 and 21). */
+static void taken_back(void *up, uint32_t bytes) {
+    struct pl_subflow *sf = up;
+    pl_send_take_back(sf->conn, bytes);
 }
 
 static void mp_acked(void *up, uint32_t bytes, plait_time now) {
@@ -239,6 +259,7 @@ const struct pl_tcp_upper pl_upper_mptcp = {
     .is_signal = mp_is_signal,
     .data_in = mp_data_in,
     .acked = mp_acked,
+    .taken_back = taken_back,
     .window = window,
     .shared_window = true,
     .window_max = window_max,
@@ -252,58 +273,14 @@ static uint32_t plain_data_options_len(void *up) {
     return sf->conn->infinite_pending ? DATA_OPTIONS_LEN : 0;
 }
 
-/* The SYN/ACK's Fast Open cookie, which a repetition leaves out (RFC 7413 section 4.2.1). */
-static uint32_t write_grant(const struct pl_conn *conn, bool again, uint8_t *out, uint32_t room) {
-    if (conn->grant == NULL || again || (uint32_t)conn->grant->len + 4 > room) {
-        return 0;
-    }
-    PL_ASSERT(conn->grant->len > 0);
-    return pl_tcp_put_fastopen(out, conn->grant);
-}
-
-/* The SYN's Fast Open option; a repetition of the SYN goes without it and without payload
- * (RFC 7413 section 4.2.2). */
-static uint32_t write_fastopen(struct pl_conn *conn, bool again, uint8_t *out, uint32_t room) {
-    struct pl_conn_fastopen *f = conn->fastopen;
-    if (f == NULL || again) {
-        if (f != NULL) {
-            f->repeated = f->said;
-        }
-        return 0;
-    }
-    if ((uint32_t)f->cookie.len + 4 > room) {
-        return 0;
-    }
-    f->said = true;
-    return pl_tcp_put_fastopen(out, &f->cookie);
-}
-
-static void fastopen_in(struct pl_subflow *sf, const struct pl_segment *seg) {
-    struct pl_conn_fastopen *f = sf->conn->fastopen;
-    const struct pl_tcp_options *o = &seg->options;
-    if (f == NULL || !f->said || f->answered) {
-        return;
-    }
-    pl_seq32 first = pl_seq32_add(pl_tcp_iss(&sf->tcp), 1);
-    PL_ASSERT(pl_seq32_le(first, seg->ack));
-    f->answered = true;
-    f->acked_bytes = (uint32_t)pl_seq32_diff(seg->ack, first);
-    f->mss = o->has_mss ? o->mss : 0;
-    f->granted = o->has_fastopen && o->fastopen.len > 0;
-    f->grant = o->fastopen;
-}
-
 /* The one option of a fallen-back connection: the infinite mapping (section 3.7). */
 static uint32_t plain_write_options(void *up, const struct pl_seg_out *seg, uint8_t *out,
                                     uint32_t room, plait_time now) {
     struct pl_subflow *sf = up;
     struct pl_mptcp_options o = {0};
     (void)now;
-    if (seg->kind == PL_SEG_SYN) {
-        return write_fastopen(sf->conn, seg->retransmission, out, room);
-    }
-    if (seg->kind == PL_SEG_SYN_ACK) {
-        return write_grant(sf->conn, seg->retransmission, out, room);
+    if (seg->kind == PL_SEG_SYN || seg->kind == PL_SEG_SYN_ACK) {
+        return pl_fastopen_write(sf->conn, seg, out, room);
     }
     if (sf->fail_pending) {
         return write_fail(sf, out, room);
@@ -316,7 +293,7 @@ static uint32_t plain_write_options(void *up, const struct pl_seg_out *seg, uint
     o.dss.has_map = true;
     o.dss.dsn_is_64 = true;
     o.dss.dsn = seg->origin->tag;
-    o.dss.ssn = seg->origin->seq.v - pl_tcp_iss(&sf->tcp).v;
+    o.dss.ssn = seg->origin->seq.v - pl_fastopen_ssn_out(sf).v;
     PL_COUNT(sf->conn->ctx, InfiniteMapTx);
     return pl_mptcp_write(out, PL_MP_DSS, &o);
 }
@@ -335,7 +312,7 @@ static enum pl_verdict plain_options_in(void *up, const struct pl_segment *seg,
         pl_urgent_in(sf, seg);
     }
     if (kind == PL_SEG_SYN_ACK) {
-        fastopen_in(sf, seg);
+        pl_fastopen_answer_in(sf, seg);
     }
     return PL_VERDICT_OK;
 }
@@ -363,6 +340,7 @@ const struct pl_tcp_upper pl_upper_plain = {
     .options_in = plain_options_in,
     .data_in = plain_data_in,
     .acked = plain_acked,
+    .taken_back = taken_back,
     .urgent = plain_urgent,
     .window = window,
     .shared_window = false,

@@ -103,6 +103,15 @@ void pl_recv_promise(struct pl_conn *conn) {
     conn->recv.edge = edge;
 }
 
+/* Whether our ACKs have a DATA_ACK, or nothing of MPTCP: without, the window says nothing yet. */
+static bool says_window(const struct pl_conn *conn) {
+    PL_ASSERT(conn->state != PL_CONN_NEW);
+    if (conn->mode == PL_MODE_PLAIN || conn->capable == PL_CAPABLE_CONFIRMED) {
+        return true;
+    }
+    return conn->capable == PL_CAPABLE_KEYS && !conn->initiator;
+}
+
 /* After the application read: tell the peer about a window that grew much (RFC 9293 section
  * 3.8.6.2.2). In plain mode TCP knows best. */
 void pl_recv_read_done(struct pl_conn *conn, plait_time now) {
@@ -112,7 +121,7 @@ void pl_recv_read_done(struct pl_conn *conn, plait_time now) {
     int64_t possible = (int64_t)r->tuned_bytes - r->ready_bytes;
     int64_t step = r->tuned_bytes / 2 < UPDATE_STEP ? r->tuned_bytes / 2 : UPDATE_STEP;
     bool grew = possible >= 2 * promised && possible - promised >= step;
-    if (r->fin_reached || (conn->mode == PL_MODE_MPTCP && !grew)) {
+    if (r->fin_reached || !says_window(conn) || (conn->mode == PL_MODE_MPTCP && !grew)) {
         return;
     }
     PL_SUBFLOW_FOREACH(sf, conn) {

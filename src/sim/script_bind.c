@@ -90,6 +90,17 @@ static void learn_mptcp(struct pl_script_run *run, struct pl_script_flow *flow, 
     }
 }
 
+/* What a SYN/ACK acknowledges of the SYN's payload has no data sequence numbers (RFC 8684
+ * appendix B.2). */
+static void learn_early(struct pl_script_run *run, const struct pl_script_flow *flow, bool in,
+                        const struct pl_script_segment *syn_ack) {
+    struct pl_script_connection *conn = &run->connections[flow->setting->connection];
+    uint32_t isn = in ? flow->isn_local : flow->isn_remote;
+    if (pl_script_find_option(syn_ack, "mp_capable") != NULL) {
+        conn->early[sides_of(in).receiver] = (uint32_t)syn_ack->ack.number - isn - 1;
+    }
+}
+
 void pl_script_learn(struct pl_script_run *run, unsigned index, bool in,
                      const struct pl_script_segment *segment) {
     struct pl_script_flow *flow = &run->flows[index];
@@ -98,6 +109,9 @@ void pl_script_learn(struct pl_script_run *run, unsigned index, bool in,
     if (!in && (segment->flags & PL_TCP_SYN) != 0 && !flow->isn_known) {
         flow->isn_local = (uint32_t)segment->seq.number;
         flow->isn_known = true;
+    }
+    if ((segment->flags & PL_TCP_SYN) != 0 && (segment->flags & PL_TCP_ACK) != 0) {
+        learn_early(run, flow, in, segment);
     }
     if (known_number(val)) {
         *(in ? &flow->ts_remote : &flow->ts_local) = (uint32_t)val->number;
@@ -186,7 +200,8 @@ static void auto_checksum(const struct context *x, const struct pl_script_option
         start = dsn8->number;
     }
     uint16_t bytes = (uint16_t)(len->number - (fin != NULL && fin->number == 1 ? 1 : 0));
-    uint16_t sum = pl_script_dss_checksum(pl_script_pattern(x->run, x->in), start - idsn - 1, start,
+    uint16_t sum = pl_script_dss_checksum(pl_script_pattern(x->run, x->in),
+                                          start - idsn - 1 + x->conn->early[x->sides.sender], start,
                                           ssn == NULL ? 1 : (uint32_t)ssn->number, bytes);
     if (bytes != len->number) { /* the length counts DATA_FIN */
         uint32_t folded = (uint32_t)(uint16_t)~sum + 1;
@@ -230,10 +245,10 @@ static void resolve_auto(const struct context *x, const struct pl_script_option 
             set_number(out, conn->dsn_end[receiver]);
             break;
         case PL_MEANS_DSN:
-            set_number(out, conn->idsn[sender] + relative);
+            set_number(out, conn->idsn[sender] + relative - conn->early[sender]);
             break;
         case PL_MEANS_SSN:
-            set_number(out, relative);
+            set_number(out, relative - conn->early[sender]);
             break;
         case PL_MEANS_LEN:
             set_number(out, x->segment->len);

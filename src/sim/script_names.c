@@ -134,6 +134,7 @@ static const struct pl_script_member config_members[] = {
     CONFIG(mptcp, PL_MEMBER_BOOL),
     CONFIG(checksum, PL_MEMBER_BOOL),
     CONFIG(deny_join_initial, PL_MEMBER_BOOL),
+    CONFIG(fastopen_answers_early, PL_MEMBER_BOOL),
     CONFIG(ecn, PL_MEMBER_U8),
     CONFIG(cc, PL_MEMBER_CC),
     CONFIG(connections_max, PL_MEMBER_U32),

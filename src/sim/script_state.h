@@ -43,6 +43,7 @@ struct pl_script_connection {
     uint32_t token[2];
     bool known[2];
     uint64_t dsn_end[2]; /* behind the last byte that a mapping named */
+    uint32_t early[2];   /* payload of the SYN that has no data sequence numbers */
 };
 
 struct pl_script_port {

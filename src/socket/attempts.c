@@ -122,7 +122,7 @@ static bool plan_fastopen(const struct pl_attempts *a, const struct path *path,
                           struct pl_conn_fastopen *out) {
     const struct pl_port *port = pl_stack_port(a->stack, path->port);
     *out = (struct pl_conn_fastopen){0};
-    return port != NULL && a->sock->fastopen_connect && !wants_mptcp(a, port) &&
+    return port != NULL && a->sock->fastopen_connect &&
            pl_peers_plan(a->stack, &path->addr, &a->remote, out);
 }
 

@@ -6,7 +6,8 @@
 #include "stack/early.h"
 #include "stack/listen.h"
 
-enum { COOKIE_LEN = 8 };
+/* A SYN/ACK with MP_CAPABLE and all that TCP has to say leaves 8 bytes (RFC 8684 appendix B.1). */
+enum { COOKIE_LEN = 8, COOKIE_LEN_MPTCP = 6 };
 #define PERIOD_NS (3600 * PLAIT_NS_PER_S)
 
 static void make(const struct plait_stack *stack, unsigned which, const struct pl_ip *ip,
@@ -24,21 +25,26 @@ static void make(const struct plait_stack *stack, unsigned which, const struct p
     memcpy(out->bytes, mac, COOKIE_LEN);
 }
 
-static bool matches(const struct pl_tcp_cookie *a, const struct pl_tcp_cookie *b) {
-    uint8_t diff = a->len ^ b->len;
-    for (unsigned i = 0; i < COOKIE_LEN; i++) {
-        diff |= a->bytes[i] ^ b->bytes[i];
+/* A cookie of either length is good with and without MPTCP: a client does not keep them apart. */
+static bool matches(const struct pl_tcp_cookie *shown, const struct pl_tcp_cookie *whole) {
+    uint8_t diff = 0;
+    PL_ASSERT(whole->len == COOKIE_LEN);
+    if (shown->len != COOKIE_LEN && shown->len != COOKIE_LEN_MPTCP) {
+        return false;
+    }
+    for (unsigned i = 0; i < shown->len; i++) {
+        diff |= shown->bytes[i] ^ whole->bytes[i];
     }
     return diff == 0;
 }
 
-/* MPTCP's SYN/ACK has no room beside its key, and data in the SYN has no mapping there. */
 static bool wanted(const struct pl_listener *listener, const struct pl_packet *packet) {
-    const struct pl_tcp_options *o = &packet->seg.options;
-    bool mptcp = listener->setup.mptcp && (packet->port->flags & PLAIT_PORT_NO_MPTCP) == 0 &&
-                 pl_mptcp_has(&o->mptcp, PL_MP_CAPABLE);
-    return listener->fastopen_max > 0 && o->has_fastopen && !mptcp && !listener->defer &&
+    return listener->fastopen_max > 0 && packet->seg.options.has_fastopen && !listener->defer &&
            listener->defer_accept_s == 0;
+}
+
+static bool with_mptcp(const struct pl_packet *packet) {
+    return pl_mptcp_has(&packet->seg.options.mptcp, PL_MP_CAPABLE);
 }
 
 bool pl_fastopen_syn(struct plait_stack *stack, struct pl_listener *listener,
@@ -59,6 +65,7 @@ bool pl_fastopen_syn(struct plait_stack *stack, struct pl_listener *listener,
     }
     if (!is_fresh) {
         *grant = fresh;
+        grant->len = with_mptcp(packet) ? COOKIE_LEN_MPTCP : COOKIE_LEN;
     }
     if (!is_fresh && !is_old) {
         PL_COUNT_N(&stack->ctx, TCPFastOpenCookieReqd, shown->len == 0 ? 1 : 0);

@@ -1,8 +1,9 @@
 /* tcp/fastopen.c - payload in the SYN, the client's side (RFC 7413 section 4.2.2).
  *
  * It is a record like any other, only that it leaves before the handshake is complete. When the
- * SYN's timer fires, the SYN goes again alone. What the answer does not acknowledge is sent again
- * at once, which is no sign of congestion: the server may not want it, or not know the cookie. */
+ * SYN's timer fires, the SYN goes again alone. What the answer does not acknowledge is given back
+ * to the upper and sent again at once, which is no sign of congestion: the server may not want it,
+ * or not know the cookie. */
 #include "base/assert.h"
 #include "tcp/engine.h"
 
@@ -78,6 +79,18 @@ void pl_tcp_fast_fill(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) 
     attach(tcp, tx, rec, now);
 }
 
+static void take_back(struct pl_tcp *tcp) {
+    uint32_t bytes = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
+    PL_ASSERT(bytes > 0 && !tcp->snd.fin_sent);
+    pl_tcp_records_clear(tcp);
+    tcp->snd.nxt = tcp->snd.una;
+    tcp->snd.more = true;
+    tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
+    PL_COUNT(tcp->ctx, RetransSegs);
+    tcp->ops->taken_back(tcp->up, bytes);
+    pl_tcp_link(tcp);
+}
+
 /* The handshake is complete, and there are records: `seg` may acknowledge them. Calls the upper. */
 void pl_tcp_fast_answered(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     if (pl_tcp_synchronized(tcp) && pl_seq32_lt(tcp->snd.una, seg->ack)) {
@@ -89,13 +102,5 @@ void pl_tcp_fast_answered(struct pl_tcp *tcp, const struct pl_segment *seg, plai
     if (!pl_tcp_synchronized(tcp) || pl_list_empty(&tcp->snd.records)) {
         return;
     }
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
-        struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
-        PL_ASSERT(!rec->sacked);
-        if (!rec->lost) {
-            pl_tcp_record_mark_lost(tcp, rec);
-        }
-    }
-    pl_tcp_rexmit_restart(tcp, now);
-    pl_tcp_link(tcp);
+    take_back(tcp);
 }

@@ -102,21 +102,22 @@ bool pl_tcp_paws_reject(const struct pl_tcp *tcp, const struct pl_segment *seg, 
     return idle_s < PAWS_IDLE_DAYS * UINT32_C(86400);
 }
 
-/* SYN and SYN/ACK: 24 bytes of ours at most, which leaves the upper 16. */
+/* SYN and SYN/ACK: 20 bytes of ours at most, which leaves the upper 20: room for a Fast Open cookie
+ * beside MP_CAPABLE (RFC 8684 appendix B.1). */
 uint32_t pl_tcp_options_syn(struct pl_tcp *tcp, uint8_t *out, bool is_ack, plait_time now) {
     bool wscale = !is_ack || tcp->rcv.wscale > 0 || tcp->snd.wscale > 0;
     uint32_t len = pl_tcp_put_mss(out, pl_tcp_mss_offer(tcp));
-    if (tcp->snd.sack_ok) {
-        len += pl_tcp_put_sack_ok(out + len);
-    }
     if (tcp->ts.on) {
-        uint32_t echo = is_ack ? tcp->ts.recent : 0;
-        len += pl_tcp_put_timestamps(out + len, pl_tcp_ts_of(tcp, now), echo);
+        uint32_t echo = is_ack ? tcp->ts.recent : 0, value = pl_tcp_ts_of(tcp, now);
+        len += tcp->snd.sack_ok ? pl_tcp_put_sack_ok_timestamps(out + len, value, echo)
+                                : pl_tcp_put_timestamps(out + len, value, echo);
+    } else if (tcp->snd.sack_ok) {
+        len += pl_tcp_put_sack_ok(out + len);
     }
     if (wscale) {
         len += pl_tcp_put_wscale(out + len, tcp->rcv.wscale);
     }
-    PL_ASSERT(len <= 24);
+    PL_ASSERT(len <= 20);
     struct pl_seg_out what = {.kind = is_ack ? PL_SEG_SYN_ACK : PL_SEG_SYN,
                               .retransmission = tcp->life.retries > 0};
     uint32_t room = PL_TCP_OPTIONS_MAX - len;

@@ -99,6 +99,9 @@ struct pl_tcp_upper {
     void (*data_in)(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now);
     /* `bytes` more payload bytes were cumulatively acknowledged on this subflow. */
     void (*acked)(void *up, uint32_t bytes, plait_time now);
+    /* The last `bytes` that next() gave count as never given: they were in a SYN whose answer does
+     * not acknowledge them. */
+    void (*taken_back)(void *up, uint32_t bytes);
     /* How far beyond snd_una urgent data ends (RFC 9293 section 3.8.5), 0: there is none. NULL:
      * never is. */
     uint32_t (*urgent)(void *up);

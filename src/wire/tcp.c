@@ -216,6 +216,18 @@ uint32_t pl_tcp_put_timestamps(uint8_t *out, uint32_t val, uint32_t ecr) {
     return 12;
 }
 
+uint32_t pl_tcp_put_sack_ok_timestamps(uint8_t *out, uint32_t val, uint32_t ecr) {
+    uint32_t len = pl_tcp_put_timestamps(out, val, ecr);
+    PL_ASSERT(len == 12 && out[0] == OPT_NOP && out[1] == OPT_NOP);
+    out[0] = OPT_SACK_OK;
+    out[1] = 2;
+    return len;
+}
+
+uint32_t pl_tcp_fastopen_len(const struct pl_tcp_cookie *cookie) {
+    return (2 + (uint32_t)cookie->len + 3) / 4 * 4;
+}
+
 uint32_t pl_tcp_put_fastopen(uint8_t *out, const struct pl_tcp_cookie *cookie) {
     PL_ASSERT(cookie->len <= sizeof(cookie->bytes) && cookie->len % 2 == 0);
     uint32_t len = 2 + (uint32_t)cookie->len;

@@ -83,7 +83,10 @@ uint32_t pl_tcp_put_wscale(uint8_t *out, uint8_t shift);                  /* 3 +
 uint32_t pl_tcp_put_sack_ok(uint8_t *out);                                /* 2 + 2 NOP */
 uint32_t pl_tcp_put_timestamps(uint8_t *out, uint32_t val, uint32_t ecr); /* 10 + 2 NOP */
 uint32_t pl_tcp_put_uto(uint8_t *out, uint16_t raw);                      /* 4 */
+/* Both, without a NOP: 12 */
+uint32_t pl_tcp_put_sack_ok_timestamps(uint8_t *out, uint32_t val, uint32_t ecr);
 /* 2 + cookie, and NOPs up to a multiple of 4 */
+uint32_t pl_tcp_fastopen_len(const struct pl_tcp_cookie *cookie);
 uint32_t pl_tcp_put_fastopen(uint8_t *out, const struct pl_tcp_cookie *cookie);
 /* 2 NOP + 2 + 8n */
 uint32_t pl_tcp_put_sack(uint8_t *out, const struct pl_sack_block *b, unsigned n);

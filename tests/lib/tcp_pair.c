@@ -86,6 +86,15 @@ static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, uint32_t unit,
     return PL_TCP_NEXT_DATA;
 }
 
+static void up_taken_back(void *up, uint32_t bytes) {
+    struct tcp_pair_end *e = up;
+    must(bytes > 0 && bytes <= e->sent - e->acked, "taken_back: what was given");
+    e->sent -= bytes;
+    e->send_chunk = e->queue;
+    e->send_at = e->queue_at;
+    pl_chunk_seek(&e->send_chunk, &e->send_at, e->sent - e->acked);
+}
+
 static uint32_t up_data_options_len(void *up) {
     return ((struct tcp_pair_end *)up)->data_options;
 }
@@ -201,6 +210,7 @@ static const struct pl_tcp_upper upper_ops = {
     .options_in = up_options_in,
     .data_in = up_data_in,
     .acked = up_acked,
+    .taken_back = up_taken_back,
     .window = up_window,
     .window_max = up_window_max,
     .event = up_event,
