@@ -5,8 +5,17 @@
 static void put_reason(struct pl_reply *reply, int reason) {
     struct pl_mptcp_options options = {.tcprst = {.reason = (uint8_t)reason}};
     PL_ASSERT(pl_mptcp_len(PL_MP_TCPRST, &options) <= PL_REPLY_OPTIONS);
-    reply->options_len = (uint8_t)pl_mptcp_write(reply->options, PL_MP_TCPRST, &options);
-    PL_ASSERT(reply->options_len == 4);
+    uint8_t *end = reply->options + reply->options_len;
+    reply->options_len += (uint8_t)pl_mptcp_write(end, PL_MP_TCPRST, &options);
+    PL_ASSERT(reply->options_len <= PL_REPLY_OPTIONS);
+}
+
+/* RFC 7323 section 5.2: what had timestamps is answered with some, of which ours is none. */
+static void put_timestamps(struct pl_reply *reply, const struct pl_segment *seg) {
+    PL_ASSERT(reply->options_len == 0);
+    if (seg->options.has_timestamps) {
+        reply->options_len = (uint8_t)pl_tcp_put_timestamps(reply->options, 0, seg->options.ts_val);
+    }
 }
 
 bool pl_reply_put(struct pl_reply_ring *ring, const struct pl_reply *reply) {
@@ -39,6 +48,7 @@ bool pl_reply_reset(struct pl_reply_ring *ring, const struct pl_ip *ip,
         reply.flags |= PL_TCP_ACK;
         reply.ack = pl_seq32_add(seg->seq, pl_segment_len(seg));
     }
+    put_timestamps(&reply, seg);
     if (reason >= 0) {
         put_reason(&reply, reason);
     }

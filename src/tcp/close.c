@@ -130,14 +130,22 @@ void pl_tcp_fin_in(struct pl_tcp *tcp, plait_time now) {
 
 /* ---- TIME-WAIT ---- */
 
-/* A reset is ignored (RFC 1337); a FIN that comes again says that our ACK was lost. */
+/* A reset is ignored (RFC 1337); a FIN that comes again says that our ACK was lost. What has no
+ * timestamp though they were agreed on is dropped, what has an old one is answered and no more (RFC
+ * 7323 sections 3.2 and 5.3). */
 void pl_tcp_time_wait_input(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(tcp->life.state == PL_TCP_ST_TIME_WAIT);
     if ((seg->flags & PL_TCP_RST) != 0) {
         PL_COUNT(tcp->ctx, InRsts);
         return;
     }
-    bool fin_again = (seg->flags & PL_TCP_FIN) != 0 &&
+    if (pl_tcp_ts_lacking(tcp, seg)) {
+        PL_COUNT(tcp->ctx, DropNoTimestamp);
+        return;
+    }
+    bool old = pl_tcp_paws_reject(tcp, seg, now);
+    PL_COUNT_N(tcp->ctx, DropPaws, old ? 1 : 0);
+    bool fin_again = !old && (seg->flags & PL_TCP_FIN) != 0 &&
                      pl_seq32_eq(pl_seq32_add(seg->seq, pl_segment_len(seg)), tcp->rcv.nxt);
     if (fin_again) {
         tcp->deadline[PL_TCP_SLOT_LIFE] = now + tcp->ctx->config.time_wait_ns;

@@ -166,6 +166,7 @@ uint32_t pl_tcp_options_write(struct pl_tcp *tcp, const struct pl_seg_out *what,
 bool pl_tcp_ts_agreed(const struct pl_tcp *tcp);
 uint32_t pl_tcp_ts_of(const struct pl_tcp *tcp, plait_time now);
 void pl_tcp_ts_remember(struct pl_tcp *tcp, uint32_t value, plait_time now);
+bool pl_tcp_ts_lacking(const struct pl_tcp *tcp, const struct pl_segment *seg);
 bool pl_tcp_paws_reject(const struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now);
 
 /* uto.c */
@@ -220,7 +221,7 @@ bool pl_tcp_segment_record(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_t
 void pl_tcp_segment_ack(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, plait_time now);
 void pl_tcp_segment_garbage(struct pl_tcp *tcp, struct pl_tcp_tx *tx);
 void pl_tcp_segment_syn(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
-uint32_t pl_tcp_urgent(const struct pl_tcp *tcp); /* bytes beyond una, 0: none */
+uint32_t pl_tcp_urgent(const struct pl_tcp *tcp); /* bytes not acknowledged, 0: none */
 void pl_tcp_segment_rst(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 
 #endif

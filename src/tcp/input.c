@@ -56,18 +56,12 @@ static bool is_crossed_syn_ack(const struct pl_tcp *tcp, const struct pl_segment
            pl_seq32_eq(seg->seq, tcp->rcv.irs);
 }
 
-/* RFC 7323 section 3.2: agreed on, they are on everything; what has none PAWS cannot vouch for. A
- * SYN is somebody's who does not know of the connection, and is challenged (RFC 5961 section 4). */
-static bool lacks_timestamp(const struct pl_tcp *tcp, const struct pl_segment *seg) {
-    return pl_tcp_ts_agreed(tcp) && !seg->options.has_timestamps && (seg->flags & PL_TCP_SYN) == 0;
-}
-
 static bool check_timestamp(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(tcp->life.state != PL_TCP_ST_CLOSED);
     if ((seg->flags & PL_TCP_RST) != 0) {
         return true;
     }
-    if (lacks_timestamp(tcp, seg)) {
+    if (pl_tcp_ts_lacking(tcp, seg)) {
         PL_COUNT(tcp->ctx, DropNoTimestamp);
         return false;
     }

@@ -63,6 +63,7 @@ void pl_tcp_options_settle(struct pl_tcp *tcp, const struct pl_segment *syn, pla
     }
     if (o->has_wscale) {
         tcp->snd.wscale = o->wscale < WSCALE_MAX ? o->wscale : WSCALE_MAX;
+        PL_COUNT_N(tcp->ctx, WscaleTooLarge, o->wscale > WSCALE_MAX ? 1 : 0);
     } else {
         tcp->snd.wscale = 0;
         tcp->rcv.wscale = 0;
@@ -87,6 +88,13 @@ void pl_tcp_ts_remember(struct pl_tcp *tcp, uint32_t value, plait_time now) {
     tcp->ts.recent = value;
     tcp->ts.recent_at_s = (uint32_t)(now / PLAIT_NS_PER_S);
     tcp->ts.has_recent = true;
+}
+
+/* RFC 7323 section 3.2: agreed on, they are on everything; what has none PAWS cannot vouch for. A
+ * SYN is somebody's who does not know of the connection, and is challenged (RFC 5961 section 4). */
+bool pl_tcp_ts_lacking(const struct pl_tcp *tcp, const struct pl_segment *seg) {
+    PL_ASSERT((seg->flags & PL_TCP_RST) == 0);
+    return pl_tcp_ts_agreed(tcp) && !seg->options.has_timestamps && (seg->flags & PL_TCP_SYN) == 0;
 }
 
 /* RFC 7323 section 5: whether a segment is an old duplicate by its timestamp. */

@@ -45,13 +45,20 @@ void pl_tcp_pmtu_fini(struct pl_tcp *tcp) {
     }
 }
 
-/* What is sent from here on is no larger. */
+/* What is sent from here on is no larger. The window keeps its number of segments: more small ones
+ * would be a burst (RFC 5681 section 3.1). */
 static void shrink(struct pl_tcp *tcp, uint32_t mtu) {
     PL_ASSERT(mtu < tcp->snd.mtu);
+    uint32_t before = tcp->cc.mss;
     tcp->snd.mtu = mtu;
-    if (pl_tcp_synchronized(tcp)) {
-        pl_cc_set_mss(&tcp->cc, pl_tcp_mss(tcp));
+    if (!pl_tcp_synchronized(tcp)) {
+        return;
     }
+    uint32_t mss = pl_tcp_mss(tcp);
+    if (mss < before && !pl_cc_has_model(&tcp->cc)) {
+        tcp->cc.cwnd = (uint32_t)((uint64_t)tcp->cc.cwnd * mss / before);
+    }
+    pl_cc_set_mss(&tcp->cc, mss);
 }
 
 /* Packets of more than `mtu` bytes do not arrive: what is larger goes again. */
@@ -125,6 +132,13 @@ void pl_tcp_too_big(struct pl_tcp *tcp, uint32_t mtu, plait_time now) {
     search_from(tcp, before, now + RAISE_NS);
 }
 
+/* A window that was closed over what is in flight: the peer answers what arrives, but does not take
+ * it. That is no black hole. */
+static bool refused(const struct pl_tcp *tcp, const struct pl_tcp_record *head) {
+    PL_ASSERT(pl_seq32_eq(head->seq, tcp->snd.una));
+    return tcp->snd.wnd == 0 && tcp->stats.last_in > head->sent_at;
+}
+
 /* Another time-out in a row. Small packets get through where large ones do not: that a path is a
  * black hole is found out by sending small ones. What was lost is for the time-out to say, which
  * may still turn out to be spurious. */
@@ -133,7 +147,7 @@ void pl_tcp_pmtu_rto(struct pl_tcp *tcp, plait_time now) {
     const struct pl_tcp_record *head = pl_tcp_record_first(tcp);
     uint32_t count = tcp->rec.rto_count;
     PL_ASSERT(head != NULL);
-    if (count != RTO_BLACK_HOLE && count != RTO_LEAST) {
+    if ((count != RTO_BLACK_HOLE && count != RTO_LEAST) || refused(tcp, head)) {
         return;
     }
     uint32_t to = count == RTO_LEAST && !is_v6(tcp) ? (uint32_t)LEAST_V4 : base;

@@ -32,10 +32,12 @@ uint32_t pl_tcp_urgent(const struct pl_tcp *tcp) {
 /* On every segment before the end of urgent data, until that is acknowledged (RFC 9293 section
  * 3.8.5). The field cannot say more than 64 KB; a later segment will. */
 static void put_urgent(struct pl_tcp *tcp, struct pl_segment *seg) {
-    pl_seq32 end = pl_seq32_add(tcp->snd.una, pl_tcp_urgent(tcp));
+    uint32_t urgent = pl_tcp_urgent(tcp);
+    /* Our SYN may not be acknowledged yet: Fast Open, simultaneous open. */
+    pl_seq32 first = pl_seq32_max(tcp->snd.una, pl_seq32_add(tcp->snd.iss, 1));
     PL_ASSERT((seg->flags & PL_TCP_URG) == 0);
-    int32_t ahead = pl_seq32_diff(end, seg->seq);
-    if (pl_seq32_eq(end, tcp->snd.una) || ahead <= 0) {
+    int32_t ahead = pl_seq32_diff(pl_seq32_add(first, urgent), seg->seq);
+    if (urgent == 0 || ahead <= 0) {
         return;
     }
     seg->flags |= PL_TCP_URG;
