@@ -115,13 +115,17 @@ static uint8_t form(struct pl_subflow *sf, const struct pl_seg_out *seg) {
         if (conn->capable != PL_CAPABLE_ASKED) {
             return 0;
         }
-        if (sf->syn_count >= SYNS_WITH_CAPABLE) {
+        /* Linux counts connections here, not the SYNs that each one takes. */
+        if (sf->syn_count == 0) {
+            PL_COUNT(conn->ctx, MPCapableSYNTX);
+        } else if (sf->syn_count == SYNS_WITH_CAPABLE) {
             PL_COUNT(conn->ctx, MPCapableSYNTXDrop);
+        }
+        if (sf->syn_count > SYNS_WITH_CAPABLE) {
             return 0;
         }
         sf->syn_count++;
-        PL_COUNT(conn->ctx, MPCapableSYNTX);
-        return 4;
+        return sf->syn_count <= SYNS_WITH_CAPABLE ? 4 : 0;
     }
     if (seg->kind == PL_SEG_SYN_ACK) {
         return conn->capable == PL_CAPABLE_ANSWERED ? 12 : 0;

@@ -40,7 +40,10 @@ uint32_t pl_join_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint
     if (seg->kind == PL_SEG_SYN) {
         o.join.len = 12;
         o.join.token = sf->conn->keys.token_remote;
-        PL_COUNT(sf->conn->ctx, MPJoinSynTx);
+        if (sf->syn_count == 0) { /* Linux counts joins, not the SYNs that one takes */
+            sf->syn_count = 1;
+            PL_COUNT(sf->conn->ctx, MPJoinSynTx);
+        }
     } else if (seg->kind == PL_SEG_SYN_ACK) {
         o.join.len = 16;
         hmac_local(sf, digest);

@@ -40,6 +40,7 @@ class Case:
     ours_counters: dict = field(default_factory=dict)
     kernel_counters: dict = field(default_factory=dict)
     shares: dict = field(default_factory=dict)    # our n-th subflow: (least, most) of bytes_ours
+    pairs: tuple = None          # compare counters of both ends (counters.py) except for these
     capture: bool = True
     canary: bool = False         # must be judged a failure
     twin: bool = True            # holds for kernel against kernel, too
@@ -349,9 +350,22 @@ def syn_cookies():
                        ours_counters={'SyncookiesSent': '>=1', 'SyncookiesRecv': 1})
 
 
+def lost_syns():
+    """Every other SYN is lost: counters of SYNs count connections and joins, not transmissions."""
+    for role in ('client', 'server'):
+        client = 'ours' if role == 'client' else 'kernel'
+        yield Case(f'{role}-syns-lost', role, subflows=2,
+                   filter=['tcp flags & (syn|ack) == syn numgen inc mod 2 0 drop'],
+                   **{client: [(2, 'subflow')],
+                      f'{client}_counters': {'MPCapableSYNTX': 1, 'MPJoinSynTx': 1},
+                      f'{FLIP[client]}_counters': {'MPCapableSYNRX': 1, 'MPJoinSynRx': 1}})
+
+
 def canaries():
     """Cases that must fail, because a judge that never objects proves nothing."""
     yield Case('canary-bytes', 'client', canary=True, kernel_args=['--peer-seed', 'another'])
+    yield Case('canary-pairs', 'client', kernel=[(2, 'signal')], pairs=(), canary=True,
+               filter=['tcp option mptcp subtype 3 drop'])
     yield Case('canary-counters', 'client', subflows=2, ours=[(2, 'subflow')], joins=2, canary=True)
 
 
@@ -359,6 +373,6 @@ def all_cases():
     """Every case, the long ones first so that two workers finish together."""
     cases = []
     for group in (long, loss, backup, remove, basic, announce, server_opens, narrow, close,
-                  negotiation, fallback, fast_open, syn_cookies, canaries):
+                  negotiation, fallback, fast_open, syn_cookies, lost_syns, canaries):
         cases += group()
     return cases

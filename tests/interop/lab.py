@@ -12,6 +12,7 @@ import os
 import subprocess
 
 PATHS = 4
+MAC = '02:00:00:00'
 TABLES = ('MPTcpExt', 'TcpExt', 'Tcp', 'Icmp')
 
 
@@ -26,6 +27,13 @@ def network_commands(dev, path, net, host):
     return [f'addr add 10.10{path}.{net}.{host}/24 dev {dev}',
             f'addr add fd93:{path}:{net}::{host}/64 dev {dev} nodad',
             f'link set {dev} up']
+
+
+def neighbours(dev, path, host):
+    """The other end of a link to the kernel: without asking, which takes IPv6 a second or two on
+    a link that has just come up."""
+    return [f'neigh add {net} lladdr {MAC}:{path}:{host} dev {dev} nud permanent'
+            for net in (f'10.10{path}.2.{host}', f'fd93:{path}:2::{host}')]
 
 
 def tunnel_commands(path):
@@ -83,8 +91,9 @@ class Lab:
     def make_router(self):
         lines = ['link set lo up']
         for i in self.paths:
-            lines.append(f'link add v{i} type veth peer name k{i} netns {self.names["k"]}')
-            lines += network_commands(f'v{i}', i, 2, 1)
+            lines.append(f'link add v{i} address {MAC}:{i}:1 type veth '
+                         f'peer name k{i} address {MAC}:{i}:2 netns {self.names["k"]}')
+            lines += network_commands(f'v{i}', i, 2, 1) + neighbours(f'v{i}', i, 2)
             if self.twin:
                 lines.append(f'link add t{i} type veth peer name t{i} netns {self.names["s"]}')
                 lines += network_commands(f't{i}', i, 1, 1)
@@ -96,7 +105,7 @@ class Lab:
     def make_kernel(self):
         lines = ['link set lo up', 'mptcp limits set subflows 8 add_addr_accepted 8']
         for i in self.paths:
-            lines += network_commands(f'k{i}', i, 2, 2)
+            lines += network_commands(f'k{i}', i, 2, 2) + neighbours(f'k{i}', i, 1)
             lines += [f'route add 10.10{i}.1.0/24 via 10.10{i}.2.1',
                       f'-6 route add fd93:{i}:1::/64 via fd93:{i}:2::1']
             lines += source_route(f'k{i}', i, 2, 2)
