@@ -1,5 +1,7 @@
 """What must hold after a case; returns sentences, one per thing that does not."""
 
+import counters as pairs
+
 # Counters that say that something went wrong, at either end, unless a case expects them.
 BAD = ['MPJoinSynAckHMacFailure', 'MPJoinAckHMacFailure', 'MPJoinNoTokenFound', 'MPJoinRejected',
        'MPCapableFallbackACK', 'MPCapableFallbackSYNACK', 'MPCapableDataFallback',
@@ -92,5 +94,7 @@ def judge(case, results, counters):
         yield from judge_counters(side, counters[side], getattr(case, side + '_counters'))
     if case.mptcp:
         yield from judge_joins(case, counters)
+    if case.pairs is not None and case.mptcp:
+        yield from pairs.differences(counters, case.pairs)
     if 'subflows' in results['ours']:
         yield from judge_shares(case, results['ours'])
