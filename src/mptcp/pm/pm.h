@@ -25,6 +25,11 @@ void pl_pm_subflow_made(struct pl_subflow *sf,
                         plait_time now); /* a join from the peer was accepted */
 void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now);
 void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now);
+/* A path between these addresses should carry a subflow; `local_id` is the address id to begin
+ * with.
+ */
+void pl_pm_want(struct pl_conn *conn, plait_port_id port, const struct plait_addr *local,
+                uint8_t remote_index, uint8_t local_id);
 void pl_pm_paths_run(struct pl_conn *conn, plait_time now);
 plait_time pl_pm_paths_deadline(const struct pl_conn *conn);
 struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf);
@@ -50,6 +55,9 @@ bool pl_pm_id_free(const struct pl_conn *conn, uint8_t id, const struct plait_ad
 bool pl_pm_may_accept(const struct pl_conn *conn);
 /* Whether there is still room for it, now that its handshake is complete. */
 bool pl_pm_may_keep(const struct pl_conn *conn);
+
+/* rules.c: calls pl_pm_want for all that should be */
+void pl_pm_rules_run(struct pl_conn *conn);
 
 /* announce.c: ADD_ADDR and REMOVE_ADDR, both directions */
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);
