@@ -5,6 +5,7 @@
 #include "plait/buf.h"
 #include "plait/env.h"
 #include "plait/error.h"
+#include "plait/multipath.h"
 #include "plait/scheduler.h"
 #include "plait/socket.h"
 #include "plait/stack.h"

@@ -30,7 +30,7 @@ enum plait_socket_state {
  * meanings (plait_option_name), hold for every subflow of a connection, those that open later
  * included, and are inherited from a listener. */
 enum plait_option {
-    PLAIT_OPT_MPTCP,          /* 0/1, before connect or listen; default from the stack */
+    PLAIT_OPT_MPTCP,          /* 0/1: see "MPTCP or not" below */
     PLAIT_OPT_NODELAY,        /* 0/1: small segments do not wait for each other (Nagle) */
     PLAIT_OPT_SEND_BUFFER,    /* bytes */
     PLAIT_OPT_RECEIVE_BUFFER, /* bytes */
@@ -79,15 +79,25 @@ enum plait_option {
      * ends then wait for the longer of what they told each other, 100 s to an hour, unless
      * USER_TIMEOUT is set. 0 (default): the option is neither sent nor read. */
     PLAIT_OPT_UTO,
-    PLAIT_OPT_PEER_UTO, /* read only: what the peer has told, seconds; 0: nothing */
+    PLAIT_OPT_PEER_UTO,          /* read only: what the peer has told, seconds; 0: nothing */
+    PLAIT_OPT_CONNID,            /* read only: the local token, 0 without MPTCP */
+    PLAIT_OPT_PATH_MANAGER,      /* enum plait_pm (plait/multipath.h) */
+    PLAIT_OPT_NDIFFPORTS,        /* subflows of that path manager, the first included */
+    PLAIT_OPT_SUBFLOWS_MAX,      /* at most as the stack's */
+    PLAIT_OPT_ADD_ADDR_ACCEPTED, /* addresses of the peer that are used at most */
     PLAIT_OPT_COUNT,
 };
+/* MPTCP or not (RFC 6897 sections 4.2.1 and 5.3.2). By default as the stack's configuration says;
+ * but a socket that was bound to an address or a port, and was not told, gets plain TCP, for
+ * whoever binds means this one path. Set to 1 (before connect or listen) and bound, it is MPTCP
+ * that uses only what it was bound to and what plait_multipath_add names. Once connected, the
+ * option says whether the peer took part. */
 /* Linux's name of an option ("TCP_NODELAY"), "PLAIT_..." for our own, NULL for what is none; and
  * back, NO_OPTION for a name that is none. "IPV6_TCLASS", "IPV6_UNICAST_HOPS" are TOS and TTL. */
 const char *plait_option_name(enum plait_option option);
 int plait_option_find(const char *name);
-/* As plait_set, for values that a person wrote: a number, or for TCP_CONGESTION and
- * PLAIT_SCHEDULER a name ("cubic", "redundant"). */
+/* As plait_set, for values that a person wrote: a number, or for TCP_CONGESTION,
+ * PLAIT_SCHEDULER and PLAIT_PATH_MANAGER a name ("cubic", "redundant"). */
 PLAIT_MUST_CHECK int plait_set_text(struct plait_stack *stack, plait_sock sock, const char *name,
                                     const char *value);
 

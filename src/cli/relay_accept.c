@@ -9,6 +9,7 @@
 
 #include "cli/place.h"
 #include "cli/relay.h"
+#include "plait/multipath.h"
 #include "wire/addr.h"
 
 enum { BACKLOG = 4096 };
@@ -32,6 +33,12 @@ static const struct relay_link *on_link(const struct relay *relay, const struct 
     return found;
 }
 
+/* Where a connection is bound to is where it starts, not all that it may use. */
+static int use_all_links(struct plait_stack *stack, plait_sock sock, plait_time now) {
+    static const struct plait_local everything = {.port = 0};
+    return plait_multipath_add(stack, sock, &everything, 1, now);
+}
+
 static int connect_out(struct relay *relay, const struct relay_conn *conn, plait_sock out,
                        plait_time now) {
     struct plait_stack *stack = relay->loop.stack;
@@ -39,6 +46,7 @@ static int connect_out(struct relay *relay, const struct relay_conn *conn, plait
     int result = 0;
     if (link != NULL && link->port != NULL) {
         result = plait_bind(stack, out, link->port->io.id, NULL, 0);
+        result = result == 0 ? use_all_links(stack, out, now) : result;
     }
     return result == 0 ? plait_connect(stack, out, &conn->peer, now) : result;
 }
@@ -174,6 +182,9 @@ static int listen_on(struct relay *relay, plait_port_id port, uint16_t tcp_port,
     }
     if (result == 0) {
         result = plait_bind(stack, *listener, port, NULL, tcp_port);
+    }
+    if (result == 0) {
+        result = use_all_links(stack, *listener, 0);
     }
     if (result == 0) {
         result = plait_listen(stack, *listener, BACKLOG);

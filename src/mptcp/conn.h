@@ -17,7 +17,9 @@
 #include "mptcp/host.h"
 #include "plait/tcp_info.h"
 
-struct pl_sched; /* mptcp/sched/sched.h */
+struct pl_sched;  /* mptcp/sched/sched.h */
+struct pl_policy; /* mptcp/policy.h */
+struct plait_local;
 
 enum pl_conn_state { PL_CONN_NEW, PL_CONN_OPENING, PL_CONN_OPEN, PL_CONN_CLOSED };
 
@@ -36,7 +38,7 @@ struct pl_conn_fastopen {
 
 struct pl_conn_setup {
     bool mptcp;                                       /* ask for / accept MPTCP */
-    uint64_t port_mask;                               /* PLAIT_OPT_PORT_MASK, 0 = all */
+    const struct pl_policy *policy;                   /* copied; NULL: the default */
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* upper bounds; 0: the stack's */
     uint32_t serial;                                  /* names the connection in traces */
     const struct pl_tcp_tuning *tuning;               /* copied; NULL: the defaults */
@@ -119,6 +121,19 @@ int pl_conn_set_buffers(struct pl_conn *conn, uint32_t send_bytes, uint32_t rece
 /* Socket options, for all subflows. The struct is copied. Errors: NO_MEMORY. */
 PLAIT_MUST_CHECK int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuning *tuning,
                                   plait_time now);
+/* Another policy about paths; copied. Errors: NO_MEMORY. */
+PLAIT_MUST_CHECK int pl_conn_set_policy(struct pl_conn *conn, const struct pl_policy *policy);
+/* The policy denies an address from now on: see plait_multipath_remove. */
+void pl_conn_local_removed(struct pl_conn *conn, plait_port_id port, const struct plait_addr *addr,
+                           plait_time now);
+/* As the calls of plait/multipath.h. */
+PLAIT_MUST_CHECK int pl_conn_subflow_open(struct pl_conn *conn, const struct plait_local *local,
+                                          const struct plait_endpoint *remote, bool backup,
+                                          plait_time now);
+PLAIT_MUST_CHECK int pl_conn_subflow_close(struct pl_conn *conn, uint32_t serial, bool reset,
+                                           plait_time now);
+PLAIT_MUST_CHECK int pl_conn_subflow_set_backup(struct pl_conn *conn, uint32_t serial, bool backup);
+PLAIT_MUST_CHECK int pl_conn_subflow_set_cc(struct pl_conn *conn, uint32_t serial, uint8_t cc);
 /* Another scheduler. Errors: NO_MEMORY. */
 PLAIT_MUST_CHECK int pl_conn_schedule(struct pl_conn *conn, const struct pl_sched *sched);
 uint64_t pl_conn_send_queue(const struct pl_conn *conn);

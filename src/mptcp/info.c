@@ -87,7 +87,7 @@ void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out)
         .bytes_received = conn->recv.read_bytes + conn->recv.ready_bytes,
         .reinjected_bytes = s->reinjected_bytes,
         .subflows = conn->subflow_count,
-        .subflows_max = conn->ctx->config.subflows_max,
+        .subflows_max = pl_conn_subflows_max(conn),
     };
     if (conn->pm != NULL) {
         out->add_addr_signal = conn->pm->announcement_count;

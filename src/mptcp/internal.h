@@ -3,6 +3,7 @@
 #ifndef PL_MPTCP_INTERNAL_H
 #define PL_MPTCP_INTERNAL_H
 
+#include "mptcp/policy.h"
 #include "mptcp/state.h"
 
 /* conn.c */
@@ -169,6 +170,15 @@ const struct pl_tcp_tuning *pl_conn_tuning(const struct pl_conn *conn); /* never
 uint8_t pl_conn_cc(const struct pl_conn *conn);
 void pl_conn_tune_fini(struct pl_conn *conn);
 plait_time pl_conn_user_deadline(const struct pl_conn *conn);
+
+/* multipath.c: what the application says about paths */
+/* It may have subflows from there, and announce it. */
+bool pl_conn_may_use(const struct pl_conn *conn, plait_port_id port, const struct plait_addr *addr);
+uint32_t pl_conn_subflows_max(const struct pl_conn *conn);
+uint32_t pl_conn_add_addr_accepted_max(const struct pl_conn *conn);
+void pl_conn_policy_fini(struct pl_conn *conn);
+void pl_multipath_run(struct pl_conn *conn, plait_time now);
+plait_time pl_multipath_deadline(const struct pl_conn *conn);
 
 /* fallback.c: section 3.7 */
 enum pl_fallback_reason {

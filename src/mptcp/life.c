@@ -31,7 +31,6 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
     conn->ctx = ctx;
     ctx->memory.sharers++;
     conn->host = host;
-    conn->port_mask = setup->port_mask;
     conn->trace_id.connection = setup->serial;
     conn->transparent = setup->transparent;
     conn->mode = setup->mptcp ? PL_MODE_MPTCP : PL_MODE_PLAIN;
@@ -47,7 +46,8 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
     pl_send_init(conn, setup->send_buffer_bytes ? setup->send_buffer_bytes : c->send_buffer_bytes);
     pl_recv_init(
         conn, setup->receive_buffer_bytes ? setup->receive_buffer_bytes : c->receive_buffer_bytes);
-    if ((setup->sched != NULL && pl_sched_set(conn, setup->sched) != 0) ||
+    if ((setup->policy != NULL && pl_conn_set_policy(conn, setup->policy) != 0) ||
+        (setup->sched != NULL && pl_sched_set(conn, setup->sched) != 0) ||
         (setup->tuning != NULL && pl_conn_tune(conn, setup->tuning, 0) != 0)) {
         pl_conn_destroy(conn);
         return PLAIT_E_NO_MEMORY;
@@ -91,6 +91,7 @@ void pl_conn_destroy(struct pl_conn *conn) {
     }
     pl_sched_fini(conn);
     pl_pm_fini(conn);
+    pl_conn_policy_fini(conn);
     pl_conn_tune_fini(conn);
     pl_list_remove(&conn->settle_link);
     pl_timer_cancel(&ctx->timers, &conn->timer);
@@ -182,6 +183,10 @@ static void reap(struct pl_conn *conn, plait_time now) {
         if (sf->phase == PL_SF_DEAD && pl_tcp_finished(&sf->tcp)) {
             pl_subflow_destroy(sf);
             continue;
+        }
+        if (conn->state == PL_CONN_OPEN && conn->mode == PL_MODE_MPTCP &&
+            pl_tcp_state(&sf->tcp) == PL_TCP_ST_TIME_WAIT) {
+            pl_subflow_say_closed(sf, 0); /* not a minute later */
         }
         alive = alive || (sf->phase != PL_SF_DEAD && sf->phase != PL_SF_OPENING);
     }

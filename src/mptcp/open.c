@@ -148,7 +148,8 @@ int pl_conn_join(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple t
         *reason = PL_RESET_MPTCP;
         return PLAIT_E_PROTOCOL;
     }
-    if (!pl_conn_fully_established(conn) || !pl_pm_may_accept(conn)) {
+    if (!pl_conn_fully_established(conn) || !pl_pm_may_accept(conn) ||
+        !pl_conn_may_use(conn, port, &tuple.local)) {
         if (!pl_conn_fully_established(conn)) {
             *reason = PL_RESET_RESOURCES; /* may pass */
         }

@@ -224,6 +224,14 @@ static void only_subflow_closed(struct pl_subflow *sf, int error, plait_time now
     pl_conn_closed(conn, error, now);
 }
 
+void pl_subflow_say_closed(struct pl_subflow *sf, int error) {
+    PL_ASSERT(error <= 0);
+    if (!sf->closed_said) {
+        sf->closed_said = true;
+        pl_conn_say(sf->conn, PLAIT_EVENT_SF_CLOSED, sf, error, sf->remote_id);
+    }
+}
+
 static void closed(struct pl_subflow *sf, int error, plait_time now) {
     PL_ASSERT(error <= 0);
     PL_ASSERT(sf->phase != PL_SF_DEAD);
@@ -250,7 +258,7 @@ static void closed(struct pl_subflow *sf, int error, plait_time now) {
     if (conn->state == PL_CONN_CLOSED) {
         return;
     }
-    pl_conn_say(conn, PLAIT_EVENT_SF_CLOSED, sf, error, sf->remote_id);
+    pl_subflow_say_closed(sf, error);
     if (conn->pm != NULL) {
         pl_pm_subflow_closed(sf, error, now);
     }

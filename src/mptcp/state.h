@@ -168,12 +168,13 @@ struct pl_subflow {
     bool fail_pending : 1;
     bool hmac_failed : 1;
     bool flow_added : 1;
-    bool give_up : 1;    /* too many RTOs: to be ended outside of TCP code */
-    bool reinjected : 1; /* what it holds was handed to the others */
-    bool dss_seen : 1;   /* a DATA_ACK came back on this subflow */
-    bool proven : 1;     /* one came with the acknowledgement of payload */
-    bool bare : 1;       /* the last new acknowledgement came without any option */
-    bool doubtful : 1;   /* a checksum failed: payload waits for the peer's answer to MP_FAIL */
+    bool closed_said : 1; /* SF_CLOSED */
+    bool give_up : 1;     /* too many RTOs: to be ended outside of TCP code */
+    bool reinjected : 1;  /* what it holds was handed to the others */
+    bool dss_seen : 1;    /* a DATA_ACK came back on this subflow */
+    bool proven : 1;      /* one came with the acknowledgement of payload */
+    bool bare : 1;        /* the last new acknowledgement came without any option */
+    bool doubtful : 1;    /* a checksum failed: payload waits for the peer's answer to MP_FAIL */
 };
 static_assert(sizeof(struct pl_subflow) - sizeof(struct pl_tcp) <= 168, "an idle one is small");
 
@@ -186,7 +187,7 @@ struct pl_conn {
     struct pl_list settle_link;
     struct pl_timer timer;
     uint64_t user;
-    uint64_t port_mask;
+    struct pl_policy *policy; /* NULL: the default */
     struct pl_mp_keys keys;
     struct pl_send send;
     struct pl_recv recv;

@@ -23,6 +23,8 @@ void pl_subflow_reset(struct pl_subflow *sf, uint8_t reason, bool transient, int
                       plait_time now);
 /* FIN after what was given to it. */
 void pl_subflow_close(struct pl_subflow *sf, plait_time now);
+/* Tells the application, once, that it carries nothing any more. */
+void pl_subflow_say_closed(struct pl_subflow *sf, int error);
 /* TCP's events; shared by both uppers. */
 void pl_subflow_event(void *up, enum pl_tcp_event event, int64_t arg, plait_time now);
 /* May carry new data as far as its phase goes. */

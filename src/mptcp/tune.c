@@ -24,8 +24,12 @@ int pl_conn_tune(struct pl_conn *conn, const struct pl_tcp_tuning *tuning, plait
     if (conn->tuning == NULL) {
         return PLAIT_E_NO_MEMORY;
     }
+    bool other_cc = tuning->cc > 0 && tuning->cc != conn->tuning->cc;
     *conn->tuning = *tuning;
     PL_SUBFLOW_FOREACH(sf, conn) {
+        if (other_cc) {
+            pl_tcp_set_cc(&sf->tcp, (uint8_t)(tuning->cc - 1));
+        }
         pl_tcp_tuned(&sf->tcp, conn->tuning, now);
         if (!told) {
             pl_tcp_uto_advertise(&sf->tcp);

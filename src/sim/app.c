@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "plait/multipath.h"
 #include "sim/pattern.h"
 #include "sim/world.h"
 
@@ -284,6 +285,24 @@ static void opened(struct pl_app *app) {
     step(app);
 }
 
+/* Who finds no memory for it has the default. */
+static int prepare_policy(struct pl_app *app, const struct pl_plan_side *plan) {
+    const struct {
+        enum plait_option option;
+        int64_t value;
+    } wanted[] = {{PLAIT_OPT_SCHEDULER, plan->sched},
+                  {PLAIT_OPT_PATH_MANAGER, plan->manager},
+                  {PLAIT_OPT_SUBFLOWS_MAX, plan->subflows_max}};
+    int result = 0;
+    for (unsigned i = 0; i < 3 && result == 0; i++) {
+        if (wanted[i].value != 0) {
+            result = plait_set(stack_of(app), app->sock, wanted[i].option, wanted[i].value);
+            result = result == PLAIT_E_NO_MEMORY ? 0 : result;
+        }
+    }
+    return result;
+}
+
 /* Settings of a fresh or accepted socket. */
 static int prepare(struct pl_app *app, bool fresh) {
     const struct pl_plan_side *plan = app->plan;
@@ -292,10 +311,7 @@ static int prepare(struct pl_app *app, bool fresh) {
     if (result == 0 && fresh && !plan->mptcp) {
         result = plait_set(stack, app->sock, PLAIT_OPT_MPTCP, 0);
     }
-    if (result == 0 && plan->sched != 0) {
-        result = plait_set(stack, app->sock, PLAIT_OPT_SCHEDULER, plan->sched);
-        result = result == PLAIT_E_NO_MEMORY ? 0 : result; /* then it has the default */
-    }
+    result = result == 0 ? prepare_policy(app, plan) : result;
     if (result == 0 && plan->send_buffer > 0) {
         result = plait_set(stack, app->sock, PLAIT_OPT_SEND_BUFFER, plan->send_buffer);
     }
@@ -314,6 +330,23 @@ static const struct plait_addr *address_of(const struct pl_plan_port *port, uint
     return NULL;
 }
 
+/* It starts there; whether it may use the other addresses, too, is another question. */
+static int bind_to(struct pl_app *app, plait_port_id port, const struct plait_addr *addr) {
+    const struct pl_plan_conn *conn = &app->world->plan->conn[app->conn];
+    struct plait_stack *stack = stack_of(app);
+    /* A port that is removed and added again is another one; the address is the same. */
+    int result = plait_bind(stack, app->sock, conn->restricted ? 0 : port, addr, 0);
+    if (result == 0 && !conn->side[app->host].mptcp) {
+        return 0;
+    }
+    if (result == 0 && conn->restricted) {
+        return plait_set(stack, app->sock, PLAIT_OPT_MPTCP, 1);
+    }
+    struct plait_local everything = {.port = 0};
+    return result == 0 ? plait_multipath_add(stack, app->sock, &everything, 1, app->world->now)
+                       : result;
+}
+
 static int try_connect(struct pl_app *app) {
     struct pl_world *world = app->world;
     const struct pl_plan_conn *conn = &world->plan->conn[app->conn];
@@ -329,7 +362,7 @@ static int try_connect(struct pl_app *app) {
     const struct plait_addr *local = address_of(from, conn->family);
     if (result == 0 && conn->bound && local != NULL) {
         plait_port_id id = world->host[app->host].port_id[conn->from_port];
-        result = plait_bind(stack_of(app), app->sock, id, local, 0);
+        result = bind_to(app, id, local);
     }
     if (result == 0) {
         result = plait_connect(stack_of(app), app->sock, &remote, world->now);

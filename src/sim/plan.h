@@ -82,6 +82,8 @@ struct pl_plan_side {
     uint64_t pattern;     /* seed of its bytes */
     bool mptcp;
     uint8_t sched;                        /* enum plait_sched */
+    uint8_t manager;                      /* enum plait_pm */
+    uint8_t subflows_max;                 /* 0: the stack's */
     uint32_t send_buffer, receive_buffer; /* 0: the stack's */
 };
 
@@ -90,6 +92,7 @@ struct pl_plan_conn {
     unsigned initiator;          /* host */
     unsigned from_port, to_port; /* indices; from_port is used with `bound` only */
     bool bound;                  /* the initiator names its address */
+    bool restricted;             /* and means that it uses no other one */
     bool defer;                  /* the listener holds the SYN for hold_ns */
     uint64_t hold_ns;
     uint8_t family;              /* PLAIT_IPV4, PLAIT_IPV6 */

@@ -1,5 +1,6 @@
 /* sim/plan_conns.c - the workload of a plan: who connects, what is sent, how it ends. */
 #include "base/assert.h"
+#include "plait/multipath.h"
 #include "plait/scheduler.h"
 #include "sim/plan.h"
 
@@ -135,7 +136,12 @@ static void draw_conn(struct pl_plan *plan, unsigned index, uint64_t bytes, stru
 static void draw_policy(struct pl_plan_side *side, struct pl_rng *rng) {
     bool chosen = pl_rng_chance(rng, 500000);
     uint64_t sched = pl_rng_below(rng, PLAIT_SCHED_BUILTIN_COUNT);
+    uint64_t manager = pl_rng_below(rng, PLAIT_PM_USERSPACE);
+    bool limited = pl_rng_chance(rng, 200000);
+    uint64_t most = pl_rng_range(rng, 1, 4);
     side->sched = chosen ? (uint8_t)sched : 0;
+    side->manager = chosen ? (uint8_t)manager : PLAIT_PM_KERNEL;
+    side->subflows_max = limited ? (uint8_t)most : 0;
 }
 
 void pl_plan_draw_conns(struct pl_plan *plan) {
@@ -156,5 +162,6 @@ void pl_plan_draw_conns(struct pl_plan *plan) {
             harm_side(plan, &plan->conn[i].side[s], plan->conn[i].side[1 - s].total, harm);
             draw_policy(&plan->conn[i].side[s], &policy);
         }
+        plan->conn[i].restricted = pl_rng_chance(&policy, 300000);
     }
 }

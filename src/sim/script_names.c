@@ -53,6 +53,11 @@ static const char *const options[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_SCHEDULER] = "scheduler",
     [PLAIT_OPT_UTO] = "uto",
     [PLAIT_OPT_PEER_UTO] = "peer_uto",
+    [PLAIT_OPT_CONNID] = "connid",
+    [PLAIT_OPT_PATH_MANAGER] = "path_manager",
+    [PLAIT_OPT_NDIFFPORTS] = "ndiffports",
+    [PLAIT_OPT_SUBFLOWS_MAX] = "subflows_max",
+    [PLAIT_OPT_ADD_ADDR_ACCEPTED] = "add_addr_accepted",
 };
 
 static const char *const events[] = {

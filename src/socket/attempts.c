@@ -1,6 +1,7 @@
 #include "socket/attempts.h"
 
 #include "base/assert.h"
+#include "mptcp/policy.h"
 #include "stack/conns.h"
 #include "stack/peers.h"
 #include "stack/scheduler.h"
@@ -72,7 +73,7 @@ static bool may_use(const struct plait_stack *stack, const struct pl_socket *soc
     if (sock->addr.family != PLAIT_FAMILY_NONE && !pl_addr_equal(&sock->addr, &ep->addr)) {
         return false;
     }
-    if (sock->port_mask != 0 && (sock->port_mask >> ep->port & 1) == 0) {
+    if (!pl_policy_allows(sock->policy, ep->port, &ep->addr)) {
         return false;
     }
     if (sock->port != 0) {
@@ -114,7 +115,7 @@ static void find_bound_path(struct pl_attempts *a) {
 /* ---- Fast Open ---- */
 
 static bool wants_mptcp(const struct pl_attempts *a, const struct pl_port *port) {
-    return a->sock->mptcp && (port->flags & PLAIT_PORT_NO_MPTCP) == 0;
+    return pl_socket_wants_mptcp(a->sock) && (port->flags & PLAIT_PORT_NO_MPTCP) == 0;
 }
 
 /* What the SYN on a path shall say of it; false: nothing. */
@@ -147,12 +148,11 @@ static int start_on(struct pl_attempts *a, const struct path *path) {
     if (port == NULL) {
         return PLAIT_E_NO_ADDRESS;
     }
-    bool plain_port = (port->flags & PLAIT_PORT_NO_MPTCP) != 0;
     struct pl_conn_fastopen fastopen;
     struct pl_conn_setup setup = {
         .mptcp = wants_mptcp(a, port),
         .fastopen = plan_fastopen(a, path, &fastopen) ? &fastopen : NULL,
-        .port_mask = plain_port ? UINT64_C(1) << port->id : sock->port_mask,
+        .policy = sock->policy,
         .send_buffer_bytes = sock->send_buffer_bytes,
         .receive_buffer_bytes = sock->receive_buffer_bytes,
         .tuning = sock->tuning,
@@ -162,7 +162,9 @@ static int start_on(struct pl_attempts *a, const struct path *path) {
     struct pl_tcp_tuple tuple = {
         .local = path->addr,
         .remote = a->remote.addr,
-        .local_port = sock->tcp_port,
+        .local_port = sock->tcp_port != 0
+                          ? sock->tcp_port
+                          : pl_policy_tcp_port(sock->policy, path->port, &path->addr),
         .remote_port = a->remote.port,
     };
     struct pl_stack_conn *sc = NULL;
@@ -280,6 +282,16 @@ int pl_attempts_tune(struct pl_socket *sock, const struct pl_tcp_tuning *tuning,
     PL_ASSERT(sock->attempts != NULL && tuning != NULL);
     PL_LIST_FOREACH(it, &sock->attempts->running) {
         int one = pl_conn_tune(of_link(it)->conn, tuning, now);
+        error = error != 0 ? error : one;
+    }
+    return error;
+}
+
+int pl_attempts_set_policy(struct pl_socket *sock, const struct pl_policy *policy) {
+    int error = 0;
+    PL_ASSERT(sock->attempts != NULL && policy != NULL);
+    PL_LIST_FOREACH(it, &sock->attempts->running) {
+        int one = pl_conn_set_policy(of_link(it)->conn, policy);
         error = error != 0 ? error : one;
     }
     return error;

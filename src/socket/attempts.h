@@ -27,6 +27,8 @@ int pl_attempts_settle(struct plait_stack *stack, struct pl_socket *sock);
 /* Socket options that were set meanwhile. Errors: NO_MEMORY. */
 PLAIT_MUST_CHECK int pl_attempts_tune(struct pl_socket *sock, const struct pl_tcp_tuning *tuning,
                                       plait_time now);
+/* Another policy. Errors: NO_MEMORY. */
+PLAIT_MUST_CHECK int pl_attempts_set_policy(struct pl_socket *sock, const struct pl_policy *policy);
 /* Another scheduler. Errors: NO_MEMORY. */
 PLAIT_MUST_CHECK int pl_attempts_schedule(struct pl_socket *sock, const struct pl_sched *sched);
 /* Gives up, aborting what runs. */

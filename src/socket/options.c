@@ -7,8 +7,10 @@
 
 #include "base/assert.h"
 #include "base/text.h"
+#include "mptcp/policy.h"
 #include "plait/socket.h"
 #include "socket/attempts.h"
+#include "socket/policy.h"
 #include "socket/table.h"
 #include "stack/conns.h"
 #include "stack/scheduler.h"
@@ -101,17 +103,77 @@ static int64_t get_defer_accept(const struct plait_stack *stack, const struct pl
 }
 
 static int set_port_mask(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
-    (void)stack;
     if (((uint64_t)value & 1) != 0) {
         return PLAIT_E_BAD_ARGUMENT; /* there is no port 0 */
     }
-    sock->port_mask = (uint64_t)value;
-    return 0;
+    struct pl_policy *policy = pl_socket_policy_own(stack, sock);
+    if (policy == NULL) {
+        return PLAIT_E_NO_MEMORY;
+    }
+    policy->port_mask = (uint64_t)value;
+    return pl_socket_policy_apply(stack, sock);
 }
 
 static int64_t get_port_mask(const struct plait_stack *stack, const struct pl_socket *sock) {
     (void)stack;
-    return (int64_t)sock->port_mask;
+    return sock->policy != NULL ? (int64_t)sock->policy->port_mask : 0;
+}
+
+/* An option that is a byte of the policy. */
+static int set_policy(struct plait_stack *stack, struct pl_socket *sock, size_t offset,
+                      int64_t value) {
+    struct pl_policy *policy = pl_socket_policy_own(stack, sock);
+    PL_ASSERT(value >= 0 && value <= UINT8_MAX);
+    if (policy == NULL) {
+        return PLAIT_E_NO_MEMORY;
+    }
+    *((uint8_t *)policy + offset) = (uint8_t)value;
+    int error = pl_socket_policy_apply(stack, sock);
+    pl_conns_settle(stack);
+    return error;
+}
+
+static const struct pl_policy *policy_of(const struct pl_socket *sock) {
+    return sock->policy != NULL ? sock->policy : &pl_policy_default;
+}
+
+static int set_path_manager(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    return set_policy(stack, sock, offsetof(struct pl_policy, manager), value);
+}
+
+static int64_t get_path_manager(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    return policy_of(sock)->manager;
+}
+
+static int set_ndiffports(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    return set_policy(stack, sock, offsetof(struct pl_policy, ndiffports), value);
+}
+
+static int64_t get_ndiffports(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    uint8_t own = policy_of(sock)->ndiffports;
+    return own != 0 ? own : PL_NDIFFPORTS_DEFAULT;
+}
+
+static int set_subflows_max(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    return set_policy(stack, sock, offsetof(struct pl_policy, subflows_max), value + 1);
+}
+
+static int64_t get_subflows_max(const struct plait_stack *stack, const struct pl_socket *sock) {
+    uint8_t own = policy_of(sock)->subflows_max;
+    uint32_t most = stack->ctx.config.subflows_max;
+    return own > 0 && own - 1U < most ? own - 1U : most;
+}
+
+static int set_add_addr_accepted(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    return set_policy(stack, sock, offsetof(struct pl_policy, add_addr_accepted_max), value + 1);
+}
+
+static int64_t get_add_addr_accepted(const struct plait_stack *stack,
+                                     const struct pl_socket *sock) {
+    uint8_t own = policy_of(sock)->add_addr_accepted_max;
+    return own > 0 ? own - 1U : stack->ctx.config.add_addr_accepted_max;
 }
 
 static int64_t or_default(uint32_t own, uint32_t stack_wide) {
@@ -240,6 +302,26 @@ static int64_t get_is_mptcp(const struct plait_stack *stack, const struct pl_soc
     return conn != NULL && pl_conn_is_mptcp(conn) ? 1 : 0;
 }
 
+static int set_mptcp(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    (void)stack;
+    sock->mptcp = value != 0;
+    sock->mptcp_set = true;
+    return 0;
+}
+
+/* Before there is a connection what is wanted, then what is (RFC 6897 section 5.3.2). */
+static int64_t get_mptcp(const struct plait_stack *stack, const struct pl_socket *sock) {
+    bool connected = sock->state == PLAIT_SOCKET_OPEN || sock->state == PLAIT_SOCKET_DEAD;
+    return connected ? get_is_mptcp(stack, sock) : pl_socket_wants_mptcp(sock) ? 1 : 0;
+}
+
+/* Section 5.3.5: the token. */
+static int64_t get_connid(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    return conn != NULL ? pl_conn_token(conn) : 0;
+}
+
 static int64_t get_state(const struct plait_stack *stack, const struct pl_socket *sock) {
     (void)stack;
     return (int64_t)sock->state;
@@ -333,7 +415,7 @@ static int64_t get_user(const struct plait_stack *stack, const struct pl_socket 
 #define BOOL .min = 0, .max = 1
 
 static const struct row rows[PLAIT_OPT_COUNT] = {
-    [PLAIT_OPT_MPTCP] = {"PLAIT_MPTCP", BOOL, BEFORE, SOCKET(mptcp)},
+    [PLAIT_OPT_MPTCP] = {"PLAIT_MPTCP", BOOL, BEFORE, CALL(set_mptcp, get_mptcp)},
     [PLAIT_OPT_NODELAY] = {"TCP_NODELAY", BOOL, ALWAYS, TUNING(nodelay)},
     [PLAIT_OPT_SEND_BUFFER] = {"SO_SNDBUF", BUFFER_BYTES_MIN, BUFFER_BYTES_MAX, ALWAYS,
                                CALL(set_send_buffer, get_send_buffer)},
@@ -384,6 +466,15 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
                              CALL(set_scheduler, get_scheduler)},
     [PLAIT_OPT_UTO] = {"PLAIT_UTO", 0, PL_TCP_UTO_MAX_S, ALWAYS, TUNING(uto_s)},
     [PLAIT_OPT_PEER_UTO] = {"PLAIT_PEER_UTO", READ(get_peer_uto)},
+    [PLAIT_OPT_CONNID] = {"TCP_MULTIPATH_CONNID", READ(get_connid)},
+    [PLAIT_OPT_PATH_MANAGER] = {"PLAIT_PATH_MANAGER", 0, PLAIT_PM_COUNT - 1, ALWAYS,
+                                CALL(set_path_manager, get_path_manager)},
+    [PLAIT_OPT_NDIFFPORTS] = {"PLAIT_NDIFFPORTS", 1, 32, ALWAYS,
+                              CALL(set_ndiffports, get_ndiffports)},
+    [PLAIT_OPT_SUBFLOWS_MAX] = {"PLAIT_SUBFLOWS_MAX", 1, 32, ALWAYS,
+                                CALL(set_subflows_max, get_subflows_max)},
+    [PLAIT_OPT_ADD_ADDR_ACCEPTED] = {"PLAIT_ADD_ADDR_ACCEPTED", 0, 32, ALWAYS,
+                                     CALL(set_add_addr_accepted, get_add_addr_accepted)},
     [PLAIT_OPT_URGENT] = {"PLAIT_URGENT", 1, 1, ALWAYS, CALL(set_urgent, get_urgent)},
 };
 
@@ -392,9 +483,8 @@ static const struct {
     const char *name;
     enum plait_option option;
 } aliases[] = {
-    {"IPV6_TCLASS", PLAIT_OPT_TOS},
-    {"IPV6_UNICAST_HOPS", PLAIT_OPT_TTL},
-    {"IPV6_FREEBIND", PLAIT_OPT_FREEBIND},
+    {"TCP_MULTIPATH_ENABLE", PLAIT_OPT_MPTCP},   {"IPV6_TCLASS", PLAIT_OPT_TOS},
+    {"IPV6_UNICAST_HOPS", PLAIT_OPT_TTL},        {"IPV6_FREEBIND", PLAIT_OPT_FREEBIND},
     {"IPV6_TRANSPARENT", PLAIT_OPT_TRANSPARENT},
 };
 
@@ -566,6 +656,16 @@ static bool parse_congestion(const char *text, int64_t *out) {
     return false;
 }
 
+static bool parse_path_manager(const char *text, int64_t *out) {
+    for (int i = 0; i < PLAIT_PM_COUNT; i++) {
+        if (pl_text_equal(plait_path_manager_name(i), text)) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The values that have names. */
 static bool parse_name(const struct plait_stack *stack, int option, const char *text,
                        int64_t *out) {
@@ -576,7 +676,7 @@ static bool parse_name(const struct plait_stack *stack, int option, const char *
         *out = plait_scheduler_find(stack, text);
         return *out >= 0;
     }
-    return false;
+    return option == PLAIT_OPT_PATH_MANAGER && parse_path_manager(text, out);
 }
 
 int plait_set_text(struct plait_stack *stack, plait_sock sock, const char *name,

@@ -6,6 +6,7 @@
 #include "socket/attempts.h"
 #include "socket/options.h"
 #include "socket/owner.h"
+#include "socket/policy.h"
 #include "socket/table.h"
 #include "stack/conns.h"
 #include "stack/listen.h"
@@ -94,8 +95,8 @@ static void fill_listener(const struct plait_stack *stack, const struct pl_socke
         .v6only = sock->v6only,
         .reuse = sock->reuse,
         .source = source,
-        .setup = {.mptcp = sock->mptcp,
-                  .port_mask = sock->port_mask,
+        .setup = {.mptcp = pl_socket_wants_mptcp(sock),
+                  .policy = sock->policy,
                   .send_buffer_bytes = sock->send_buffer_bytes,
                   .receive_buffer_bytes = sock->receive_buffer_bytes,
                   .tuning = sock->tuning,
@@ -117,6 +118,7 @@ int plait_listen(struct plait_stack *stack, plait_sock id, uint32_t backlog) {
     }
     uint16_t tcp_port = 0;
     int error = listen_port(stack, sock, &tcp_port);
+    error = error == 0 ? pl_socket_policy_start(stack, sock) : error;
     if (error != 0) {
         return error;
     }
@@ -149,7 +151,8 @@ int plait_connect(struct plait_stack *stack, plait_sock id, const struct plait_e
     if (remote == NULL || remote->port == 0 || !pl_addr_is_host(&remote->addr)) {
         return PLAIT_E_BAD_ARGUMENT;
     }
-    int error = pl_attempts_start(stack, sock, remote);
+    int error = pl_socket_policy_start(stack, sock);
+    error = error == 0 ? pl_attempts_start(stack, sock, remote) : error;
     if (error == 0) {
         PL_ASSERT(sock->attempts != NULL);
         sock->state = PLAIT_SOCKET_CONNECTING;
@@ -166,7 +169,7 @@ static void inherit(struct pl_socket *sock, const struct pl_socket *parent) {
     sock->mptcp = parent->mptcp;
     sock->send_buffer_bytes = parent->send_buffer_bytes;
     sock->receive_buffer_bytes = parent->receive_buffer_bytes;
-    sock->port_mask = parent->port_mask;
+    sock->mptcp_set = parent->mptcp_set;
     sock->sched = parent->sched;
 }
 
@@ -190,6 +193,7 @@ int plait_accept(struct plait_stack *stack, plait_sock id, plait_sock *out) {
         return error;
     }
     error = pl_options_inherit(stack, sock, parent);
+    error = error == 0 ? pl_socket_policy_inherit(stack, sock, parent) : error;
     if (error != 0) {
         pl_table_remove(stack, sock);
         return error;

@@ -6,6 +6,7 @@
 #ifndef PL_SOCKET_STATE_H
 #define PL_SOCKET_STATE_H
 
+#include "mptcp/policy.h"
 #include "stack/state.h"
 
 struct pl_attempts;
@@ -19,12 +20,12 @@ struct pl_socket {
     enum plait_socket_state state;
     int error; /* why it is DEAD */
     int64_t user;
-    uint64_t port_mask;
+    struct pl_policy *policy;                         /* NULL: the default */
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* 0: the stack's */
-    bool mptcp, defer;
-    bool freebind, transparent, v6only, reuse; /* PLAIT_OPT_… of these names */
-    bool fastopen_connect;                     /* PLAIT_OPT_FASTOPEN_CONNECT */
-    bool linger_off;                           /* PLAIT_OPT_LINGER is 0: close resets */
+    bool mptcp, mptcp_set, defer;                     /* set: by the application */
+    bool freebind, transparent, v6only, reuse;        /* PLAIT_OPT_… of these names */
+    bool fastopen_connect;                            /* PLAIT_OPT_FASTOPEN_CONNECT */
+    bool linger_off;                                  /* PLAIT_OPT_LINGER is 0: close resets */
     uint16_t defer_accept_s, fastopen_max;
     uint8_t sched;                /* PLAIT_OPT_SCHEDULER */
     struct pl_tcp_tuning *tuning; /* NULL: the defaults */
@@ -46,6 +47,17 @@ struct pl_sockets {
     uint32_t free_first, free_last; /* index + 1; first in, first out, so generations last */
     struct pl_list settle;
 };
+
+static inline bool pl_socket_is_bound(const struct pl_socket *sock) {
+    return sock->port != 0 || sock->addr.family != PLAIT_FAMILY_NONE;
+}
+
+/* Whether its connections speak MPTCP. Whoever binds to an address or a port and says nothing about
+ * MPTCP does not know it, and gets one path (RFC 6897 section 4.2.1). */
+static inline bool pl_socket_wants_mptcp(const struct pl_socket *sock) {
+    bool named = sock->policy != NULL && (sock->policy->lifted || sock->policy->restricted);
+    return sock->mptcp && (sock->mptcp_set || named || !pl_socket_is_bound(sock));
+}
 
 /* The connection that calls about a socket mean, or NULL. */
 struct pl_conn *pl_socket_conn(const struct pl_socket *sock);

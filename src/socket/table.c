@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "socket/policy.h"
 
 enum { SLOTS_MIN = 16 };
 #define SLOTS_MAX (UINT32_C(1) << 26)
@@ -117,6 +118,7 @@ void pl_table_remove(struct plait_stack *stack, struct pl_socket *sock) {
     PL_ASSERT(sock->attempts == NULL && sock->listener == NULL);
     uint32_t index = (uint32_t)sock->source.sock - 1;
     pl_event_source_fini(&sock->source);
+    pl_socket_policy_free(stack, sock);
     if (sock->tuning != NULL) {
         pl_ctx_free(&stack->ctx, sock->tuning, sizeof(*sock->tuning));
     }

@@ -146,7 +146,6 @@ static struct pl_conn_setup setup_for(const struct pl_listener *listener,
     PL_ASSERT(port->id != 0);
     if ((port->flags & PLAIT_PORT_NO_MPTCP) != 0) {
         setup.mptcp = false;
-        setup.port_mask = UINT64_C(1) << port->id;
     }
     return setup;
 }

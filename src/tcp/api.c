@@ -114,6 +114,14 @@ static void tuned_keepalive(struct pl_tcp *tcp, plait_time now) {
     pl_tcp_keepalive_restart(tcp, now);
 }
 
+void pl_tcp_set_cc(struct pl_tcp *tcp, uint8_t algorithm) {
+    PL_ASSERT(pl_cc_name(algorithm) != NULL);
+    if (tcp->life.state != PL_TCP_ST_CLOSED && tcp->life.cc != algorithm) {
+        tcp->life.cc = algorithm;
+        pl_tcp_control_change(tcp);
+    }
+}
+
 void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_time now) {
     PL_ASSERT(tcp->ctx != NULL);
     tcp->tuning = tuning != NULL ? tuning : tcp->tuning;
@@ -121,10 +129,6 @@ void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_
         return;
     }
     tuned_keepalive(tcp, now);
-    if (tcp->tuning->cc > 0 && tcp->life.cc != tcp->tuning->cc - 1) {
-        tcp->life.cc = (uint8_t)(tcp->tuning->cc - 1);
-        pl_tcp_control_change(tcp);
-    }
     if (tcp->tuning->quickack == PL_TCP_QUICKACK_ON &&
         tcp->deadline[PL_TCP_SLOT_DELACK] != PLAIT_TIME_NEVER) {
         pl_tcp_ack_now(tcp);

@@ -97,6 +97,8 @@ bool pl_tcp_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 void pl_tcp_kick(struct pl_tcp *tcp);
 /* Send an ACK at the next chance even if nothing else asks for one (options, window updates). */
 void pl_tcp_ack_now(struct pl_tcp *tcp);
+/* Another congestion control (enum plait_cc). */
+void pl_tcp_set_cc(struct pl_tcp *tcp, uint8_t algorithm);
 /* The connection's tuning has changed, or (`tuning` not NULL) is another struct from here on. */
 void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_time now);
 /* The tuning's uto_s has changed: the peer is told with the next segment (RFC 5482). */

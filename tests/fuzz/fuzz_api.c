@@ -167,6 +167,41 @@ static void addresses(struct run *r, struct plait_stack *stack, unsigned side) {
     }
 }
 
+static void paths(struct run *r, struct plait_stack *stack, unsigned side) {
+    plait_sock sock = some_sock(r);
+    struct plait_local local = {.port = next8(r) % 3 == 0 ? some_port(r, side) : 0,
+                                .tcp_port = next8(r) % 3,
+                                .flags = next8(r) % 18u};
+    uint8_t what = next8(r);
+    local.addr = what < 200 ? pair_addr(side, what % r->pair.paths, PLAIT_IPV4) : some_addr(r);
+    struct plait_endpoint to = pair_endpoint(1 - side, next8(r) % r->pair.paths, PLAIT_IPV4, 1);
+    uint32_t serial = next8(r) % 6u;
+    plait_time now = r->pair.now;
+    switch (next8(r) % 8) {
+        case 0:
+            check(plait_multipath_add(stack, sock, what < 250 ? &local : NULL, 1, now));
+            break;
+        case 1:
+        case 2:
+            check(plait_multipath_remove(stack, sock, what < 250 ? &local : NULL, 1, now));
+            break;
+        case 3:
+        case 4:
+            check(plait_subflow_open(stack, sock, &local, &to, what % 2 == 0, now));
+            break;
+        case 5:
+            check(plait_subflow_close(stack, sock, serial, what % 2 == 0, now));
+            break;
+        case 6:
+            check(plait_subflow_set_backup(stack, sock, serial, what % 2 == 0, now));
+            break;
+        default:
+            check(plait_subflow_set_cc(stack, sock, serial, what % 8, now));
+            break;
+    }
+    check(plait_multipath_subflows(stack, sock, NULL, 0));
+}
+
 static void ports(struct run *r, struct plait_stack *stack, unsigned side) {
     struct plait_port_config config = {.size = sizeof(config)};
     plait_port_id port = some_port(r, side);
@@ -217,6 +252,9 @@ static void one_op(struct run *r) {
             break;
         case 9:
             ports(r, stack, side);
+            break;
+        case 11:
+            paths(r, stack, side);
             break;
         case 10:
             r->pair.env[side].fail_at = r->pair.env[side].alloc_count + (op >> 5) + 1;

@@ -364,6 +364,9 @@ static void start_client(struct peer *peer, plait_time now) {
         error = plait_bind(peer->loop.stack, peer->sock, peer->paths[0].port->io.id,
                            &peer->paths[0].addr, 0);
     }
+    if (error == 0) { /* it starts there, and may use all */
+        error = plait_multipath_add(peer->loop.stack, peer->sock, &(struct plait_local){0}, 1, now);
+    }
     if (error == 0) {
         error = plait_connect(peer->loop.stack, peer->sock, &peer->remote, now);
     }

@@ -43,7 +43,6 @@ static void test_without_memory(void **state) {
 /* To and fro under way, in and out of a recovery. */
 static void test_changes(void **state) {
     (void)state;
-    static struct pl_tcp_tuning tuning;
     static const uint8_t order[] = {PLAIT_CC_BBR, PLAIT_CC_CUBIC, PLAIT_CC_BBR, PLAIT_CC_RENO};
     struct tcp_pair *p = pair_of(PLAIT_CC_CUBIC);
     p->pipe[PAIR_A].rate = 1250000;
@@ -52,9 +51,7 @@ static void test_changes(void **state) {
     tcp_pair_open(p);
     tcp_pair_send(p, PAIR_A, UINT64_C(1) << 30);
     for (unsigned i = 0; i < 200; i++) {
-        tuning = pl_tcp_tuning_default;
-        tuning.cc = (uint8_t)(order[i % 4] + 1);
-        pl_tcp_tuned(tcp_of(p, PAIR_A), &tuning, p->now);
+        pl_tcp_set_cc(tcp_of(p, PAIR_A), order[i % 4]);
         assert_string_equal(name(p), pl_cc_name(order[i % 4]));
         tcp_pair_run_for(p, 37 * MS);
     }

@@ -115,14 +115,11 @@ static void test_a_cut_record_keeps_its_mark(void **state) {
 /* What was sent before the change has no mark and gives no sample. */
 static void test_nothing_without_a_model(void **state) {
     (void)state;
-    struct pl_tcp_tuning tuning = pl_tcp_tuning_default;
-    tuning.cc = PLAIT_CC_RENO + 1;
-    pl_tcp_tuned(a, &tuning, p->now);
+    pl_tcp_set_cc(a, PLAIT_CC_RENO);
     assert_null(rate());
     send(1);
     assert_false(pl_tcp_record_first(a)->measured);
-    tuning.cc = PLAIT_CC_BBR + 1;
-    pl_tcp_tuned(a, &tuning, p->now);
+    pl_tcp_set_cc(a, PLAIT_CC_BBR);
     send(1);
     tcp_pair_run_for(p, 20 * MS);
     struct pl_cc_sample s = acknowledge(1);

@@ -69,7 +69,7 @@ static struct pl_remote *remote_place(struct pl_conn *conn, struct pl_remote *ol
         usable += pm->remotes[i].usable ? 1 : 0;
         old = old == NULL && !pm->remotes[i].usable ? &pm->remotes[i] : old;
     }
-    if (usable >= conn->ctx->config.add_addr_accepted_max) {
+    if (usable >= pl_conn_add_addr_accepted_max(conn)) {
         return NULL;
     }
     if (old == NULL) {
@@ -203,6 +203,16 @@ void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, const struct plait_
         }
     }
     pl_conn_touch(conn);
+}
+
+bool pl_pm_is_announced(const struct pl_conn *conn, uint8_t id) {
+    PL_ASSERT(conn->pm != NULL);
+    for (unsigned i = 0; i < conn->pm->announcement_count; i++) {
+        if (conn->pm->announcements[i].endpoint_id == id) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id, const struct plait_addr *addr) {
@@ -354,7 +364,8 @@ static void collect(struct pl_conn *conn) {
             known = known || pm->announcements[k].endpoint_id == ep->id;
         }
         bool own = pl_addr_equal(&ep->addr, &conn->tuple.local) && ep->announce_port == 0;
-        if ((ep->flags & PLAIT_ADDRESS_SIGNAL) == 0 || known || own || !ep->up ||
+        if ((pl_pm_flags(conn, ep) & PLAIT_ADDRESS_SIGNAL) == 0 || known || own || !ep->up ||
+            !pl_conn_may_use(conn, ep->port, &ep->addr) ||
             !pl_pm_id_free(conn, ep->id, &ep->addr)) {
             continue;
         }

@@ -1,10 +1,7 @@
 /* mptcp/pm/paths.c - the table of wanted paths: making it, opening what is missing, trying again.
  *
- * A path is (local port and address, address of the peer). Which are wanted follows Linux's
- * endpoint rules: the first path; every `subflow` endpoint to the peer's first address; every
- * `fullmesh` endpoint to all of them; an address that the peer announced from the fullmesh
- * endpoints, or else from the first path's local address. What Linux does not do: a path that lost
- * its subflow is tried again for as long as it is wanted.
+ * A path is (local port and address, address of the peer). Which are wanted is decided in rules.c.
+ * A path that lost its subflow is tried again for as long as it is wanted, which Linux does not do.
  *
  * Attempts: each is one join with a short patience. A path that worked before is tried about once a
  * second at first, so that its return is noticed soon, later every 30 s. An RST that calls itself
@@ -39,23 +36,22 @@ struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf)
     return NULL;
 }
 
-static struct pl_path *path_find(struct pl_pm *pm, plait_port_id port,
-                                 const struct plait_addr *local, uint8_t remote_index) {
-    PL_ASSERT(remote_index < pm->remote_count);
+static struct pl_path *path_find(struct pl_pm *pm, const struct pl_path_key *key) {
+    PL_ASSERT(key->remote_index < pm->remote_count);
     for (unsigned i = 0; i < pm->path_count; i++) {
         struct pl_path *p = &pm->paths[i];
-        if (p->port == port && p->remote_index == remote_index && pl_addr_equal(&p->local, local)) {
+        if (p->port == key->port && p->remote_index == key->remote_index &&
+            p->ordinal == key->ordinal && pl_addr_equal(&p->local, &key->local)) {
             return p;
         }
     }
     return NULL;
 }
 
-void pl_pm_want(struct pl_conn *conn, plait_port_id port, const struct plait_addr *local,
-                uint8_t remote_index, uint8_t local_id) {
-    PL_ASSERT(local->family != PLAIT_FAMILY_NONE && port != 0);
+void pl_pm_want(struct pl_conn *conn, const struct pl_path_key *key, uint8_t local_id) {
+    PL_ASSERT(key->local.family != PLAIT_FAMILY_NONE && key->port != 0);
     struct pl_pm *pm = conn->pm;
-    struct pl_path *p = path_find(pm, port, local, remote_index);
+    struct pl_path *p = path_find(pm, key);
     if (p != NULL) {
         p->wanted = true;
         return;
@@ -73,9 +69,10 @@ void pl_pm_want(struct pl_conn *conn, plait_port_id port, const struct plait_add
         return;
     }
     *p = (struct pl_path){
-        .port = port,
-        .local = *local,
-        .remote_index = remote_index,
+        .port = key->port,
+        .local = key->local,
+        .remote_index = key->remote_index,
+        .ordinal = key->ordinal,
         .wanted = true,
         .local_id = local_id,
     };
@@ -133,7 +130,10 @@ static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
     }
     struct pl_subflow_setup setup = {
         .port = p->port,
-        .tuple = {.local = p->local, .remote = r->addr, .remote_port = r->port},
+        .tuple = {.local = p->local,
+                  .remote = r->addr,
+                  .local_port = pl_policy_tcp_port(conn->policy, p->port, &p->local),
+                  .remote_port = r->port},
         .initiator = true,
         .join = true,
         .backup = ep->backup,
@@ -152,7 +152,7 @@ static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
     pl_tcp_connect(&sf->tcp, now);
 }
 
-static uint32_t alive_count(const struct pl_conn *conn) {
+uint32_t pl_pm_alive_count(const struct pl_conn *conn) {
     uint32_t n = 0;
     PL_SUBFLOW_FOREACH(sf, conn) {
         n += sf->phase != PL_SF_DEAD && sf->phase != PL_SF_CLOSING ? 1 : 0;
@@ -206,12 +206,12 @@ void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
     PL_ASSERT(conn->pm->path_count <= PL_PATHS_MAX);
     struct pl_pm *pm = conn->pm;
     rescan(conn);
-    if (alive_count(conn) == 0 && !pm->alone) {
+    if (pl_pm_alive_count(conn) == 0 && !pm->alone) {
         second_chance(pm, now);
     }
     for (unsigned i = 0; i < pm->path_count; i++) {
         struct pl_path *p = &pm->paths[i];
-        if (due(p) && p->retry_at <= now && alive_count(conn) < conn->ctx->config.subflows_max) {
+        if (due(p) && p->retry_at <= now && pl_pm_alive_count(conn) < pl_conn_subflows_max(conn)) {
             attempt(conn, p, now);
         }
     }
@@ -222,7 +222,7 @@ void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
 
 plait_time pl_pm_paths_deadline(const struct pl_conn *conn) {
     plait_time first = PLAIT_TIME_NEVER;
-    if (alive_count(conn) >= conn->ctx->config.subflows_max) {
+    if (pl_pm_alive_count(conn) >= pl_conn_subflows_max(conn)) {
         return PLAIT_TIME_NEVER;
     }
     for (unsigned i = 0; i < conn->pm->path_count; i++) {
@@ -298,6 +298,26 @@ void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now) {
            now);
     if (p->refusals >= REFUSALS_MAX) {
         p->given_up = true;
+    }
+}
+
+/* Its path is free for another one, should it be wanted again. */
+void pl_pm_let_go(struct pl_subflow *sf) {
+    struct pl_path *p = pl_pm_path_of(sf->conn, sf);
+    if (p != NULL) {
+        p->subflow = 0;
+        p->failures = 0;
+        p->retry_at = 0;
+    }
+}
+
+/* The application has ended it: it is not opened again while nothing changes. */
+void pl_pm_give_up(struct pl_subflow *sf) {
+    struct pl_path *p = pl_pm_path_of(sf->conn, sf);
+    PL_ASSERT(sf->phase != PL_SF_DEAD);
+    if (p != NULL) {
+        p->given_up = true;
+        p->subflow = 0;
     }
 }
 

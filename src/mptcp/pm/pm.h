@@ -25,11 +25,8 @@ void pl_pm_subflow_made(struct pl_subflow *sf,
                         plait_time now); /* a join from the peer was accepted */
 void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now);
 void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now);
-/* A path between these addresses should carry a subflow; `local_id` is the address id to begin
- * with.
- */
-void pl_pm_want(struct pl_conn *conn, plait_port_id port, const struct plait_addr *local,
-                uint8_t remote_index, uint8_t local_id);
+/* This path should carry a subflow; `local_id` is the address id to begin with. */
+void pl_pm_want(struct pl_conn *conn, const struct pl_path_key *key, uint8_t local_id);
 void pl_pm_paths_run(struct pl_conn *conn, plait_time now);
 plait_time pl_pm_paths_deadline(const struct pl_conn *conn);
 struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf);
@@ -56,8 +53,21 @@ bool pl_pm_may_accept(const struct pl_conn *conn);
 /* Whether there is still room for it, now that its handshake is complete. */
 bool pl_pm_may_keep(const struct pl_conn *conn);
 
+/* Subflows that live, or try to. */
+uint32_t pl_pm_alive_count(const struct pl_conn *conn);
+void pl_pm_let_go(struct pl_subflow *sf);
+void pl_pm_give_up(struct pl_subflow *sf);
+/* The address id for a subflow from this endpoint, and that of an address of the peer. */
+uint8_t pl_pm_id_for(struct pl_conn *conn, const struct pl_local_endpoint *ep);
+uint8_t pl_pm_remote_id(const struct pl_conn *conn, const struct plait_addr *addr);
+
 /* rules.c: calls pl_pm_want for all that should be */
 void pl_pm_rules_run(struct pl_conn *conn);
+bool pl_pm_wants_any(const struct pl_conn *conn);
+/* The manager acts by itself. */
+bool pl_pm_is_automatic(const struct pl_conn *conn);
+/* PLAIT_ADDRESS_... of an endpoint, for this connection. */
+uint32_t pl_pm_flags(const struct pl_conn *conn, const struct pl_local_endpoint *ep);
 
 /* announce.c: ADD_ADDR and REMOVE_ADDR, both directions */
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now);
@@ -67,6 +77,8 @@ void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, const struct plait_
 /* The same address is back, under the same id, before REMOVE_ADDR was said as often as it should.
  */
 void pl_pm_removal_cancel(struct pl_conn *conn, uint8_t id, const struct plait_addr *addr);
+/* ADD_ADDR of the endpoint with this id went out, or waits. */
+bool pl_pm_is_announced(const struct pl_conn *conn, uint8_t id);
 /* A REMOVE_ADDR of this id is still to be said, or to be repeated. */
 bool pl_pm_removal_pending(const struct pl_conn *conn, uint8_t id);
 uint32_t pl_pm_write(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now);

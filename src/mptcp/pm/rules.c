@@ -1,10 +1,33 @@
-/* mptcp/pm/rules.c - which paths are wanted: Linux's endpoint rules, see paths.c. */
+/* mptcp/pm/rules.c - the path managers: which paths a connection wants.
+ *
+ * `kernel` has Linux's rules for endpoints: the first path; every `subflow` endpoint to the peer's
+ * first address; every `fullmesh` endpoint to all of them; an address that the peer announced from
+ * the fullmesh endpoints, or else from the first path's local address. `fullmesh` has all pairs,
+ * `ndiffports` several subflows between the first two addresses, `userspace` none: the application
+ * opens what it wants. Whatever they want, a connection uses only addresses that it may use
+ * (mptcp/policy.h). */
 #include "base/assert.h"
+#include "mptcp/internal.h"
 #include "mptcp/pm/pm.h"
 #include "wire/ip.h"
 
-static bool port_allowed(const struct pl_conn *conn, plait_port_id port) {
-    return conn->port_mask == 0 || (port < 64 && (conn->port_mask >> port & 1) != 0);
+struct manager {
+    const char *name;
+    void (*want)(struct pl_conn *conn);
+    bool automatic; /* does things that nobody asked this connection for */
+};
+
+uint32_t pl_pm_flags(const struct pl_conn *conn, const struct pl_local_endpoint *ep) {
+    uint32_t flags = pl_policy_flags(conn->policy, ep);
+    bool hint = conn->policy != NULL && pl_policy_hints(conn->policy, ep->port, &ep->addr);
+    if (!pl_pm_is_automatic(conn)) {
+        return flags & ~ep->flags;
+    }
+    /* Who connects opens subflows, and who was connected to may be unable to (a NAT). */
+    if (hint && (flags & (PLAIT_ADDRESS_SUBFLOW | PLAIT_ADDRESS_FULLMESH)) == 0) {
+        flags |= conn->initiator ? PLAIT_ADDRESS_SUBFLOW : PLAIT_ADDRESS_SIGNAL;
+    }
+    return flags;
 }
 
 static bool remote_allowed(const struct pl_conn *conn, uint8_t index) {
@@ -26,20 +49,41 @@ static bool is_first(const struct pl_conn *conn, const struct pl_local_endpoint 
     return ep == own_endpoint(conn);
 }
 
-static void want_for_endpoint(struct pl_conn *conn, const struct pl_local_endpoint *ep) {
+static void want(struct pl_conn *conn, const struct pl_local_endpoint *ep, uint8_t remote_index,
+                 uint8_t local_id) {
+    struct pl_path_key key = {.port = ep->port, .local = ep->addr, .remote_index = remote_index};
+    PL_ASSERT(pl_conn_may_use(conn, ep->port, &ep->addr));
+    pl_pm_want(conn, &key, local_id);
+}
+
+/* The first path, unless its address was taken away. */
+static void want_first(struct pl_conn *conn) {
+    const struct pl_local_endpoint *own = own_endpoint(conn);
+    if (conn->initiator && own != NULL && remote_allowed(conn, 0) &&
+        pl_conn_may_use(conn, own->port, &own->addr)) {
+        want(conn, own, 0, own->id);
+    }
+}
+
+/* From an endpoint to the first address of the peer, or with `mesh` to all. */
+static void want_from(struct pl_conn *conn, const struct pl_local_endpoint *ep, bool mesh) {
     PL_ASSERT(ep->id != 0);
-    struct pl_pm *pm = conn->pm;
-    bool fullmesh = (ep->flags & PLAIT_ADDRESS_FULLMESH) != 0;
-    if ((ep->flags & (PLAIT_ADDRESS_SUBFLOW | PLAIT_ADDRESS_FULLMESH)) == 0 ||
-        !port_allowed(conn, ep->port)) {
+    if (!pl_conn_may_use(conn, ep->port, &ep->addr)) {
         return;
     }
-    for (uint8_t i = 0; i < pm->remote_count; i++) {
+    for (uint8_t i = 0; i < conn->pm->remote_count; i++) {
         bool first = i == 0 && is_first(conn, ep);
-        if (remote_allowed(conn, i) && pm->remotes[i].addr.family == ep->addr.family && !first &&
-            (i == 0 || fullmesh)) {
-            pl_pm_want(conn, ep->port, &ep->addr, i, is_first(conn, ep) ? 0 : ep->id);
+        if (remote_allowed(conn, i) && conn->pm->remotes[i].addr.family == ep->addr.family &&
+            !first && (i == 0 || mesh)) {
+            want(conn, ep, i, is_first(conn, ep) ? 0 : ep->id);
         }
+    }
+}
+
+static void want_for_endpoint(struct pl_conn *conn, const struct pl_local_endpoint *ep) {
+    uint32_t flags = pl_pm_flags(conn, ep);
+    if ((flags & (PLAIT_ADDRESS_SUBFLOW | PLAIT_ADDRESS_FULLMESH)) != 0) {
+        want_from(conn, ep, (flags & PLAIT_ADDRESS_FULLMESH) != 0);
     }
 }
 
@@ -54,22 +98,23 @@ static void want_for_announced(struct pl_conn *conn, uint8_t index) {
         }
     }
     const struct pl_local_endpoint *own = own_endpoint(conn);
-    if (own != NULL && own->addr.family == r->addr.family && port_allowed(conn, own->port)) {
-        pl_pm_want(conn, own->port, &own->addr, index, 0);
+    if (own != NULL && own->addr.family == r->addr.family &&
+        pl_conn_may_use(conn, own->port, &own->addr)) {
+        want(conn, own, index, 0);
         return;
     }
     for (uint32_t i = 0; i < table->count; i++) {
         const struct pl_local_endpoint *ep = &table->entry[i];
-        if (ep->addr.family == r->addr.family && port_allowed(conn, ep->port)) {
-            pl_pm_want(conn, ep->port, &ep->addr, index, ep->id);
+        if (ep->addr.family == r->addr.family && pl_conn_may_use(conn, ep->port, &ep->addr)) {
+            want(conn, ep, index, ep->id);
             return;
         }
     }
 }
 
-static bool any_wanted(const struct pl_pm *pm) {
-    for (unsigned i = 0; i < pm->path_count; i++) {
-        if (pm->paths[i].wanted) {
+bool pl_pm_wants_any(const struct pl_conn *conn) {
+    for (unsigned i = 0; i < conn->pm->path_count; i++) {
+        if (conn->pm->paths[i].wanted) {
             return true;
         }
     }
@@ -81,12 +126,13 @@ static bool any_wanted(const struct pl_pm *pm) {
 static void want_last_resort(struct pl_conn *conn) {
     const struct pl_endpoints *table = conn->host->endpoints;
     const struct pl_local_endpoint *from = NULL;
-    if (!conn->initiator || conn->no_join_remote || any_wanted(conn->pm)) {
+    if (!conn->initiator || conn->no_join_remote || pl_pm_wants_any(conn)) {
         return;
     }
     for (uint32_t i = 0; i < table->count; i++) {
         const struct pl_local_endpoint *ep = &table->entry[i];
-        if (ep->addr.family != conn->tuple.local.family || !port_allowed(conn, ep->port)) {
+        if (ep->addr.family != conn->tuple.local.family ||
+            !pl_conn_may_use(conn, ep->port, &ep->addr)) {
             continue;
         }
         if (from == NULL || (ep->up && !from->up) || (ep->up && is_first(conn, ep))) {
@@ -94,17 +140,15 @@ static void want_last_resort(struct pl_conn *conn) {
         }
     }
     if (from != NULL) {
-        pl_pm_want(conn, from->port, &from->addr, 0, from->id);
+        want(conn, from, 0, from->id);
     }
 }
 
-void pl_pm_rules_run(struct pl_conn *conn) {
-    /* The first path: index 0, unless its address was taken away. */
+/* ---- the managers ---- */
+
+static void want_kernel(struct pl_conn *conn) {
     const struct pl_endpoints *table = conn->host->endpoints;
-    const struct pl_local_endpoint *own = own_endpoint(conn);
-    if (conn->initiator && own != NULL && remote_allowed(conn, 0)) {
-        pl_pm_want(conn, own->port, &own->addr, 0, own->id);
-    }
+    want_first(conn);
     for (uint32_t i = 0; i < table->count; i++) {
         want_for_endpoint(conn, &table->entry[i]);
     }
@@ -114,4 +158,58 @@ void pl_pm_rules_run(struct pl_conn *conn) {
         }
     }
     want_last_resort(conn);
+}
+
+static void want_fullmesh(struct pl_conn *conn) {
+    const struct pl_endpoints *table = conn->host->endpoints;
+    want_first(conn);
+    for (uint32_t i = 0; i < table->count; i++) {
+        want_from(conn, &table->entry[i], true);
+    }
+    want_last_resort(conn);
+}
+
+/* From several TCP ports of one address to one address: for equal-cost paths behind one link. */
+static void want_ndiffports(struct pl_conn *conn) {
+    const struct pl_local_endpoint *own = own_endpoint(conn);
+    uint8_t n = conn->policy->ndiffports;
+    want_first(conn);
+    if (!conn->initiator || own == NULL || !remote_allowed(conn, 0) ||
+        !pl_conn_may_use(conn, own->port, &own->addr)) {
+        want_last_resort(conn);
+        return;
+    }
+    for (uint8_t i = 1; i < (n > 0 ? n : PL_NDIFFPORTS_DEFAULT); i++) {
+        struct pl_path_key key = {.port = own->port, .local = own->addr, .ordinal = i};
+        pl_pm_want(conn, &key, 0);
+    }
+}
+
+static void want_nothing(struct pl_conn *conn) {
+    (void)conn;
+}
+
+static const struct manager managers[PLAIT_PM_COUNT] = {
+    [PLAIT_PM_KERNEL] = {"kernel", want_kernel, true},
+    [PLAIT_PM_FULLMESH] = {"fullmesh", want_fullmesh, true},
+    [PLAIT_PM_NDIFFPORTS] = {"ndiffports", want_ndiffports, true},
+    [PLAIT_PM_USERSPACE] = {"userspace", want_nothing, false},
+};
+
+static const struct manager *manager_of(const struct pl_conn *conn) {
+    uint8_t id = conn->policy != NULL ? conn->policy->manager : PLAIT_PM_KERNEL;
+    PL_ASSERT(id < PLAIT_PM_COUNT);
+    return &managers[id];
+}
+
+const char *plait_path_manager_name(int64_t manager) {
+    return manager >= 0 && manager < PLAIT_PM_COUNT ? managers[manager].name : NULL;
+}
+
+bool pl_pm_is_automatic(const struct pl_conn *conn) {
+    return manager_of(conn)->automatic;
+}
+
+void pl_pm_rules_run(struct pl_conn *conn) {
+    manager_of(conn)->want(conn);
 }

@@ -36,12 +36,20 @@ struct pl_path {
     uint8_t remote_index;
     uint8_t local_id; /* the address id to use next; 0 means none yet but for the first subflow */
     uint8_t failures, refusals; /* in a row */
+    uint8_t ordinal;            /* of several between the same two addresses */
     uint8_t patience;           /* doublings of the time to be declared dead: it was wrong before */
     bool wanted : 1;            /* still in the endpoint table */
     bool worked : 1;            /* carried a subflow once */
     bool given_up : 1;          /* the peer or repeated failure said no */
 };
 static_assert(sizeof(struct pl_path) <= 48, "every connection has one or two");
+
+/* What tells one path from another. */
+struct pl_path_key {
+    struct plait_addr local;
+    plait_port_id port;
+    uint8_t remote_index, ordinal;
+};
 
 /* A REMOVE_ADDR to send: repeated, because nothing acknowledges it. Until that is done the id is
  * not used again. */

@@ -57,6 +57,7 @@ void pl_pm_run(struct pl_conn *conn, plait_time now) {
         return;
     }
     pl_pm_paths_run(conn, now);
+    pl_multipath_run(conn, now);
     pl_pm_announce_run(conn, now);
 }
 
@@ -65,7 +66,9 @@ plait_time pl_pm_deadline(const struct pl_conn *conn) {
         return PLAIT_TIME_NEVER;
     }
     plait_time a = pl_pm_paths_deadline(conn), b = pl_pm_announce_deadline(conn);
-    return a < b ? a : b;
+    plait_time c = pl_multipath_deadline(conn);
+    a = a < b ? a : b;
+    return a < c ? a : c;
 }
 
 /* An id that no endpoint of the stack has and that this connection did not use for a while. Goes
@@ -99,11 +102,27 @@ bool pl_pm_id_free(const struct pl_conn *conn, uint8_t id, const struct plait_ad
     return !pl_pm_removal_pending(conn, id);
 }
 
+uint8_t pl_pm_id_for(struct pl_conn *conn, const struct pl_local_endpoint *ep) {
+    bool first = ep->port == conn->port && pl_addr_equal(&ep->addr, &conn->tuple.local);
+    uint8_t id = first ? 0 : ep->id;
+    return pl_pm_id_free(conn, id, &ep->addr) ? id : pl_pm_new_id(conn);
+}
+
+uint8_t pl_pm_remote_id(const struct pl_conn *conn, const struct plait_addr *addr) {
+    const struct pl_pm *pm = conn->pm;
+    for (unsigned i = 0; i < pm->remote_count; i++) {
+        if (pl_addr_equal(&pm->remotes[i].addr, addr)) {
+            return pm->remotes[i].id;
+        }
+    }
+    return 0; /* its SYN/ACK will tell */
+}
+
 /* Attempts and stale subflows do not count: the peer may be replacing just these, and two ends that
  * try at once must not refuse each other for ever. */
 bool pl_pm_may_accept(const struct pl_conn *conn) {
     return pl_pm_may_keep(conn) &&
-           conn->subflow_count < conn->ctx->config.subflows_max + SPARE_SUBFLOWS;
+           conn->subflow_count < pl_conn_subflows_max(conn) + SPARE_SUBFLOWS;
 }
 
 bool pl_pm_may_keep(const struct pl_conn *conn) {
@@ -111,7 +130,7 @@ bool pl_pm_may_keep(const struct pl_conn *conn) {
     PL_SUBFLOW_FOREACH(sf, conn) {
         working += sf->phase == PL_SF_UP && !sf->stale ? 1 : 0;
     }
-    return working < conn->ctx->config.subflows_max;
+    return working < pl_conn_subflows_max(conn);
 }
 
 void pl_pm_check(const struct pl_conn *conn) {
