@@ -27,7 +27,8 @@ int pl_ctx_init(struct pl_ctx *ctx, const struct plait_env *env,
     }
     pl_timers_init(&ctx->timers, env);
     ctx->memory = (struct pl_memory){.env = env, .max_bytes = ctx->config.memory_bytes_max};
-    env->random(env->user, &ctx->hash_key, sizeof(ctx->hash_key));
+    ctx->hash_key.k0 = pl_env_random64(env);
+    ctx->hash_key.k1 = pl_env_random64(env);
     return 0;
 }
 
@@ -73,6 +74,16 @@ uint32_t pl_ctx_random32(struct pl_ctx *ctx) {
     uint8_t b[4];
     ctx->env->random(ctx->env->user, b, sizeof(b));
     return pl_get32(b);
+}
+
+uint64_t pl_env_random64(const struct plait_env *env) {
+    uint8_t b[8];
+    uint64_t value = 0;
+    env->random(env->user, b, sizeof(b));
+    for (unsigned i = 0; i < sizeof(b); i++) {
+        value |= (uint64_t)b[i] << (8 * i);
+    }
+    return value;
 }
 
 void pl_trace(const struct pl_ctx *ctx, plait_time now, struct pl_trace_id id,

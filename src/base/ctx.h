@@ -39,6 +39,8 @@ void pl_ctx_timers_sub(struct pl_ctx *ctx, uint32_t n);
 void *pl_ctx_alloc(struct pl_ctx *ctx, size_t size);
 void pl_ctx_free(struct pl_ctx *ctx, void *ptr, size_t size);
 uint32_t pl_ctx_random32(struct pl_ctx *ctx);
+/* Numbers, not memory: a seed means the same on every byte order. */
+uint64_t pl_env_random64(const struct plait_env *env);
 
 /* Who a trace record is about. */
 struct pl_trace_id {

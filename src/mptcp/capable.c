@@ -21,7 +21,7 @@ int pl_capable_start(struct pl_conn *conn) {
     struct pl_mp_keys *k = &conn->keys;
     for (unsigned i = 0; i < (conn->key_given ? 1 : KEY_TRIES); i++) {
         if (!conn->key_given) {
-            env->random(env->user, &k->local_key, sizeof k->local_key);
+            k->local_key = pl_env_random64(env);
         }
         pl_key_hash(env, k->local_key, &k->token_local, &k->idsn_local);
         if (conn->host->token_add(conn->host->arg, conn)) {

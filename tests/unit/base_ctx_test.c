@@ -91,6 +91,24 @@ static void test_memory_is_zeroed(void **state) {
     pl_ctx_fini(&ctx);
 }
 
+static void count_up(void *user, void *buf, size_t len) {
+    (void)user;
+    for (size_t i = 0; i < len; i++) {
+        ((uint8_t *)buf)[i] = (uint8_t)(i + 1);
+    }
+}
+
+/* A number is made of bytes in the same way everywhere, so that a seed means the same. */
+static void test_random_numbers(void **state) {
+    (void)state;
+    env.env.random = count_up;
+    assert_true(pl_env_random64(&env.env) == UINT64_C(0x0807060504030201));
+    assert_int_equal(pl_ctx_init(&ctx, &env.env, NULL), 0);
+    assert_true(ctx.hash_key.k0 == UINT64_C(0x0807060504030201));
+    assert_int_equal(pl_ctx_random32(&ctx), 0x01020304);
+    pl_ctx_fini(&ctx);
+}
+
 static void test_traces_and_counters(void **state) {
     (void)state;
     assert_int_equal(pl_ctx_init(&ctx, &env.env, NULL), 0);
@@ -122,6 +140,7 @@ int main(void) {
         TEST(test_an_incomplete_environment_is_refused),
         TEST(test_timers_are_reserved),
         TEST(test_memory_is_zeroed),
+        TEST(test_random_numbers),
         TEST(test_traces_and_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
