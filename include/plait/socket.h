@@ -60,14 +60,16 @@ enum plait_option {
     PLAIT_OPT_MARK,            /* any 32 bits; handed to the port in plait_tx.mark */
     PLAIT_OPT_NOTSENT_LOWAT,   /* bytes written and never sent at most; 0: no bound */
     PLAIT_OPT_RCVLOWAT,        /* bytes that make a socket readable */
-    PLAIT_OPT_LINGER,          /* -1: close goes on delivering; 0: close resets; more: as -1 */
-    PLAIT_OPT_FREEBIND,        /* 0/1: plait_bind to an address that is not here (yet) */
-    PLAIT_OPT_TRANSPARENT,     /* 0/1: connections from and to addresses that are not ours */
-    PLAIT_OPT_V6ONLY,          /* 0/1: a listener on any address takes IPv6 only */
-    PLAIT_OPT_REUSEADDR,       /* 0/1 (default): listen though connections of the port linger */
-    PLAIT_OPT_DEFER_ACCEPT,    /* seconds to wait for data before a connection can be accepted */
-    PLAIT_OPT_OOBINLINE,       /* always 1: urgent bytes stay in the stream (RFC 6093) */
-    PLAIT_OPT_FASTOPEN,        /* listener: TFO connections without their ACK at most; 0: off */
+    /* -1: plait_close goes on delivering; 0: it resets. Seconds, in which Linux's close() waits and
+     * then goes on delivering all the same: as -1, for plait_close never waits. */
+    PLAIT_OPT_LINGER,
+    PLAIT_OPT_FREEBIND,     /* 0/1: plait_bind to an address that is not here (yet) */
+    PLAIT_OPT_TRANSPARENT,  /* 0/1: connections from and to addresses that are not ours */
+    PLAIT_OPT_V6ONLY,       /* 0/1: a listener on any address takes IPv6 only */
+    PLAIT_OPT_REUSEADDR,    /* 0/1 (default): listen though connections of the port linger */
+    PLAIT_OPT_DEFER_ACCEPT, /* seconds to wait for data before a connection can be accepted */
+    PLAIT_OPT_OOBINLINE,    /* always 1: urgent bytes stay in the stream (RFC 6093) */
+    PLAIT_OPT_FASTOPEN,     /* listener: TFO connections without their ACK at most; 0: off */
     /* Plain TCP only (RFC 9293 section 3.8.5, RFC 6093): set to 1, what was written and is not
      * acknowledged is urgent (BAD_STATE when there is nothing); read, bytes up to the end of the
      * peer's urgent data, 0 when there is none. */

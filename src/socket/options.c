@@ -264,12 +264,14 @@ static int64_t get_maxseg(const struct plait_stack *stack, const struct pl_socke
 static int set_linger(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
     (void)stack;
     sock->linger_off = value == 0;
+    sock->linger_s = value > 0 ? (uint16_t)value : 0;
     return 0;
 }
 
 static int64_t get_linger(const struct plait_stack *stack, const struct pl_socket *sock) {
     (void)stack;
-    return sock->linger_off ? 0 : -1;
+    bool on = sock->linger_off || sock->linger_s > 0;
+    return on ? sock->linger_s : -1;
 }
 
 static int set_one(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {

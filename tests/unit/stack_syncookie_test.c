@@ -1,6 +1,8 @@
 /* stack/syncookie: handshakes without state, and what must not pass for one. */
 #include "stack/syncookie.h"
 
+#include <stdio.h>
+
 #include "stack/demux.h"
 #include "stack_test.h"
 #include "tcp/state.h"
@@ -280,6 +282,77 @@ static void test_never(void **state) {
     assert_int_equal(counter(PLAIT_COUNTER_DropBacklog), 1);
 }
 
+/* ---- a flood ---- */
+
+/* Someone who means it: asks, waits for 20 ms, and answers. */
+struct client {
+    struct made ack;
+    plait_time ack_at;
+};
+
+static void flood_syn(uint32_t n) {
+    char src[20];
+    struct made m = syn_with(1460, 7, true, true);
+    snprintf(src, sizeof(src), "198.18.%u.%u", n >> 8 & 255, n & 255);
+    m.src = src;
+    m.src_port = (uint16_t)(1024 + n * 7919 % 60000);
+    m.seq = n * 2654435761U;
+    send_made(&m);
+}
+
+/* Takes all that leaves, and with it the answer to the client's SYN. */
+static void drain_for(struct client *c, const struct made *syn) {
+    while (take(&ip, &seg)) {
+        bool his = seg.dst_port == syn->src_port && pl_seq32_eq(seg.ack, pl_seq32_of(syn->seq + 1));
+        if (his && (seg.flags & PL_TCP_SYN) != 0 && c->ack_at == 0) {
+            c->ack = *syn;
+            c->ack.flags = PL_TCP_ACK;
+            c->ack.seq++;
+            c->ack.ack = seg.seq.v + 1;
+            c->ack.options_len = pl_tcp_put_timestamps(c->ack.options, 777020, seg.options.ts_val);
+            c->ack_at = now + 20 * PLAIT_NS_PER_MS;
+        }
+    }
+}
+
+/* 100,000 SYNs a second from everywhere, for a second, at a backlog of 4: who means it is served by
+ * the first SYN, and the others leave nothing behind (RFC 4987). */
+static void test_a_flood(void **state) {
+    (void)state;
+    enum { TICKS = 1000, SYNS = 100, TURN = 20, GAP = 25 };
+    struct client client = {0};
+    struct made syn = {0};
+    unsigned asked = 0, served = 0;
+    uint32_t n = 0;
+    for (unsigned tick = 0; tick < TICKS; tick++) {
+        now += PLAIT_NS_PER_MS;
+        plait_tick(stack, now);
+        if (tick % GAP == 0) {
+            syn = syn_with(1460, 7, true, true);
+            syn.src_port = (uint16_t)(40000 + asked++);
+            client.ack_at = 0;
+            send_made(&syn);
+        }
+        for (unsigned i = 0; i < SYNS; i++) {
+            flood_syn(++n);
+            if (i % TURN == 0) {
+                drain_for(&client, &syn);
+            }
+        }
+        if (client.ack_at != 0 && client.ack_at <= now) {
+            plait_sock sock = 0;
+            client.ack_at = PLAIT_TIME_NEVER;
+            send_made(&client.ack);
+            served += plait_accept(stack, listener, &sock) == 0 ? 1 : 0;
+        }
+    }
+    assert_int_equal(n, 100000);
+    assert_int_equal(asked, 40);
+    assert_int_equal(served, asked);
+    assert_true(connections() <= 4 + served);
+    assert_true(counter(PLAIT_COUNTER_SyncookiesSent) >= 90000);
+}
+
 #define FULL_TEST(f) cmocka_unit_test_setup_teardown(f, setup_full, teardown)
 
 int main(void) {
@@ -296,6 +369,7 @@ int main(void) {
         FULL_TEST(test_the_queue_fills_meanwhile),
         FULL_TEST(test_held_syns_get_no_cookie),
         FULL_TEST(test_never),
+        FULL_TEST(test_a_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
