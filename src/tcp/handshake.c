@@ -98,7 +98,7 @@ void pl_tcp_accept_early(struct pl_tcp *tcp, const struct pl_segment *syn, struc
     tcp->rtt.round_end = first;
     tcp->rack.fack = first;
     tcp->snd.more = true;
-    pl_cc_init(&tcp->cc, tcp->life.cc, pl_tcp_mss(tcp)); /* section 4.2.2: as usual */
+    pl_tcp_control_start(tcp, pl_tcp_mss(tcp)); /* section 4.2.2: as usual */
     pl_tcp_set_state(tcp, PL_TCP_ST_ESTABLISHED, now);
     tcp->ops->event(tcp->up, PL_TCP_ESTABLISHED, 0, now);
     if (tcp->life.state != PL_TCP_ST_CLOSED) {
