@@ -312,6 +312,10 @@ static int prepare(struct pl_app *app, bool fresh) {
         result = plait_set(stack, app->sock, PLAIT_OPT_MPTCP, 0);
     }
     result = result == 0 ? prepare_policy(app, plan) : result;
+    /* With a cookie, a connect waits for the first byte. */
+    if (result == 0 && fresh && app->world->plan->fault[PL_SIM_FASTOPEN] && plan->first > 0) {
+        result = plait_set(stack, app->sock, PLAIT_OPT_FASTOPEN_CONNECT, 1);
+    }
     if (result == 0 && plan->send_buffer > 0) {
         result = plait_set(stack, app->sock, PLAIT_OPT_SEND_BUFFER, plan->send_buffer);
     }
@@ -461,6 +465,10 @@ void pl_app_event(struct pl_app *app, const struct plait_event *event) {
     }
     if (event->type == PLAIT_EVENT_CONNECTED && app->state == PL_APP_CONNECTING) {
         opened(app);
+        return;
+    }
+    if (event->type == PLAIT_EVENT_WRITABLE && app->state == PL_APP_CONNECTING) {
+        (void)do_write(app); /* Fast Open */
         return;
     }
     step(app);

@@ -42,7 +42,8 @@ struct pl_check_way {
     uint64_t acked;  /* highest cumulative ACK for it: of the peer (out), of the host (in) */
     uint8_t wscale;
     bool wscale_given;
-    uint64_t edge; /* right edge of the window it may use, in offsets */
+    uint64_t edge;  /* right edge of the window it may use, in offsets */
+    uint32_t early; /* payload of the SYN that a SYN/ACK with MP_CAPABLE acknowledges */
 };
 
 struct pl_check_conn;

@@ -138,7 +138,7 @@ static const struct pl_check_mapping *mapping_at(const struct pl_check_flow *flo
 }
 
 static uint64_t ssn_offset(const struct pl_check_way *way, uint32_t ssn) {
-    return pl_check_offset(way, (pl_seq32){way->isn + ssn});
+    return pl_check_offset(way, (pl_seq32){way->isn + way->early + ssn});
 }
 
 /* The mapping a sent segment names, in its DSS or by being MP_CAPABLE with data. */
@@ -146,7 +146,8 @@ static void take_mapping_sent(struct pl_check *check, struct pl_check_flow *flow
                               const struct pl_segment *seg) {
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len > 20 && seg->payload_len > 0) {
-        mapping_add(check, flow, (struct pl_check_mapping){0, o->capable.data_len, 0});
+        mapping_add(check, flow,
+                    (struct pl_check_mapping){flow->out.early, o->capable.data_len, 0});
     }
     if (!pl_mptcp_has(o, PL_MP_DSS) || !o->dss.has_map) {
         return;
@@ -176,7 +177,8 @@ static void check_mapped(struct pl_check *check, struct pl_check_flow *flow,
     struct pl_check_conn *conn = flow->conn;
     uint64_t offset = pl_check_offset(&flow->out, seg->seq);
     char host = (char)('a' + (int)check->host);
-    for (uint32_t done = 0; done < seg->payload_len;) {
+    uint32_t done = 0;
+    while (done < seg->payload_len) {
         const struct pl_check_mapping *m = mapping_at(flow, offset + done);
         bool first = check->stateless && flow->mapping_count == 0;
         if (m == NULL && (check->rewritten || first)) {

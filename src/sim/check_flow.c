@@ -16,6 +16,16 @@ static void take_syn(struct pl_check_way *way, const struct pl_segment *seg) {
     way->wscale = seg->options.wscale < 14 ? seg->options.wscale : 14;
 }
 
+/* What the SYN/ACK acknowledges of the SYN's payload; with MPTCP it is not in the data sequence
+ * space (RFC 8684 appendix B.2). */
+static void take_syn_ack(struct pl_check_way *syn_way, const struct pl_segment *syn_ack) {
+    uint32_t early = syn_ack->ack.v - syn_way->isn - 1;
+    bool mptcp = pl_mptcp_has(&syn_ack->options.mptcp, PL_MP_CAPABLE);
+    if (early <= syn_way->high) {
+        syn_way->early = mptcp ? early : 0;
+    }
+}
+
 /* The window of a segment that travels in the way `own`, whose receiver sends in `other`. */
 static uint64_t window_of(const struct pl_check_way *own, const struct pl_check_way *other,
                           const struct pl_segment *seg) {
@@ -31,7 +41,7 @@ static bool is_probe(const struct pl_check_flow *flow, const struct pl_segment *
 
 static void check_payload(struct pl_check *check, struct pl_check_flow *flow,
                           const struct pl_segment *seg) {
-    uint64_t offset = pl_check_offset(&flow->out, seg->seq);
+    uint64_t offset = is_syn(seg) ? 0 : pl_check_offset(&flow->out, seg->seq);
     char host = (char)('a' + (int)check->host);
     if (offset == UINT64_MAX || (offset > flow->out.high && !check->dark)) {
         pl_sim_fail(check->verdict, "host %c left a hole in a subflow's sequence space", host);
@@ -44,7 +54,7 @@ static void check_payload(struct pl_check *check, struct pl_check_flow *flow,
     if (!pl_check_bytes_put(&flow->bytes, offset, seg->payload, seg->payload_len)) {
         pl_sim_fail(check->verdict, "host %c sent another byte at the same sequence number", host);
     }
-    if (flow->conn == NULL && end > flow->out.edge + 1 && !check->lenient) {
+    if (flow->conn == NULL && end > flow->out.edge + 1 && !check->lenient && !is_syn(seg)) {
         pl_sim_fail(check->verdict, "host %c sent %llu bytes beyond the TCP window", host,
                     (unsigned long long)(end - flow->out.edge));
     }
@@ -74,13 +84,23 @@ static void check_ack(struct pl_check *check, struct pl_check_flow *flow,
     flow->in.acked = acked;
 }
 
+/* A SYN/ACK acknowledges the SYN, and maybe its payload. */
+static void take_acked_isn(struct pl_check_way *in, const struct pl_segment *syn_ack) {
+    if (!in->isn_known || syn_ack->ack.v - in->isn - 1 > in->high) {
+        in->isn = syn_ack->ack.v - 1;
+    }
+    in->isn_known = true;
+}
+
 void pl_check_flow_sent(struct pl_check *check, struct pl_check_flow *flow,
                         const struct pl_segment *seg) {
     if (is_syn(seg)) {
         take_syn(&flow->out, seg);
         if (has_ack(seg)) {
-            flow->in.isn_known = true;
-            flow->in.isn = seg->ack.v - 1;
+            take_acked_isn(&flow->in, seg);
+            take_syn_ack(&flow->in, seg);
+        } else if (seg->payload_len > 0) {
+            check_payload(check, flow, seg);
         }
         return;
     }
@@ -126,6 +146,10 @@ void pl_check_flow_arrived(struct pl_check *check, struct pl_check_flow *flow,
         }
         flow->in.wscale_given = seg->options.has_wscale;
         flow->in.wscale = seg->options.wscale < 14 ? seg->options.wscale : 14;
+        flow->in.high = seg->payload_len > flow->in.high ? seg->payload_len : flow->in.high;
+        if (has_ack(seg)) {
+            take_syn_ack(&flow->out, seg);
+        }
     } else if (flow->in.isn_known) {
         take_payload(flow, seg);
     }

@@ -64,6 +64,9 @@ static void add_listener(struct pl_host *host, unsigned conn) {
     if (result == 0) {
         result = plait_listen(host->stack, *sock, 8);
     }
+    if (result == 0 && host->world->plan->fault[PL_SIM_FASTOPEN]) {
+        result = plait_set(host->stack, *sock, PLAIT_OPT_FASTOPEN, 8);
+    }
     if (result != 0) {
         fail(host, "listener", result);
     }
