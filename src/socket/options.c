@@ -263,15 +263,13 @@ static int64_t get_maxseg(const struct plait_stack *stack, const struct pl_socke
 
 static int set_linger(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
     (void)stack;
-    sock->linger_off = value == 0;
-    sock->linger_s = value > 0 ? (uint16_t)value : 0;
+    sock->linger = (uint16_t)(value + 1);
     return 0;
 }
 
 static int64_t get_linger(const struct plait_stack *stack, const struct pl_socket *sock) {
     (void)stack;
-    bool on = sock->linger_off || sock->linger_s > 0;
-    return on ? sock->linger_s : -1;
+    return (int64_t)sock->linger - 1;
 }
 
 static int set_one(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
@@ -453,7 +451,7 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_MARK] = {"SO_MARK", 0, UINT32_MAX, ALWAYS, TUNING(mark)},
     [PLAIT_OPT_NOTSENT_LOWAT] = {"TCP_NOTSENT_LOWAT", 0, UINT32_MAX, ALWAYS, TUNING(notsent_lowat)},
     [PLAIT_OPT_RCVLOWAT] = {"SO_RCVLOWAT", 1, BUFFER_BYTES_MAX, ALWAYS, TUNING(receive_lowat)},
-    [PLAIT_OPT_LINGER] = {"SO_LINGER", -1, UINT16_MAX, ALWAYS, CALL(set_linger, get_linger)},
+    [PLAIT_OPT_LINGER] = {"SO_LINGER", -1, UINT16_MAX - 1, ALWAYS, CALL(set_linger, get_linger)},
     [PLAIT_OPT_FREEBIND] = {"IP_FREEBIND", BOOL, BEFORE, SOCKET(freebind)},
     [PLAIT_OPT_TRANSPARENT] = {"IP_TRANSPARENT", BOOL, BEFORE, SOCKET(transparent)},
     [PLAIT_OPT_V6ONLY] = {"IPV6_V6ONLY", BOOL, BEFORE, SOCKET(v6only)},

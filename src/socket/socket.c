@@ -262,7 +262,7 @@ int plait_close(struct plait_stack *stack, plait_sock id, plait_time now) {
     bool opening = sock->state == PLAIT_SOCKET_HELD || sock->state == PLAIT_SOCKET_CONNECTING;
     if (sock->sc != NULL && opening) {
         pl_conn_abort(sock->sc->conn, PLAIT_E_REFUSED, stack->now);
-    } else if (sock->sc != NULL && sock->linger_off) {
+    } else if (sock->sc != NULL && sock->linger == 1) {
         pl_conn_abort(sock->sc->conn, PLAIT_E_ABORTED, stack->now); /* as plait_abort */
     }
     end(stack, sock);

@@ -25,8 +25,8 @@ struct pl_socket {
     bool mptcp, mptcp_set, defer;                     /* set: by the application */
     bool freebind, transparent, v6only, reuse;        /* PLAIT_OPT_… of these names */
     bool fastopen_connect;                            /* PLAIT_OPT_FASTOPEN_CONNECT */
-    bool linger_off;                                  /* PLAIT_OPT_LINGER is 0: close resets */
-    uint16_t defer_accept_s, fastopen_max, linger_s;
+    uint16_t defer_accept_s, fastopen_max;
+    uint16_t linger;              /* PLAIT_OPT_LINGER + 1: 1 resets at close */
     uint8_t sched;                /* PLAIT_OPT_SCHEDULER */
     struct pl_tcp_tuning *tuning; /* NULL: the defaults */
     uint16_t tcp_port;            /* bound; 0: any */
