@@ -130,10 +130,6 @@ static int begin(struct pl_siege *siege) {
     if (error == 0) {
         error = plait_open(client, &siege->host[SIEGE_CLIENT].sock);
     }
-    const struct plait_endpoint from = pl_siege_endpoint(0, 0, SIEGE_CLIENT + 1, 0);
-    if (error == 0) {
-        error = plait_bind(client, siege->host[SIEGE_CLIENT].sock, 0, &from.addr, 0);
-    }
     return error < 0 ? error
                      : plait_connect(client, siege->host[SIEGE_CLIENT].sock, &to, siege->now);
 }
