@@ -23,6 +23,10 @@ struct plait_env {
     /* HMAC-SHA-256 (RFC 8684 section 3.2; RFC 2104). */
     void (*hmac_sha256)(void *user, const void *key, size_t key_len, const void *msg, size_t len,
                         uint8_t out[32]);
+    /* SHA-1 and HMAC-SHA-1 (RFC 6824 section 3.1), for plait_config.v0 only; else NULL will do. */
+    void (*sha1)(void *user, const void *msg, size_t len, uint8_t out[20]);
+    void (*hmac_sha1)(void *user, const void *key, size_t key_len, const void *msg, size_t len,
+                      uint8_t out[20]);
     /* Optional trace sink, NULL for none. The record is borrowed for the call. */
     void (*trace)(void *user, const struct plait_trace_record *record);
 };

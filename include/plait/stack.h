@@ -34,7 +34,6 @@ enum plait_ecn {
     PLAIT_ECN_ACCEPT, /* accept it (default) */
 };
 
-/* Settings; plait_config_init() fills the defaults, the caller changes what it wants. */
 /* When SYNs are answered without keeping state (RFC 4987). */
 enum plait_syn_cookies {
     PLAIT_SYN_COOKIES_NEVER,
@@ -42,6 +41,17 @@ enum plait_syn_cookies {
     PLAIT_SYN_COOKIES_ALWAYS,    /* for tests */
 };
 
+/* Which versions of MPTCP are spoken. */
+enum plait_mptcp_versions {
+    PLAIT_MPTCP_V1,    /* RFC 8684 (default) */
+    PLAIT_MPTCP_V0,    /* RFC 6824 only, which RFC 8684 replaces: Apple's and Linux's older ones */
+    PLAIT_MPTCP_V1_V0, /* both; a client offers version 1 and takes the server's choice */
+};
+struct plait_mptcp_version;
+/* For plait_config.v0. It is not linked into a program that does not name it. */
+extern const struct plait_mptcp_version plait_mptcp_v0;
+
+/* Settings; plait_config_init() fills the defaults, the caller changes what it wants. */
 struct plait_config {
     size_t size;                    /* sizeof(struct plait_config), set by plait_config_init */
     bool mptcp;                     /* ask for and accept MPTCP on new sockets (default true) */
@@ -67,6 +77,8 @@ struct plait_config {
      * time (0: no limit). Default: 10 in a second. */
     uint32_t challenge_acks;
     uint64_t challenge_ns;
+    uint8_t versions;                     /* enum plait_mptcp_versions, of new sockets */
+    const struct plait_mptcp_version *v0; /* &plait_mptcp_v0 if sockets shall speak it, or NULL */
 };
 void plait_config_init(struct plait_config *config);
 

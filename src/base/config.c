@@ -46,6 +46,10 @@ int pl_config_check(const struct plait_config *config) {
     if (config->syn_cookies > PLAIT_SYN_COOKIES_ALWAYS || config->challenge_acks > UINT16_MAX) {
         return PLAIT_E_BAD_ARGUMENT;
     }
+    if (config->versions > PLAIT_MPTCP_V1_V0 ||
+        (config->versions != PLAIT_MPTCP_V1 && config->v0 == NULL)) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
     if (config->rto_min_ns == 0 || config->syn_timeout_ns == 0 || config->stale_ns_min == 0) {
         return PLAIT_E_BAD_ARGUMENT;
     }

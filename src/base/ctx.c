@@ -10,6 +10,11 @@ static bool env_ok(const struct plait_env *env) {
            env->random != NULL && env->sha256 != NULL && env->hmac_sha256 != NULL;
 }
 
+/* Version 0 of MPTCP has hashes of its own. */
+static bool v0_ok(const struct plait_env *env, const struct plait_config *config) {
+    return config->v0 == NULL || (env->sha1 != NULL && env->hmac_sha1 != NULL);
+}
+
 int pl_ctx_init(struct pl_ctx *ctx, const struct plait_env *env,
                 const struct plait_config *config) {
     PL_ASSERT(ctx != NULL);
@@ -19,9 +24,8 @@ int pl_ctx_init(struct pl_ctx *ctx, const struct plait_env *env,
     *ctx = (struct pl_ctx){.env = env};
     plait_config_init(&ctx->config);
     if (config != NULL) {
-        int error = pl_config_check(config);
-        if (error != 0) {
-            return error;
+        if (pl_config_check(config) != 0 || !v0_ok(env, config)) {
+            return PLAIT_E_BAD_ARGUMENT;
         }
         ctx->config = *config;
     }

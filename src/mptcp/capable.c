@@ -23,7 +23,7 @@ int pl_capable_start(struct pl_conn *conn) {
         if (!conn->key_given) {
             k->local_key = pl_env_random64(env);
         }
-        pl_key_hash(env, k->local_key, &k->token_local, &k->idsn_local);
+        pl_key_hash(conn->version, env, k->local_key, &k->token_local, &k->idsn_local);
         if (conn->host->token_add(conn->host->arg, conn)) {
             conn->token_added = true;
             pl_send_start(conn, pl_seq64_add(k->idsn_local, 1));
@@ -34,18 +34,10 @@ int pl_capable_start(struct pl_conn *conn) {
     return PLAIT_E_LIMIT;
 }
 
-/* Whether an MP_CAPABLE of the peer is one we can speak with: version 1, HMAC-SHA-256, no
- * extension. */
-static bool acceptable(const struct pl_mptcp_options *o, uint8_t len) {
-    PL_ASSERT(len == 4 || len == 12);
-    return pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len == len && o->capable.version == 1 &&
-           (o->capable.flags & PL_CAPABLE_HMAC_SHA256) != 0 &&
-           (o->capable.flags & PL_CAPABLE_EXTENSION) == 0;
-}
-
 static void take_flags(struct pl_conn *conn, uint8_t flags) {
+    bool no_join = conn->version->no_join_flag && (flags & PL_CAPABLE_NO_JOIN) != 0;
     conn->checksum = conn->checksum || (flags & PL_CAPABLE_CHECKSUM) != 0;
-    conn->no_join_remote = conn->no_join_remote || (flags & PL_CAPABLE_NO_JOIN) != 0;
+    conn->no_join_remote = conn->no_join_remote || no_join;
 }
 
 static void take_remote_key(struct pl_conn *conn, uint64_t key) {
@@ -53,7 +45,7 @@ static void take_remote_key(struct pl_conn *conn, uint64_t key) {
     PL_ASSERT(conn->token_added);
     struct pl_mp_keys *k = &conn->keys;
     k->remote_key = key;
-    pl_key_hash(conn->ctx->env, key, &k->token_remote, &k->idsn_remote);
+    pl_key_hash(conn->version, conn->ctx->env, key, &k->token_remote, &k->idsn_remote);
     pl_recv_start(conn, pl_seq64_add(k->idsn_remote, 1));
     conn->capable = PL_CAPABLE_KEYS;
 }
@@ -67,21 +59,25 @@ void pl_capable_syn_in(struct pl_conn *conn, const struct pl_segment *syn) {
         return;
     }
     PL_COUNT(conn->ctx, MPCapableSYNRX);
-    if (!acceptable(o, 4) || pl_capable_start(conn) < 0) {
+    const struct plait_mptcp_version *version = pl_version_for_syn(conn->ctx, conn->versions, o);
+    conn->version = version != NULL ? version : conn->version;
+    if (version == NULL || pl_capable_start(conn) < 0) {
         conn->mode = PL_MODE_PLAIN;
         return;
     }
+    conn->keys.remote_key = o->capable.key_sender; /* 0: it comes with the third ACK */
     conn->checksum = conn->ctx->config.checksum;
     take_flags(conn, o->capable.flags);
     conn->capable = PL_CAPABLE_ANSWERED;
 }
 
-static uint8_t flags_with(const struct plait_config *config, bool checksum) {
+static uint8_t flags_with(const struct plait_mptcp_version *version,
+                          const struct plait_config *config, bool checksum) {
     uint8_t flags = PL_CAPABLE_HMAC_SHA256;
     if (checksum || config->checksum) {
         flags |= PL_CAPABLE_CHECKSUM;
     }
-    if (config->deny_join_initial) {
+    if (config->deny_join_initial && version->no_join_flag) {
         flags |= PL_CAPABLE_NO_JOIN;
     }
     return flags;
@@ -90,19 +86,22 @@ static uint8_t flags_with(const struct plait_config *config, bool checksum) {
 static uint8_t own_flags(const struct pl_conn *conn) {
     PL_ASSERT(conn->mode == PL_MODE_MPTCP);
     PL_ASSERT(conn->token_added);
-    return flags_with(&conn->ctx->config, conn->checksum);
+    return flags_with(conn->version, &conn->ctx->config, conn->checksum);
 }
 
-uint32_t pl_conn_stateless_capable(const struct pl_ctx *ctx, const struct pl_segment *syn,
-                                   uint64_t key, uint8_t *out, uint32_t room) {
+uint32_t pl_conn_stateless_capable(const struct pl_ctx *ctx, uint8_t versions,
+                                   const struct pl_segment *syn, uint64_t key, uint8_t *out,
+                                   uint32_t room) {
     const struct pl_mptcp_options *asked = &syn->options.mptcp;
-    struct pl_mptcp_options o = {.capable = {.len = 12, .version = 1, .key_sender = key}};
     PL_ASSERT((syn->flags & PL_TCP_SYN) != 0);
-    if (!pl_mptcp_has(asked, PL_MP_CAPABLE) || !acceptable(asked, 4) || room < 12) {
+    const struct plait_mptcp_version *version = pl_version_for_syn(ctx, versions, asked);
+    if (version == NULL || room < 12) {
         return 0;
     }
+    struct pl_mptcp_options o = {
+        .capable = {.len = 12, .version = version->number, .key_sender = key}};
     bool checksum = (asked->capable.flags & PL_CAPABLE_CHECKSUM) != 0;
-    o.capable.flags = flags_with(&ctx->config, checksum);
+    o.capable.flags = flags_with(version, &ctx->config, checksum);
     return pl_mptcp_write(out, PL_MP_CAPABLE, &o);
 }
 
@@ -125,7 +124,7 @@ static uint8_t form(struct pl_subflow *sf, const struct pl_seg_out *seg) {
             return 0;
         }
         sf->syn_count++;
-        return sf->syn_count <= SYNS_WITH_CAPABLE ? 4 : 0;
+        return sf->syn_count <= SYNS_WITH_CAPABLE ? conn->version->syn_len : 0;
     }
     if (seg->kind == PL_SEG_SYN_ACK) {
         return conn->capable == PL_CAPABLE_ANSWERED ? 12 : 0;
@@ -136,7 +135,8 @@ static uint8_t form(struct pl_subflow *sf, const struct pl_seg_out *seg) {
     if (seg->kind == PL_SEG_DATA) {
         /* The option names no SSN: it is for the first byte of the subflow, and for nothing that
          * carries the first data again. */
-        bool first = seg->origin->tag == conn->keys.idsn_local.v + 1 &&
+        bool first = conn->version->data_in_capable &&
+                     seg->origin->tag == conn->keys.idsn_local.v + 1 &&
                      pl_seq32_eq(seg->origin->seq, pl_seq32_add(pl_fastopen_ssn_out(sf), 1));
         return first ? (conn->checksum ? 24 : 22) : 0;
     }
@@ -153,7 +153,7 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
     if (o.capable.len == 0) {
         return 0;
     }
-    o.capable.version = 1;
+    o.capable.version = conn->version->number;
     o.capable.flags = own_flags(conn);
     o.capable.key_sender = conn->keys.local_key;
     o.capable.key_receiver = conn->keys.remote_key;
@@ -169,9 +169,31 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
     }
     if (o.capable.len >= 20 && !conn->keys_sent) {
         conn->keys_sent = true;
-        pl_conn_touch(conn); /* a DATA_FIN may have waited for it */
+        pl_conn_touch(conn); /* a DATA_FIN may have waited for it, */
+        pl_conn_kick(conn);  /* and in version 0 data, too */
     }
     return pl_mptcp_len(PL_MP_CAPABLE, &o) <= room ? pl_mptcp_write(out, PL_MP_CAPABLE, &o) : 0;
+}
+
+/* The server has chosen a lower version than ours (RFC 8684 section 3.1), whose token and IDSN are
+ * others. Our SYN had no key, so any will do. */
+static bool change_version(struct pl_conn *conn, const struct plait_mptcp_version *version) {
+    PL_ASSERT(conn->capable == PL_CAPABLE_ASKED);
+    if (version == conn->version) {
+        return true;
+    }
+    if (conn->send.head != NULL) {
+        return false; /* there are bytes with sequence numbers already */
+    }
+    conn->host->token_remove(conn->host->arg, conn);
+    conn->token_added = false;
+    conn->version = version;
+    return pl_capable_start(conn) == 0;
+}
+
+bool pl_capable_first(const struct pl_conn *conn) {
+    return conn->capable == PL_CAPABLE_KEYS && conn->initiator && !conn->keys_sent &&
+           !conn->version->data_in_capable;
 }
 
 static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_segment *seg,
@@ -183,7 +205,9 @@ static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_segment
     if (conn->capable != PL_CAPABLE_ASKED) {
         return PL_VERDICT_OK; /* a repeated SYN/ACK */
     }
-    if (!acceptable(o, 12)) {
+    const struct plait_mptcp_version *version =
+        pl_version_chosen(conn->ctx, conn->versions, conn->version, o);
+    if (version == NULL || !change_version(conn, version)) {
         PL_COUNT(conn->ctx, MPCapableFallbackSYNACK);
         pl_fallback(conn, sf, PL_FALLBACK_SYN_ACK, now);
         return PL_VERDICT_OK;
@@ -194,6 +218,13 @@ static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_segment
     pl_fastopen_accepted(sf, seg, now);
     conn->send.window_edge = pl_seq64_add(conn->send.una, seg->window_raw);
     return PL_VERDICT_OK;
+}
+
+static void confirm(struct pl_conn *conn) {
+    PL_ASSERT(conn->capable == PL_CAPABLE_KEYS);
+    conn->capable = PL_CAPABLE_CONFIRMED;
+    pl_conn_count(conn);
+    pl_conn_touch(conn);
 }
 
 /* The mapping that stands in an MP_CAPABLE with data: the first byte of both spaces. */
@@ -216,11 +247,45 @@ static enum pl_verdict data_in(struct pl_subflow *sf, const struct pl_mptcp_opti
         return pl_dss_not_as_agreed(sf);
     }
     if (conn->capable == PL_CAPABLE_KEYS) {
-        conn->capable = PL_CAPABLE_CONFIRMED;
-        pl_conn_count(conn);
-        pl_conn_touch(conn);
+        confirm(conn);
     }
     return pl_map_add(sf, &in, now);
+}
+
+/* Both keys, and they are the ones that were exchanged. */
+static bool keys_right(const struct pl_conn *conn, const struct pl_mptcp_options *o) {
+    uint64_t promised = conn->keys.remote_key;
+    return o->capable.version == conn->version->number &&
+           pl_key_equal(o->capable.key_receiver, conn->keys.local_key) &&
+           (promised == 0 || pl_key_equal(o->capable.key_sender, promised));
+}
+
+static void both_keys(struct pl_subflow *sf, const struct pl_segment *seg, uint64_t remote_key) {
+    struct pl_conn *conn = sf->conn;
+    take_remote_key(conn, remote_key);
+    conn->send.window_edge = pl_seq64_add(conn->send.una, pl_tcp_scaled_window(&sf->tcp, seg));
+    if (pl_send_outstanding(conn)) { /* sent before: it had no DATA_ACK, which confirms */
+        pl_tcp_ack_now(&sf->tcp);
+    }
+    if (sf->phase == PL_SF_UP) { /* by Fast Open: now it may answer */
+        pl_tcp_kick(&sf->tcp);
+        pl_conn_touch(conn);
+    }
+}
+
+/* Where the peer's key was in its SYN (RFC 6824), its data does not repeat it. A DATA_ACK of our
+ * first octet, which only our key tells, or a mapping that begins with its own says that the third
+ * ACK was lost. */
+static bool keys_implied(const struct pl_conn *conn, const struct pl_mptcp_options *o) {
+    uint32_t token;
+    pl_seq64 idsn_remote;
+    if (conn->keys.remote_key == 0 || !pl_mptcp_has(o, PL_MP_DSS)) {
+        return false;
+    }
+    pl_key_hash(conn->version, conn->ctx->env, conn->keys.remote_key, &token, &idsn_remote);
+    bool acks = o->dss.has_ack && (uint32_t)o->dss.ack == (uint32_t)(conn->keys.idsn_local.v + 1);
+    bool begins = o->dss.has_map && (uint32_t)o->dss.dsn == (uint32_t)(idsn_remote.v + 1);
+    return acks || begins;
 }
 
 /* The responder waits for the peer's key. */
@@ -231,19 +296,14 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_segme
     struct pl_conn *conn = sf->conn;
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     bool keys = pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len >= 20;
-    bool ours = keys && o->capable.version == 1 &&
-                pl_key_equal(o->capable.key_receiver, conn->keys.local_key);
-    if (ours) {
+    if (keys && keys_right(conn, o)) {
         PL_COUNT(conn->ctx, MPCapableACKRX);
-        take_remote_key(conn, o->capable.key_sender);
-        conn->send.window_edge = pl_seq64_add(conn->send.una, pl_tcp_scaled_window(&sf->tcp, seg));
-        if (pl_send_outstanding(conn)) { /* sent before: it had no DATA_ACK, which confirms */
-            pl_tcp_ack_now(&sf->tcp);
-        }
-        if (sf->phase == PL_SF_UP) { /* by Fast Open: now it may answer */
-            pl_tcp_kick(&sf->tcp);
-            pl_conn_touch(conn);
-        }
+        both_keys(sf, seg, o->capable.key_sender);
+        return PL_VERDICT_OK;
+    }
+    if (!keys && keys_implied(conn, o)) {
+        both_keys(sf, seg, conn->keys.remote_key);
+        confirm(conn);
         return PL_VERDICT_OK;
     }
     if (!keys && (o->present != 0 || o->bad != 0)) {
@@ -293,9 +353,7 @@ static enum pl_verdict unconfirmed_in(struct pl_subflow *sf, const struct pl_seg
     /* A mapping alone does not say that the peer has got our key: it may answer to Fast Open. */
     if ((pl_mptcp_has(o, PL_MP_DSS) && o->dss.has_ack) || pl_mptcp_has(o, PL_MP_FASTCLOSE)) {
         bool silent = pl_seq64_lt(pl_seq64_add(conn->keys.idsn_remote, 1), conn->recv.nxt);
-        conn->capable = PL_CAPABLE_CONFIRMED;
-        pl_conn_count(conn);
-        pl_conn_touch(conn);
+        confirm(conn);
         if (silent) { /* our ACKs had the keys in place of the DATA_ACK */
             pl_tcp_ack_now(&sf->tcp);
         }

@@ -3,13 +3,16 @@
  * Orderly: the application shuts its direction down; DATA_FIN follows the last byte, on the last
  * mapping or alone on an ACK, and is repeated until it is DATA_ACKed. When both directions have
  * ended, all subflows get a FIN and the connection is CLOSED; the subflows linger as TCP wants.
- * Abrupt: RSTs with MP_FASTCLOSE. In plain mode FIN and RST of the one subflow do all that. Three
+ * Abrupt: RSTs with MP_FASTCLOSE, in version 0 an ACK with it on one subflow, repeated until that
+ * is reset (RFC 6824 section 3.5). In plain mode FIN and RST of the one subflow do all that. Three
  * patiences bound the rest: a socket nobody holds (orphan), a connection without subflows, subflows
  * of a closed connection. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/keys.h"
 #include "mptcp/subflow.h"
+
+enum { FASTCLOSES_AGAIN = 3 }; /* RFC 6824 section 3.5 */
 
 static struct pl_subflow *first_subflow(const struct pl_conn *conn) {
     PL_SUBFLOW_FOREACH(sf, conn) {
@@ -61,10 +64,17 @@ void pl_conn_abort(struct pl_conn *conn, int error, plait_time now) {
     if (conn->state == PL_CONN_CLOSED) {
         return;
     }
-    conn->fastclose = conn->mode == PL_MODE_MPTCP && conn->capable >= PL_CAPABLE_KEYS;
+    uint8_t known = conn->version->fastclose_on_rst ? PL_CAPABLE_KEYS : PL_CAPABLE_CONFIRMED;
+    conn->fastclose = conn->mode == PL_MODE_MPTCP && conn->capable >= known;
     pl_conn_closed(conn, error, now);
+    struct pl_subflow *teller = pl_conn_fastclosing(conn) ? pl_conn_signal_subflow(conn) : NULL;
+    conn->send.fin_resend = teller != NULL ? now : PLAIT_TIME_NEVER;
+    conn->send.fin_backoff = 0;
     PL_LIST_FOREACH_SAFE(link, &conn->subflows) {
         struct pl_subflow *sf = pl_subflow_of_link(link);
+        if (sf == teller) {
+            continue;
+        }
         if (silent) {
             pl_subflow_destroy(sf);
         } else {
@@ -74,13 +84,27 @@ void pl_conn_abort(struct pl_conn *conn, int error, plait_time now) {
     pl_conn_touch(conn);
 }
 
+bool pl_conn_fastclosing(const struct pl_conn *conn) {
+    return conn->fastclose && conn->state == PL_CONN_CLOSED && !conn->version->fastclose_on_rst;
+}
+
+/* Both ends may do so at once: then the answer is a reset, too. */
+enum pl_verdict pl_fastclosing_in(struct pl_subflow *sf, const struct pl_segment *seg) {
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    PL_ASSERT(pl_conn_fastclosing(sf->conn));
+    bool as_well = pl_mptcp_has(o, PL_MP_FASTCLOSE) &&
+                   pl_key_equal(o->fastclose.key_receiver, sf->conn->keys.local_key);
+    PL_COUNT_N(sf->conn->ctx, MPFastcloseRx, as_well ? 1 : 0);
+    return as_well ? PL_VERDICT_RESET : PL_VERDICT_DROP;
+}
+
 void pl_conn_abort_delivered(struct pl_conn *conn, int error, plait_time now) {
     PL_ASSERT(error < 0);
     if (conn->state != PL_CONN_OPEN || pl_seq64_eq(conn->send.una, conn->send.end)) {
         pl_conn_abort(conn, error, now);
         return;
     }
-    conn->abort_error = error;
+    conn->abort_error = (int16_t)error;
     conn->orphan = true;
     conn->orphan_since = now;
     pl_conn_touch(conn);
@@ -157,6 +181,21 @@ static void data_fin_run(struct pl_conn *conn, plait_time now) {
     sf = fin_subflow(conn);
     s->fin_sent = true;
     conn->fin_on_ack = true;
+    pl_tcp_ack_now(&sf->tcp);
+}
+
+static void fastclose_run(struct pl_conn *conn, plait_time now) {
+    struct pl_send *s = &conn->send;
+    struct pl_subflow *sf = pl_conn_signal_subflow(conn);
+    if (!pl_conn_fastclosing(conn) || sf == NULL || now < s->fin_resend) {
+        return;
+    }
+    if (s->fin_backoff > FASTCLOSES_AGAIN) {
+        pl_subflow_reset(sf, PL_RESET_UNSPECIFIED, false, PLAIT_E_TIMED_OUT, now);
+        return;
+    }
+    s->fin_resend = now + fin_interval(conn, sf);
+    s->fin_backoff++;
     pl_tcp_ack_now(&sf->tcp);
 }
 
@@ -264,6 +303,7 @@ static void patience_run(struct pl_conn *conn, plait_time now) {
 void pl_close_run(struct pl_conn *conn, plait_time now) {
     PL_ASSERT(conn->state != PL_CONN_NEW || !conn->orphan);
     data_fin_run(conn, now);
+    fastclose_run(conn, now);
     finish(conn, now);
     patience_run(conn, now);
     if (now >= conn->send.memory_retry) {
@@ -272,10 +312,14 @@ void pl_close_run(struct pl_conn *conn, plait_time now) {
     }
 }
 
+static bool says_the_end(const struct pl_conn *conn) {
+    return data_fin_due(conn) || pl_conn_fastclosing(conn);
+}
+
 plait_time pl_close_deadline(const struct pl_conn *conn) {
     plait_time t[6] = {
         /* Without a subflow there is nothing to do; the next one brings a turn. */
-        data_fin_due(conn) && pl_conn_signal_subflow(conn) != NULL ? conn->send.fin_resend
+        says_the_end(conn) && pl_conn_signal_subflow(conn) != NULL ? conn->send.fin_resend
                                                                    : PLAIT_TIME_NEVER,
         orphan_deadline(conn),
         lonely_deadline(conn),

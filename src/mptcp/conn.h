@@ -39,6 +39,7 @@ struct pl_conn_fastopen {
 struct pl_conn_setup {
     bool mptcp;                                       /* ask for / accept MPTCP */
     const struct pl_policy *policy;                   /* copied; NULL: the default */
+    uint8_t versions;                                 /* enum plait_mptcp_versions */
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* upper bounds; 0: the stack's */
     uint32_t serial;                                  /* names the connection in traces */
     const struct pl_tcp_tuning *tuning;               /* copied; NULL: the defaults */
@@ -79,10 +80,14 @@ PLAIT_MUST_CHECK int pl_conn_join(struct pl_conn *conn, plait_port_id port,
                                   struct pl_tcp_tuple tuple, const struct pl_segment *syn,
                                   uint8_t *reason, plait_time now);
 
+/* Whether the peer would read why its subflow was reset (MP_TCPRST). */
+bool pl_conn_gives_reasons(const struct pl_conn *conn);
+
 /* The MP_CAPABLE for a SYN/ACK that no connection is made for yet (SYN cookies): 12 bytes, or 0
  * when the SYN does not ask for what we speak or there is no room. */
-uint32_t pl_conn_stateless_capable(const struct pl_ctx *ctx, const struct pl_segment *syn,
-                                   uint64_t key, uint8_t *out, uint32_t room);
+uint32_t pl_conn_stateless_capable(const struct pl_ctx *ctx, uint8_t versions,
+                                   const struct pl_segment *syn, uint64_t key, uint8_t *out,
+                                   uint32_t room);
 
 /* A segment for one of its subflows; a subflow's turn to send. (The stack found `sf` by its tuple,
  * or in a port's list.) */

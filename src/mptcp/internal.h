@@ -25,6 +25,10 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
 enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *seg,
                               enum pl_seg_kind kind, plait_time now);
 
+/* Whether the third ACK must go out before data may: in version 0 data cannot bring our key, and
+ * both options do not fit into one segment (RFC 6824 section 3.6). */
+bool pl_capable_first(const struct pl_conn *conn);
+
 /* fastopen.c: payload in the SYN (RFC 7413, RFC 8684 appendix B) */
 /* The Fast Open option of a SYN or SYN/ACK; returns its length. */
 uint32_t pl_fastopen_write(struct pl_conn *conn, const struct pl_seg_out *seg, uint8_t *out,
@@ -159,6 +163,11 @@ void pl_close_run(struct pl_conn *conn, plait_time now);
 plait_time pl_close_deadline(const struct pl_conn *conn);
 enum pl_verdict pl_fastclose_in(struct pl_subflow *sf, const struct pl_segment *seg,
                                 enum pl_seg_kind kind, plait_time now);
+
+/* Aborted, in version 0: one subflow says MP_FASTCLOSE until the peer resets it. */
+bool pl_conn_fastclosing(const struct pl_conn *conn);
+/* A segment but a RST for that subflow. */
+enum pl_verdict pl_fastclosing_in(struct pl_subflow *sf, const struct pl_segment *seg);
 
 /* urgent.c: RFC 9293 section 3.8.5, plain connections */
 /* Bytes beyond the acknowledged ones up to the end of urgent data, 0: none. */

@@ -1,8 +1,9 @@
 /* mptcp/join.c - the MP_JOIN handshake (RFC 8684 section 3.2).
  *
  * SYN: the token of the peer, a nonce, our address id. SYN/ACK and third ACK prove with an HMAC
- * over both nonces that each side knows both keys. The initiator sends no data before its third ACK
- * was acknowledged (phase PRE) and repeats that ACK until then. */
+ * over both nonces that each side knows both keys (SHA-256, in version 0 SHA-1). The initiator
+ * sends no data before its third ACK was acknowledged (phase PRE) and repeats that ACK until then.
+ */
 #include <string.h>
 
 #include "base/assert.h"
@@ -14,18 +15,18 @@
 
 enum { RESENDS_MAX = 6 };
 
-static void hmac_local(const struct pl_subflow *sf, uint8_t out[32]) {
+static void hmac_local(const struct pl_subflow *sf, uint8_t out[PL_DIGEST_MAX]) {
     PL_ASSERT(sf->join);
     const struct pl_mp_keys *k = &sf->conn->keys;
-    pl_join_hmac(sf->conn->ctx->env, k->local_key, k->remote_key, sf->nonce_local, sf->nonce_remote,
-                 out);
+    pl_join_hmac(sf->conn->version, sf->conn->ctx->env, k->local_key, k->remote_key,
+                 sf->nonce_local, sf->nonce_remote, out);
 }
 
-static void hmac_remote(const struct pl_subflow *sf, uint8_t out[32]) {
+static void hmac_remote(const struct pl_subflow *sf, uint8_t out[PL_DIGEST_MAX]) {
     PL_ASSERT(sf->join);
     const struct pl_mp_keys *k = &sf->conn->keys;
-    pl_join_hmac(sf->conn->ctx->env, k->remote_key, k->local_key, sf->nonce_remote, sf->nonce_local,
-                 out);
+    pl_join_hmac(sf->conn->version, sf->conn->ctx->env, k->remote_key, k->local_key,
+                 sf->nonce_remote, sf->nonce_local, out);
 }
 
 uint32_t pl_join_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
@@ -33,7 +34,7 @@ uint32_t pl_join_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint
     PL_ASSERT(sf->join);
     PL_ASSERT(sf->phase == PL_SF_OPENING || sf->phase == PL_SF_PRE);
     struct pl_mptcp_options o = {0};
-    uint8_t digest[32];
+    uint8_t digest[PL_DIGEST_MAX];
     o.join.backup = sf->backup;
     o.join.address_id = sf->local_id;
     o.join.nonce = sf->nonce_local;
@@ -73,7 +74,7 @@ static enum pl_verdict refuse(struct pl_subflow *sf) {
 static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
     PL_ASSERT(sf->join);
     PL_ASSERT(sf->initiator || sf->phase != PL_SF_OPENING);
-    uint8_t digest[32];
+    uint8_t digest[PL_DIGEST_MAX];
     if (sf->phase != PL_SF_OPENING) {
         return PL_VERDICT_OK; /* a repeated SYN/ACK: TCP answers with the third ACK */
     }
@@ -98,7 +99,7 @@ static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_mptcp_o
 static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
     PL_ASSERT(!sf->initiator);
     PL_ASSERT(sf->phase == PL_SF_OPENING);
-    uint8_t digest[32];
+    uint8_t digest[PL_DIGEST_MAX];
     if (!pl_mptcp_has(o, PL_MP_JOIN) || o->join.len != 24) {
         return refuse(sf);
     }

@@ -6,22 +6,25 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 
-void pl_key_hash(const struct plait_env *env, uint64_t key, uint32_t *token, pl_seq64 *idsn) {
-    uint8_t bytes[8], digest[32];
+void pl_key_hash(const struct plait_mptcp_version *v, const struct plait_env *env, uint64_t key,
+                 uint32_t *token, pl_seq64 *idsn) {
+    uint8_t bytes[8], digest[PL_DIGEST_MAX];
+    PL_ASSERT(v->digest_len >= 12 && v->digest_len <= PL_DIGEST_MAX);
     pl_put64(bytes, key);
-    env->sha256(env->user, bytes, sizeof bytes, digest);
+    v->hash(env, bytes, sizeof bytes, digest);
     *token = pl_get32(digest);
-    *idsn = pl_seq64_of(pl_get64(digest + 24));
+    *idsn = pl_seq64_of(pl_get64(digest + v->digest_len - 8));
 }
 
-void pl_join_hmac(const struct plait_env *env, uint64_t key_first, uint64_t key_second,
-                  uint32_t nonce_first, uint32_t nonce_second, uint8_t out[32]) {
+void pl_join_hmac(const struct plait_mptcp_version *v, const struct plait_env *env,
+                  uint64_t key_first, uint64_t key_second, uint32_t nonce_first,
+                  uint32_t nonce_second, uint8_t out[PL_DIGEST_MAX]) {
     uint8_t key[16], msg[8];
     pl_put64(key, key_first);
     pl_put64(key + 8, key_second);
     pl_put32(msg, nonce_first);
     pl_put32(msg + 4, nonce_second);
-    env->hmac_sha256(env->user, key, sizeof key, msg, sizeof msg, out);
+    v->hmac(env, key, sizeof key, msg, sizeof msg, out);
 }
 
 uint64_t pl_add_addr_hmac(const struct plait_env *env, uint64_t key_first, uint64_t key_second,

@@ -34,6 +34,8 @@ int pl_conn_create(struct pl_conn **out, struct pl_ctx *ctx, const struct pl_con
     conn->trace_id.connection = setup->serial;
     conn->transparent = setup->transparent;
     conn->mode = setup->mptcp ? PL_MODE_MPTCP : PL_MODE_PLAIN;
+    conn->versions = setup->versions & 3u;
+    conn->version = pl_version_offered(ctx, setup->versions);
     conn->key_given = setup->has_key;
     conn->keys.local_key = setup->has_key ? setup->key : 0;
     conn->sched = &pl_sched_lowest_rtt;

@@ -130,6 +130,10 @@ void pl_conn_confirm(struct pl_conn *conn, plait_time now) {
     }
 }
 
+bool pl_conn_gives_reasons(const struct pl_conn *conn) {
+    return conn->version->reset_reasons;
+}
+
 /* Where we said, with flag C, that we take no joins (RFC 8684 section 3.1). */
 static bool to_initial(const struct pl_conn *conn, const struct pl_tcp_tuple *tuple) {
     PL_ASSERT(tuple->local_port != 0);

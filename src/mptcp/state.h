@@ -8,6 +8,7 @@
 #define PL_MPTCP_STATE_H
 
 #include "mptcp/conn.h"
+#include "mptcp/version.h"
 #include "tcp/state.h"
 
 enum pl_mode {
@@ -53,7 +54,7 @@ struct pl_send {
     uint32_t limit_bytes, limit_bytes_max;
     plait_time progress;     /* una moved last, or the first byte went out */
     plait_time stalled_at;   /* the stall timer's last turn */
-    plait_time fin_resend;   /* when to send DATA_FIN again */
+    plait_time fin_resend;   /* when to send DATA_FIN again; after an abort: MP_FASTCLOSE */
     plait_time memory_retry; /* when to wake a writer that found no memory */
     uint32_t fin_backoff;
     uint32_t stall_backoff;
@@ -164,6 +165,7 @@ struct pl_subflow {
     bool silent : 1;       /* the last one, idle, and it does not answer: another is looked for */
     bool remove : 1;       /* a REMOVE_ADDR came for it */
     bool removals_due : 1; /* one is to go out on it */
+    bool address_due : 1;  /* and, in version 0, the address that is being announced */
     bool prio_pending : 1;
     bool fail_pending : 1;
     bool hmac_failed : 1;
@@ -187,7 +189,8 @@ struct pl_conn {
     struct pl_list settle_link;
     struct pl_timer timer;
     uint64_t user;
-    struct pl_policy *policy; /* NULL: the default */
+    struct pl_policy *policy;                  /* NULL: the default */
+    const struct plait_mptcp_version *version; /* offered, then agreed on */
     struct pl_mp_keys keys;
     struct pl_send send;
     struct pl_recv recv;
@@ -205,23 +208,23 @@ struct pl_conn {
     uint32_t subflow_count, serial_next;
     plait_port_id port;
     int error;
-    int abort_error; /* abort with it when everything written is acknowledged; 0: do not */
-    struct pl_tcp_tuple tuple; /* of the first subflow */
-    uint8_t state;             /* enum pl_conn_state */
-    uint8_t mode;              /* enum pl_mode */
-    uint8_t capable;           /* enum pl_capable_state */
-    uint8_t peer_flags;
+    int16_t abort_error; /* abort with it when everything written is acknowledged; 0: do not */
+    struct pl_tcp_tuple tuple;    /* of the first subflow */
     uint16_t early_out, early_in; /* SYN payload outside of the data sequence space: fastopen.c */
+    uint8_t state : 2;            /* enum pl_conn_state */
+    uint8_t mode : 1;             /* enum pl_mode */
+    uint8_t capable : 3;          /* enum pl_capable_state */
+    uint8_t versions : 2;         /* enum plait_mptcp_versions: which ones it may be */
     bool initiator : 1;
-    bool token_added : 1;
     bool key_given : 1; /* keys.local_key is fixed: a SYN cookie has promised it */
+    bool token_added : 1;
     bool checksum : 1;
     bool no_join_remote : 1;
     bool held : 1;
     bool orphan : 1;
     bool fallen_back : 1;
     bool infinite_pending : 1; /* the next data segment announces the infinite mapping */
-    bool fastclose : 1;        /* RSTs carry MP_FASTCLOSE */
+    bool fastclose : 1;        /* aborted: the peer is told by MP_FASTCLOSE */
     bool connected_said : 1;
     bool closed_said : 1;
     bool fin_on_ack : 1;

@@ -17,13 +17,14 @@ static uint32_t mp_data_options_len(void *up) {
     return DATA_OPTIONS_LEN;
 }
 
-/* RST: MP_FASTCLOSE for the whole connection, or why this subflow ends (sections 3.5, 3.6). */
+/* RST: MP_FASTCLOSE for the whole connection, or why this subflow ends (sections 3.5, 3.6). In
+ * version 0 neither. */
 static uint32_t write_rst(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
     PL_ASSERT(out != NULL && room <= PL_TCP_OPTIONS_MAX);
     struct pl_conn *conn = sf->conn;
     struct pl_mptcp_options o = {0};
     uint32_t used = 0;
-    if (conn->fastclose) {
+    if (conn->fastclose && conn->version->fastclose_on_rst) {
         o.fastclose.key_receiver = conn->keys.remote_key;
         PL_COUNT(conn->ctx, MPFastcloseTx);
         return room < 12 ? 0 : pl_mptcp_write(out, PL_MP_FASTCLOSE, &o);
@@ -35,7 +36,7 @@ static uint32_t write_rst(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
     }
     o.tcprst.reason = sf->reset_reason;
     o.tcprst.transient = sf->reset_transient;
-    if (room - used >= 4) {
+    if (room - used >= 4 && conn->version->reset_reasons) {
         PL_COUNT(conn->ctx, MPRstTx);
         used += pl_mptcp_write(out + used, PL_MP_TCPRST, &o);
     }
@@ -64,6 +65,18 @@ static uint32_t write_fail(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
     return pl_mptcp_write(out, PL_MP_FAIL, &o);
 }
 
+/* The connection was aborted and this subflow is still there: version 0 says so on an ACK (RFC 6824
+ * section 3.5). */
+static uint32_t write_fastclose(const struct pl_conn *conn, uint8_t *out, uint32_t room) {
+    struct pl_mptcp_options o = {.fastclose = {.key_receiver = conn->keys.remote_key}};
+    PL_ASSERT(conn->state == PL_CONN_CLOSED);
+    if (room < 12) {
+        return 0;
+    }
+    PL_COUNT(conn->ctx, MPFastcloseTx);
+    return pl_mptcp_write(out, PL_MP_FASTCLOSE, &o);
+}
+
 /* A segment without payload: signals of the path manager that need much room go alone, everything
  * else after the DATA_ACK. */
 static uint32_t write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now) {
@@ -71,6 +84,9 @@ static uint32_t write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, pl
     PL_ASSERT(sf->conn->mode == PL_MODE_MPTCP);
     struct pl_conn *conn = sf->conn;
     uint32_t used = 0;
+    if (pl_conn_fastclosing(conn)) {
+        return write_fastclose(conn, out, room);
+    }
     if (pl_pm_room_wanted(conn, now) + 12 > room) {
         used = pl_pm_write(sf, out, room, now);
         if (used > 0) {
@@ -110,20 +126,29 @@ static uint32_t mp_write_options(void *up, const struct pl_seg_out *seg, uint8_t
     return sf->conn->capable < PL_CAPABLE_KEYS ? 0 : write_ack(sf, out, room, now);
 }
 
+/* For the subflow it came on, or, in version 0, for all of the address that it names (RFC 6824
+ * section 3.3.8). RFC 8684 has given that up, because it cannot be proved. */
 static void prio_in(struct pl_subflow *sf, const struct pl_mptcp_options *o) {
     PL_ASSERT(pl_mptcp_has(o, PL_MP_PRIO));
-    PL_COUNT(sf->conn->ctx, MPPrioRx);
-    if (sf->backup_peer != o->prio.backup) {
-        sf->backup_peer = o->prio.backup;
-        pl_conn_say(sf->conn, PLAIT_EVENT_SF_PRIO, sf, 0, sf->remote_id);
-        pl_conn_kick(sf->conn);
+    struct pl_conn *conn = sf->conn;
+    PL_COUNT(conn->ctx, MPPrioRx);
+    if (o->prio.has_id && !conn->version->prio_by_id) {
+        return;
+    }
+    PL_SUBFLOW_FOREACH(other, conn) {
+        bool meant = o->prio.has_id ? other->remote_id == o->prio.address_id : other == sf;
+        if (meant && other->backup_peer != o->prio.backup && other->phase != PL_SF_DEAD) {
+            other->backup_peer = o->prio.backup;
+            pl_conn_say(conn, PLAIT_EVENT_SF_PRIO, other, 0, other->remote_id);
+            pl_conn_kick(conn);
+        }
     }
 }
 
 static enum pl_verdict rst_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT((seg->flags & PL_TCP_RST) != 0);
     const struct pl_mptcp_options *o = &seg->options.mptcp;
-    if (pl_mptcp_has(o, PL_MP_TCPRST)) {
+    if (pl_mptcp_has(o, PL_MP_TCPRST) && sf->conn->version->reset_reasons) {
         PL_COUNT(sf->conn->ctx, MPRstRx);
         pl_pm_rst_reason(sf, o->tcprst.reason, o->tcprst.transient);
     }
@@ -182,6 +207,9 @@ static enum pl_verdict mp_options_in(void *up, const struct pl_segment *seg, enu
     if (kind == PL_SEG_RST) {
         return rst_in(sf, seg, now);
     }
+    if (pl_conn_fastclosing(sf->conn)) {
+        return pl_fastclosing_in(sf, seg);
+    }
     if (kind == PL_SEG_SYN_ACK && !sf->join) {
         pl_fastopen_answer_in(sf, seg);
     }
@@ -218,6 +246,10 @@ static bool mp_is_signal(void *up, const struct pl_segment *seg) {
 
 static enum pl_tcp_next mp_next(void *up, uint32_t max_bytes, uint32_t unit,
                                 struct pl_tcp_payload *out, plait_time now) {
+    const struct pl_subflow *sf = up;
+    if (pl_capable_first(sf->conn)) {
+        return PL_TCP_NEXT_NOTHING;
+    }
     return pl_send_next(up, max_bytes, unit, out, now);
 }
 

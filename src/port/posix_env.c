@@ -16,7 +16,7 @@
 
 #include "base/assert.h"
 
-enum { SPARE_BYTES_MIN = 60000, SPARE_BYTES_MAX = 80000, SHA256_BYTES = 32, HMAC_BLOCK = 64 };
+enum { SPARE_BYTES_MIN = 60000, SPARE_BYTES_MAX = 80000, DIGEST_MAX = 32, HMAC_BLOCK = 64 };
 
 static bool is_packet_size(size_t size) {
     return size >= SPARE_BYTES_MIN && size <= SPARE_BYTES_MAX;
@@ -72,45 +72,66 @@ static void env_random(void *user, void *buf, size_t len) {
 
 /* Digest of two pieces. libcrypto can fail here only by running out of memory, and a wrong hash
  * must never go on the wire. */
-static void digest(struct pl_posix_env *env, const void *a, size_t a_len, const void *b,
-                   size_t b_len, uint8_t out[SHA256_BYTES]) {
+static void digest(struct pl_posix_env *env, const EVP_MD *md, const void *a, size_t a_len,
+                   const void *b, size_t b_len, uint8_t *out) {
     unsigned len = 0;
-    int ok = EVP_DigestInit_ex2(env->md_ctx, env->md, NULL) &&
-             EVP_DigestUpdate(env->md_ctx, a, a_len) && EVP_DigestUpdate(env->md_ctx, b, b_len) &&
-             EVP_DigestFinal_ex(env->md_ctx, out, &len);
+    int ok = EVP_DigestInit_ex2(env->md_ctx, md, NULL) && EVP_DigestUpdate(env->md_ctx, a, a_len) &&
+             EVP_DigestUpdate(env->md_ctx, b, b_len) && EVP_DigestFinal_ex(env->md_ctx, out, &len);
     PL_ASSERT(ok);
-    PL_ASSERT(len == SHA256_BYTES);
+    PL_ASSERT(len == (unsigned)EVP_MD_get_size(md));
 }
 
-static void env_sha256(void *user, const void *msg, size_t len, uint8_t out[SHA256_BYTES]) {
-    digest(user, msg, len, "", 0, out);
-}
-
-static void env_hmac_sha256(void *user, const void *key, size_t key_len, const void *msg,
-                            size_t len, uint8_t out[SHA256_BYTES]) {
+/* Both hashes work on blocks of the same size. */
+static void hmac(struct pl_posix_env *env, const EVP_MD *md, const void *key, size_t key_len,
+                 const void *msg, size_t len, uint8_t *out) {
     uint8_t block[HMAC_BLOCK] = {0};
-    uint8_t inner[SHA256_BYTES];
+    uint8_t inner[DIGEST_MAX];
+    size_t digest_len = (size_t)EVP_MD_get_size(md);
+    PL_ASSERT(digest_len <= sizeof(inner));
     if (key_len > HMAC_BLOCK) {
-        env_sha256(user, key, key_len, block);
+        digest(env, md, key, key_len, "", 0, block);
     } else if (key_len > 0) {
         memcpy(block, key, key_len);
     }
     for (size_t i = 0; i < HMAC_BLOCK; i++) {
         block[i] ^= 0x36;
     }
-    digest(user, block, sizeof(block), msg, len, inner);
+    digest(env, md, block, sizeof(block), msg, len, inner);
     for (size_t i = 0; i < HMAC_BLOCK; i++) {
         block[i] ^= 0x36 ^ 0x5c;
     }
-    digest(user, block, sizeof(block), inner, sizeof(inner), out);
+    digest(env, md, block, sizeof(block), inner, digest_len, out);
     OPENSSL_cleanse(block, sizeof(block));
+}
+
+static void env_sha256(void *user, const void *msg, size_t len, uint8_t out[32]) {
+    struct pl_posix_env *env = user;
+    digest(env, env->sha256, msg, len, "", 0, out);
+}
+
+static void env_hmac_sha256(void *user, const void *key, size_t key_len, const void *msg,
+                            size_t len, uint8_t out[32]) {
+    struct pl_posix_env *env = user;
+    hmac(env, env->sha256, key, key_len, msg, len, out);
+}
+
+static void env_sha1(void *user, const void *msg, size_t len, uint8_t out[20]) {
+    struct pl_posix_env *env = user;
+    digest(env, env->sha1, msg, len, "", 0, out);
+}
+
+static void env_hmac_sha1(void *user, const void *key, size_t key_len, const void *msg, size_t len,
+                          uint8_t out[20]) {
+    struct pl_posix_env *env = user;
+    hmac(env, env->sha1, key, key_len, msg, len, out);
 }
 
 int pl_posix_env_init(struct pl_posix_env *env) {
     memset(env, 0, sizeof(*env));
-    env->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+    env->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    env->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
     env->md_ctx = EVP_MD_CTX_new();
-    if (env->md == NULL || env->md_ctx == NULL) {
+    if (env->sha256 == NULL || env->md_ctx == NULL) {
         pl_posix_env_fini(env);
         return PLAIT_E_NO_MEMORY;
     }
@@ -122,6 +143,8 @@ int pl_posix_env_init(struct pl_posix_env *env) {
         .random = env_random,
         .sha256 = env_sha256,
         .hmac_sha256 = env_hmac_sha256,
+        .sha1 = env->sha1 != NULL ? env_sha1 : NULL,
+        .hmac_sha1 = env->sha1 != NULL ? env_hmac_sha1 : NULL,
     };
     return 0;
 }
@@ -131,10 +154,12 @@ void pl_posix_env_fini(struct pl_posix_env *env) {
         free(env->spare[--env->spare_count]);
     }
     EVP_MD_CTX_free(env->md_ctx);
-    EVP_MD_free(env->md);
+    EVP_MD_free(env->sha256);
+    EVP_MD_free(env->sha1);
     OPENSSL_cleanse(env->random, sizeof(env->random));
     env->md_ctx = NULL;
-    env->md = NULL;
+    env->sha256 = NULL;
+    env->sha1 = NULL;
     env->random_left = 0;
 }
 

@@ -15,7 +15,7 @@ enum { PL_POSIX_ENV_SPARE_MAX = 128, PL_POSIX_ENV_RANDOM_BYTES = 1024 };
 
 struct pl_posix_env {
     struct plait_env env; /* give &env to plait_stack_create() */
-    void *md;             /* EVP_MD, fetched once */
+    void *sha256, *sha1;  /* EVP_MD, fetched once; sha1 NULL where libcrypto refuses it */
     void *md_ctx;         /* EVP_MD_CTX, reused */
     void *spare[PL_POSIX_ENV_SPARE_MAX];
     size_t spare_size; /* the size all spare blocks were allocated with */
@@ -24,7 +24,8 @@ struct pl_posix_env {
     uint8_t random[PL_POSIX_ENV_RANDOM_BYTES];
 };
 
-/* Fills `env`. Errors: NO_MEMORY when libcrypto has no SHA-256 or no memory. */
+/* Fills `env`; without the functions for SHA-1 (MPTCP version 0) where it is forbidden. Errors:
+ * NO_MEMORY when libcrypto has no SHA-256 or no memory. */
 PLAIT_MUST_CHECK int pl_posix_env_init(struct pl_posix_env *env);
 void pl_posix_env_fini(struct pl_posix_env *env);
 

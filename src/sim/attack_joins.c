@@ -109,8 +109,8 @@ static void complete_own(struct pl_siege *siege, const struct pl_siege_packet *p
     seg.options.mptcp.capable.key_sender = pl_rng_next(&siege->rng);
     seg.options.mptcp.capable.key_receiver = o->capable.key_sender;
     seg.options.mptcp.capable.data_len = sizeof(byte);
-    pl_key_hash(siege->options->hashes, o->capable.key_sender, &siege->secrets.token[SIEGE_SERVER],
-                &idsn);
+    pl_key_hash(&pl_mptcp_v1, siege->options->hashes, o->capable.key_sender,
+                &siege->secrets.token[SIEGE_SERVER], &idsn);
     siege->state = 1;
     pl_siege_send(siege, &packet->dst, &packet->src, &seg);
 }
@@ -195,7 +195,7 @@ static void answer_with_keys(struct pl_siege *siege, const struct pl_siege_packe
         take_data(siege, packet);
         return;
     }
-    pl_join_hmac(siege->options->hashes, siege->secrets.key[SIEGE_CLIENT],
+    pl_join_hmac(&pl_mptcp_v1, siege->options->hashes, siege->secrets.key[SIEGE_CLIENT],
                  siege->secrets.key[SIEGE_SERVER], 1, packet->seg.options.mptcp.join.nonce, hmac);
     struct pl_segment seg = third_ack(packet, hmac);
     pl_siege_send(siege, &packet->dst, &packet->src, &seg);

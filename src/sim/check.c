@@ -156,6 +156,8 @@ void pl_check_sent(struct pl_check *check, unsigned port, uint32_t mtu, const ui
             flow->in = (struct pl_check_way){.wscale = old->in.wscale,
                                              .wscale_given = old->in.wscale_given};
             flow->capable_in = old->capable_in;
+            flow->is_v0 = old->is_v0;
+            flow->syn_key = old->syn_key;
             flow->conn = old->syn_conn;
         }
     }

@@ -56,6 +56,7 @@ struct pl_check_flow {
     bool plain;                     /* carries data without mappings from now on */
     bool probe;                     /* the segment being looked at is a keep-alive */
     bool capable_in, capable_out;
+    bool is_v0, syn_key; /* version of the SYN/ACK; the SYN of version 0 had a key */
     uint64_t key_local, key_remote;
     struct pl_check_bytes bytes; /* that were sent */
     struct pl_check_mapping *mapping;
@@ -82,8 +83,8 @@ struct pl_check {
     struct pl_sim_verdict *verdict;
     unsigned host;
     bool rewritten; /* a box changes payload: the host may fall back at any time */
-    bool stateless; /* with SYN cookies and no memory or token it may fall back with its first byte
-                     */
+    bool stateless; /* with SYN cookies and no memory or token, or in version 0 without the third
+                     * ACK, it may fall back with its first byte */
     bool dark;      /* a port was down: what went out over it was not seen */
     bool lenient;   /* allocations fail, or memory is short: windows may shrink */
     struct pl_check_flow *flows;

@@ -11,13 +11,18 @@
 #include "base/bytes.h"
 #include "sim/check.h"
 
-static void hash_key(const struct pl_check *check, uint64_t key, uint32_t *token, uint64_t *idsn) {
+static void hash_key(const struct pl_check *check, bool is_v0, uint64_t key, uint32_t *token,
+                     uint64_t *idsn) {
     uint8_t bytes[8];
     uint8_t out[32];
     pl_put64(bytes, key);
-    check->hashes->sha256(check->hashes->user, bytes, sizeof(bytes), out);
+    if (is_v0) {
+        check->hashes->sha1(check->hashes->user, bytes, sizeof(bytes), out);
+    } else {
+        check->hashes->sha256(check->hashes->user, bytes, sizeof(bytes), out);
+    }
     *token = pl_get32(out);
-    *idsn = pl_get64(out + 24);
+    *idsn = pl_get64(out + (is_v0 ? 12 : 24));
 }
 
 static struct pl_check_conn *conn_by_token(struct pl_check *check, uint32_t token, bool local) {
@@ -32,8 +37,8 @@ static struct pl_check_conn *conn_by_token(struct pl_check *check, uint32_t toke
 static void conn_make(struct pl_check *check, struct pl_check_flow *flow) {
     struct pl_check_conn *conn = calloc(1, sizeof(*conn));
     PL_ASSERT(conn != NULL);
-    hash_key(check, flow->key_local, &conn->token_local, &conn->idsn_local);
-    hash_key(check, flow->key_remote, &conn->token_remote, &conn->idsn_remote);
+    hash_key(check, flow->is_v0, flow->key_local, &conn->token_local, &conn->idsn_local);
+    hash_key(check, flow->is_v0, flow->key_remote, &conn->token_remote, &conn->idsn_remote);
     conn->out_edge = flow->out.edge;
     conn->plain = flow->plain;
     conn->next = check->conns;
@@ -41,17 +46,39 @@ static void conn_make(struct pl_check *check, struct pl_check_flow *flow) {
     flow->conn = conn;
 }
 
+/* The key in a SYN of version 0 (RFC 6824 section 3.1): the third ACK may be lost then, and the
+ * first DSS says that both ends know both keys. True: nothing else is to be seen in it. */
+static bool take_capable_v0(struct pl_check *check, struct pl_check_flow *flow,
+                            const struct pl_segment *seg, bool sent) {
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    if ((seg->flags & (PL_TCP_SYN | PL_TCP_ACK)) == PL_TCP_SYN) {
+        flow->syn_key = pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len == 12;
+        if (flow->syn_key) {
+            *(sent ? &flow->key_local : &flow->key_remote) = o->capable.key_sender;
+        }
+        return true;
+    }
+    bool both = flow->is_v0 && flow->syn_key && (flow->capable_in || flow->capable_out);
+    if (!both || flow->plain || !pl_mptcp_has(o, PL_MP_DSS)) {
+        return false;
+    }
+    conn_make(check, flow);
+    return true;
+}
+
 /* MP_CAPABLE in either way (section 3.1): with both keys known there is a connection. */
 static void take_capable(struct pl_check *check, struct pl_check_flow *flow,
                          const struct pl_segment *seg, bool sent) {
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     bool syn_ack = (seg->flags & (PL_TCP_SYN | PL_TCP_ACK)) == (PL_TCP_SYN | PL_TCP_ACK);
-    if (flow->conn != NULL || !pl_mptcp_has(o, PL_MP_CAPABLE)) {
+    if (flow->conn != NULL || take_capable_v0(check, flow, seg, sent) ||
+        !pl_mptcp_has(o, PL_MP_CAPABLE)) {
         return;
     }
     if (syn_ack && o->capable.len == 12) {
         *(sent ? &flow->key_local : &flow->key_remote) = o->capable.key_sender;
         *(sent ? &flow->capable_out : &flow->capable_in) = true;
+        flow->is_v0 = o->capable.version == 0;
         return;
     }
     bool mine = sent ? flow->capable_in : flow->capable_out;

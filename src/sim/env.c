@@ -67,6 +67,17 @@ static void env_hmac_sha256(void *user, const void *key, size_t key_len, const v
     env->hashes->hmac_sha256(env->hashes->user, key, key_len, msg, len, out);
 }
 
+static void env_sha1(void *user, const void *msg, size_t len, uint8_t out[20]) {
+    struct pl_sim_env *env = user;
+    env->hashes->sha1(env->hashes->user, msg, len, out);
+}
+
+static void env_hmac_sha1(void *user, const void *key, size_t key_len, const void *msg, size_t len,
+                          uint8_t out[20]) {
+    struct pl_sim_env *env = user;
+    env->hashes->hmac_sha1(env->hashes->user, key, key_len, msg, len, out);
+}
+
 static void env_trace(void *user, const struct plait_trace_record *record) {
     struct pl_sim_env *env = user;
     pl_record_trace(env->record, env->host, record);
@@ -89,6 +100,8 @@ void pl_sim_env_init(struct pl_sim_env *env, const struct plait_env *hashes, uin
         .random = env_random,
         .sha256 = env_sha256,
         .hmac_sha256 = env_hmac_sha256,
+        .sha1 = env_sha1,
+        .hmac_sha1 = env_hmac_sha1,
         .trace = env_trace,
     };
     pl_rng_init(&env->random, seed);

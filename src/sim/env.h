@@ -14,7 +14,7 @@
 
 struct pl_sim_env {
     struct plait_env env;
-    const struct plait_env *hashes; /* whose sha256 and hmac_sha256 are used */
+    const struct plait_env *hashes; /* whose hashes are used */
     struct pl_rng random;           /* keys, ISNs, nonces */
     struct pl_rng failures;
     uint32_t fail_ppm; /* of allocations, now */

@@ -18,7 +18,7 @@ struct pl_grid_cell {
 };
 
 struct pl_grid_options {
-    const struct plait_env *hashes; /* whose sha256 and hmac_sha256 are used */
+    const struct plait_env *hashes; /* whose hashes are used */
     uint64_t seed;
     FILE *trace; /* every event of both stacks as JSON lines; NULL: none */
 };

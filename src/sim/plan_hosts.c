@@ -268,6 +268,7 @@ static void draw_config(struct plait_config *config, struct pl_rng *rng) {
     static const uint64_t waits_ns[] = {3 * PLAIT_NS_PER_S, 10 * PLAIT_NS_PER_S,
                                         60 * PLAIT_NS_PER_S};
     plait_config_init(config);
+    config->v0 = &plait_mptcp_v0;
     config->cc = pl_rng_chance(rng, 500000) ? PLAIT_CC_CUBIC : PLAIT_CC_RENO;
     config->subflows_max = (uint32_t)pl_rng_range(rng, 2, 8);
     config->add_addr_accepted_max = (uint32_t)pl_rng_range(rng, 0, 8);
@@ -301,6 +302,7 @@ static void draw_config_faults(struct pl_plan *plan) {
     struct pl_rng deny = pl_plan_rng(plan, PL_SIM_DENY_JOIN);
     struct pl_rng plain = pl_plan_rng(plan, PL_SIM_PLAIN_PEER);
     struct pl_rng ecn = pl_plan_rng(plan, PL_SIM_ECN);
+    struct pl_rng versions = pl_plan_rng(plan, PL_SIM_VERSIONS);
     for (unsigned h = 0; h < 2; h++) {
         struct plait_config *config = &plan->host[h].config;
         if (plan->fault[PL_SIM_BUFFERS]) {
@@ -316,6 +318,9 @@ static void draw_config_faults(struct pl_plan *plan) {
         config->checksum = plan->fault[PL_SIM_CHECKSUM] && pl_rng_chance(&checksum, 500000);
         if (plan->fault[PL_SIM_ECN]) {
             draw_ecn(config, &ecn);
+        }
+        if (plan->fault[PL_SIM_VERSIONS]) {
+            config->versions = (uint8_t)pl_rng_below(&versions, PLAIT_MPTCP_V1_V0 + 1);
         }
         config->deny_join_initial = plan->fault[PL_SIM_DENY_JOIN] && pl_rng_chance(&deny, 500000);
     }

@@ -22,7 +22,7 @@ enum pl_script_result {
 };
 
 struct pl_script_options {
-    const struct plait_env *hashes; /* whose sha256 and hmac_sha256 are used */
+    const struct plait_env *hashes; /* whose hashes are used */
     FILE *out;                      /* failures, and the exchange if `verbose` */
     bool verbose;
     bool record;                /* judge nothing: print a script of what happens, which passes */

@@ -49,19 +49,25 @@ static uint64_t expand(uint64_t near, uint32_t low) {
     return near + (uint64_t)(int64_t)(int32_t)(low - (uint32_t)near);
 }
 
+/* Version 0 has other hashes: when a later segment settles for it, they change. */
 static void learn_key(struct pl_script_run *run, struct pl_script_connection *conn, unsigned side,
-                      uint64_t key) {
+                      const struct plait_mptcp_version *version, uint64_t key) {
     pl_seq64 idsn;
-    conn->key[side] = key;
+    if (conn->known[side] && conn->version == version) {
+        return;
+    }
+    conn->key[side] = conn->known[side] ? conn->key[side] : key;
     conn->known[side] = true;
-    pl_key_hash(&run->hashes, key, &conn->token[side], &idsn);
+    conn->version = version;
+    pl_key_hash(version, &run->hashes, conn->key[side], &conn->token[side], &idsn);
     conn->idsn[side] = idsn.v;
     conn->dsn_end[side] = idsn.v + 1;
 }
 
 void pl_script_know_peer(struct pl_script_run *run, struct pl_script_connection *conn,
                          uint64_t key) {
-    learn_key(run, conn, 1, key);
+    bool is_v0 = run->program->config.versions == PLAIT_MPTCP_V0;
+    learn_key(run, conn, 1, is_v0 ? &plait_mptcp_v0 : &pl_mptcp_v1, key);
     conn->known[1] = false; /* the stack may still hear of another one */
 }
 
@@ -69,15 +75,17 @@ static void learn_mptcp(struct pl_script_run *run, struct pl_script_flow *flow, 
                         const struct pl_script_segment *segment) {
     struct pl_script_connection *conn = &run->connections[flow->setting->connection];
     unsigned sender = sides_of(in).sender;
-    const struct pl_script_value *key =
-        pl_script_find_field(pl_script_find_option(segment, "mp_capable"), "key");
+    const struct pl_script_option *capable = pl_script_find_option(segment, "mp_capable");
+    const struct pl_script_value *key = pl_script_find_field(capable, "key");
+    const struct pl_script_value *version = pl_script_find_field(capable, "v");
     const struct pl_script_value *nonce =
         pl_script_find_field(pl_script_find_option(segment, "mp_join"), "nonce");
     const struct pl_script_option *dss = pl_script_find_option(segment, "dss");
     const struct pl_script_value *dsn = pl_script_find_field(dss, "dsn8");
     const struct pl_script_value *len = pl_script_find_field(dss, "len");
-    if (known_number(key) && !conn->known[sender]) {
-        learn_key(run, conn, sender, key->number);
+    if (known_number(key)) {
+        bool is_v0 = known_number(version) && version->number == 0;
+        learn_key(run, conn, sender, is_v0 ? &plait_mptcp_v0 : &pl_mptcp_v1, key->number);
     }
     if (known_number(nonce)) {
         *(in ? &flow->nonce_remote : &flow->nonce_local) = (uint32_t)nonce->number;
@@ -149,9 +157,12 @@ static void set_if_known(struct pl_script_value *out, bool known, uint64_t numbe
 
 static void auto_join_hmac(const struct context *x, uint8_t len, struct pl_script_value *out) {
     uint32_t nonces[2] = {x->flow->nonce_local, x->flow->nonce_remote};
-    uint8_t hmac[32];
-    pl_join_hmac(&x->run->hashes, x->conn->key[x->sides.sender], x->conn->key[x->sides.receiver],
-                 nonces[x->sides.sender], nonces[x->sides.receiver], hmac);
+    const struct plait_mptcp_version *version =
+        x->conn->version != NULL ? x->conn->version : &pl_mptcp_v1;
+    uint8_t hmac[PL_DIGEST_MAX];
+    pl_join_hmac(version, &x->run->hashes, x->conn->key[x->sides.sender],
+                 x->conn->key[x->sides.receiver], nonces[x->sides.sender],
+                 nonces[x->sides.receiver], hmac);
     out->kind = PL_VALUE_BYTES;
     out->len = len;
     memcpy(out->bytes, hmac, len);

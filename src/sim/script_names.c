@@ -58,6 +58,7 @@ static const char *const options[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_NDIFFPORTS] = "ndiffports",
     [PLAIT_OPT_SUBFLOWS_MAX] = "subflows_max",
     [PLAIT_OPT_ADD_ADDR_ACCEPTED] = "add_addr_accepted",
+    [PLAIT_OPT_MPTCP_VERSIONS] = "versions",
 };
 
 static const char *const events[] = {
@@ -155,6 +156,7 @@ static const struct pl_script_member config_members[] = {
     CONFIG(syn_timeout_ns, PL_MEMBER_TIME),
     CONFIG(stale_ns_min, PL_MEMBER_TIME),
     CONFIG(syn_cookies, PL_MEMBER_U8),
+    CONFIG(versions, PL_MEMBER_VERSIONS),
     CONFIG(challenge_acks, PL_MEMBER_U32),
     CONFIG(challenge_ns, PL_MEMBER_TIME),
 };
@@ -234,6 +236,7 @@ uint64_t pl_script_member_get(const struct pl_script_member *member, const void 
     switch (member->kind) {
         case PL_MEMBER_BOOL:
         case PL_MEMBER_CC:
+        case PL_MEMBER_VERSIONS:
         case PL_MEMBER_U8:
             return *at;
         case PL_MEMBER_U32:
@@ -251,6 +254,7 @@ void pl_script_member_set(const struct pl_script_member *member, void *object, u
     switch (member->kind) {
         case PL_MEMBER_BOOL:
         case PL_MEMBER_CC:
+        case PL_MEMBER_VERSIONS:
         case PL_MEMBER_U8:
             *at = (uint8_t)value;
             break;

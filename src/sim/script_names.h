@@ -6,7 +6,8 @@
 
 enum pl_script_member_kind {
     PL_MEMBER_BOOL,
-    PL_MEMBER_CC, /* enum plait_cc in a byte */
+    PL_MEMBER_CC,       /* enum plait_cc in a byte */
+    PL_MEMBER_VERSIONS, /* enum plait_mptcp_versions in a byte */
     PL_MEMBER_U8,
     PL_MEMBER_U32,
     PL_MEMBER_U64,

@@ -115,6 +115,10 @@ static const struct pl_script_form forms[] = {
      0,
      5,
      {RSV(2, 0x0e), ID, ADDR(4, 16), NUM("port", 20, 2), HMAC(22)}},
+    {"add_addr", KIND_MPTCP, 8, 3, 4, 2, {ID, ADDR(4, 4)}},
+    {"add_addr", KIND_MPTCP, 10, 3, 4, 3, {ID, ADDR(4, 4), NUM("port", 8, 2)}},
+    {"add_addr", KIND_MPTCP, 20, 3, 6, 2, {ID, ADDR(4, 16)}},
+    {"add_addr", KIND_MPTCP, 22, 3, 6, 3, {ID, ADDR(4, 16), NUM("port", 20, 2)}},
     {"add_addr_echo", KIND_MPTCP, 8, 3, 1, 3, {RSV(2, 0x0e), ID, ADDR(4, 4)}},
     {"add_addr_echo", KIND_MPTCP, 10, 3, 1, 4, {RSV(2, 0x0e), ID, ADDR(4, 4), NUM("port", 8, 2)}},
     {"add_addr_echo", KIND_MPTCP, 20, 3, 1, 3, {RSV(2, 0x0e), ID, ADDR(4, 16)}},
@@ -159,6 +163,7 @@ static const struct pl_script_form forms[] = {
      {RSV(2, 0x0f), NUM("", 3, 1), NUM("", 4, 1), NUM("", 5, 1), NUM("", 6, 1), NUM("", 7, 1),
       NUM("", 8, 1), NUM("", 9, 1)}},
     {"mp_prio", KIND_MPTCP, 3, 5, 0, 2, {FLAG("backup", 2, 0), RSV(2, 0x0e)}},
+    {"mp_prio", KIND_MPTCP, 4, 5, 0, 3, {FLAG("backup", 2, 0), RSV(2, 0x0e), NUM("id", 3, 1)}},
     /* The number is of the data that failed, which is the receiver's of the option. */
     {"mp_fail", KIND_MPTCP, 12, 6, 0, 2, {RSV(3, 0xff), IS("dsn", 4, 8, DATA_ACK)}},
     {"mp_fastclose", KIND_MPTCP, 12, 7, 0, 2, {RSV(3, 0xff), IS("key", 4, 8, KEY_RECEIVER)}},
@@ -219,7 +224,11 @@ static bool form_fits(const struct pl_script_form *form, const uint8_t *data, ui
     if (is_dss(form)) {
         return (data[3] & 15) == form->fixed;
     }
-    return !is_add_addr(form) || (data[2] & 1) == form->fixed;
+    if (!is_add_addr(form)) {
+        return true;
+    }
+    /* A flag in version 1, the IP version in version 0. */
+    return (data[2] & (form->fixed > 1 ? 15 : 1)) == form->fixed;
 }
 
 static uint64_t get_number(const uint8_t *p, uint32_t len) {

@@ -415,6 +415,7 @@ static void defaults(struct pl_script_program *program) {
     *program = (struct pl_script_program){.v4 = true, .seed = 1, .tolerance = PLAIT_NS_PER_US};
     plait_config_init(&program->config);
     program->config.mptcp = false; /* most scripts are about TCP */
+    program->config.v0 = &plait_mptcp_v0;
     program->ports[0].used = true;
     program->flows[0] = (struct pl_script_flow_setting){.port = 1, .peer = 1};
     program->flow_count = 1;

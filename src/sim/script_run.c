@@ -626,23 +626,42 @@ static unsigned key_index(struct pl_script_run *run, uint64_t key) {
     return i;
 }
 
-/* SHA-256, but that keys have the IDSNs and tokens that the script wants (RFC 8684 section 3.1:
- * the last 64 bits and the first 32). */
-static void pretend_sha256(void *user, const void *msg, size_t len, uint8_t out[32]) {
-    struct pl_script_run *run = user;
-    const struct plait_env *real = run->options->hashes;
-    real->sha256(real->user, msg, len, out);
+/* Keys have the IDSNs and tokens that the script wants (RFC 8684 section 3.1: the last 64 bits and
+ * the first 32). */
+static void bend(struct pl_script_run *run, const void *msg, size_t len, uint8_t *out,
+                 unsigned digest_len) {
     if (len != sizeof(uint64_t)) {
         return;
     }
     uint64_t key = pl_get64(msg);
     unsigned side = key - PEER_KEY < PL_SCRIPT_FLOWS_MAX ? 1 : 0;
     if (run->program->has_idsn[side]) {
-        pl_put64(out + 24, run->program->idsn[side]);
+        pl_put64(out + digest_len - 8, run->program->idsn[side]);
     }
     if (side == 0 && key_index(run, key) < run->program->same_tokens) {
         pl_put32(out, SAME_TOKEN);
     }
+}
+
+static void pretend_sha256(void *user, const void *msg, size_t len, uint8_t out[32]) {
+    struct pl_script_run *run = user;
+    const struct plait_env *real = run->options->hashes;
+    real->sha256(real->user, msg, len, out);
+    bend(run, msg, len, out, 32);
+}
+
+static void pretend_sha1(void *user, const void *msg, size_t len, uint8_t out[20]) {
+    struct pl_script_run *run = user;
+    const struct plait_env *real = run->options->hashes;
+    real->sha1(real->user, msg, len, out);
+    bend(run, msg, len, out, 20);
+}
+
+static void forward_hmac_sha1(void *user, const void *key, size_t key_len, const void *msg,
+                              size_t len, uint8_t out[20]) {
+    const struct pl_script_run *run = user;
+    const struct plait_env *real = run->options->hashes;
+    real->hmac_sha1(real->user, key, key_len, msg, len, out);
 }
 
 static void forward_hmac(void *user, const void *key, size_t key_len, const void *msg, size_t len,
@@ -701,6 +720,8 @@ static enum pl_script_result run_family(struct pl_script_run *run, uint8_t famil
     run->hashes.user = run;
     run->hashes.sha256 = pretend_sha256;
     run->hashes.hmac_sha256 = forward_hmac;
+    run->hashes.sha1 = pretend_sha1;
+    run->hashes.hmac_sha1 = forward_hmac_sha1;
     pl_sim_env_init(&run->env, &run->hashes, run->program->seed, 0, &run->record, &run->verdict);
     run->env.env.trace = note_state;
     int result = set_up(run);

@@ -9,15 +9,26 @@ static bool take_switch(struct pl_script_cursor *c, uint64_t *out) {
     return *out == 1 || pl_cursor_is(c, "off") || pl_cursor_fail(c, "want `on` or `off`");
 }
 
-static bool take_cc(struct pl_script_cursor *c, uint64_t *out) {
-    static const char *const names[] = {"cubic", "reno", "bbr", "dctcp"};
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+/* One of an enumeration's names; longer ones come later in it. */
+static bool take_name(struct pl_script_cursor *c, const char *const *names, unsigned count,
+                      uint64_t *out) {
+    for (unsigned i = count; i-- > 0;) {
         if (pl_cursor_is(c, names[i])) {
             *out = i;
             return true;
         }
     }
-    return pl_cursor_fail(c, "no such congestion control");
+    return false;
+}
+
+static bool take_cc(struct pl_script_cursor *c, uint64_t *out) {
+    static const char *const names[] = {"cubic", "reno", "bbr", "dctcp"};
+    return take_name(c, names, 4, out) || pl_cursor_fail(c, "no such congestion control");
+}
+
+static bool take_versions(struct pl_script_cursor *c, uint64_t *out) {
+    static const char *const names[] = {"v1", "v0", "v1-v0"};
+    return take_name(c, names, 3, out) || pl_cursor_fail(c, "want v1, v0 or v1-v0");
 }
 
 static uint64_t max_of(uint8_t kind) {
@@ -40,6 +51,9 @@ static bool take_config(struct pl_script_cursor *c, const struct pl_script_membe
             break;
         case PL_MEMBER_CC:
             taken = take_cc(c, &value);
+            break;
+        case PL_MEMBER_VERSIONS:
+            taken = take_versions(c, &value);
             break;
         case PL_MEMBER_TIME:
             taken = pl_cursor_time(c, &value);

@@ -39,6 +39,7 @@ struct pl_script_flow {
 
 /* MPTCP: what flows of one connection share. [0] is the stack's, [1] the peer's. */
 struct pl_script_connection {
+    const struct plait_mptcp_version *version; /* of the last MP_CAPABLE with a key */
     uint64_t key[2], idsn[2];
     uint32_t token[2];
     bool known[2];

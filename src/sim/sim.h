@@ -16,7 +16,7 @@ struct pl_sim_options {
     uint64_t allowed;               /* faults that may happen: bits (1 << enum pl_sim_fault) */
     bool canary;                    /* expect other bytes than are sent: must fail */
     uint8_t fill;                   /* what fresh memory holds; must not matter */
-    const struct plait_env *hashes; /* whose sha256 and hmac_sha256 are used */
+    const struct plait_env *hashes; /* whose hashes are used */
     FILE *trace;                    /* JSON lines; NULL: none */
     pl_record_capture *capture;     /* NULL: none */
     void *capture_arg;

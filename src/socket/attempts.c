@@ -123,8 +123,10 @@ static bool plan_fastopen(const struct pl_attempts *a, const struct path *path,
                           struct pl_conn_fastopen *out) {
     const struct pl_port *port = pl_stack_port(a->stack, path->port);
     *out = (struct pl_conn_fastopen){0};
-    return port != NULL && a->sock->fastopen_connect &&
-           pl_peers_plan(a->stack, &path->addr, &a->remote, out);
+    if (port == NULL || (wants_mptcp(a, port) && a->sock->versions == PLAIT_MPTCP_V0)) {
+        return false; /* version 0 knows no payload in a SYN */
+    }
+    return a->sock->fastopen_connect && pl_peers_plan(a->stack, &path->addr, &a->remote, out);
 }
 
 /* An attempt has ended, one way or the other. */
@@ -151,6 +153,7 @@ static int start_on(struct pl_attempts *a, const struct path *path) {
     struct pl_conn_fastopen fastopen;
     struct pl_conn_setup setup = {
         .mptcp = wants_mptcp(a, port),
+        .versions = sock->versions,
         .fastopen = plan_fastopen(a, path, &fastopen) ? &fastopen : NULL,
         .policy = sock->policy,
         .send_buffer_bytes = sock->send_buffer_bytes,

@@ -102,6 +102,19 @@ static int64_t get_defer_accept(const struct plait_stack *stack, const struct pl
     return sock->defer_accept_s;
 }
 
+static int set_versions(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    if (value != PLAIT_MPTCP_V1 && stack->ctx.config.v0 == NULL) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    sock->versions = (uint8_t)value;
+    return 0;
+}
+
+static int64_t get_versions(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    return sock->versions;
+}
+
 static int set_port_mask(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
     if (((uint64_t)value & 1) != 0) {
         return PLAIT_E_BAD_ARGUMENT; /* there is no port 0 */
@@ -461,6 +474,8 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_FASTOPEN_CONNECT] = {"TCP_FASTOPEN_CONNECT", BOOL, BEFORE, SOCKET(fastopen_connect)},
     [PLAIT_OPT_DEFER_ACCEPT] = {"TCP_DEFER_ACCEPT", 0, UINT16_MAX, LISTEN,
                                 CALL(set_defer_accept, get_defer_accept)},
+    [PLAIT_OPT_MPTCP_VERSIONS] = {"PLAIT_MPTCP_VERSIONS", PLAIT_MPTCP_V1, PLAIT_MPTCP_V1_V0, BEFORE,
+                                  CALL(set_versions, get_versions)},
     [PLAIT_OPT_OOBINLINE] = {"SO_OOBINLINE", 1, 1, ALWAYS, CALL(set_one, get_one)},
     [PLAIT_OPT_SCHEDULER] = {"PLAIT_SCHEDULER", 0, UINT8_MAX, ALWAYS,
                              CALL(set_scheduler, get_scheduler)},

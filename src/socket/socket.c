@@ -97,6 +97,7 @@ static void fill_listener(const struct plait_stack *stack, const struct pl_socke
         .source = source,
         .setup = {.mptcp = pl_socket_wants_mptcp(sock),
                   .policy = sock->policy,
+                  .versions = sock->versions,
                   .send_buffer_bytes = sock->send_buffer_bytes,
                   .receive_buffer_bytes = sock->receive_buffer_bytes,
                   .tuning = sock->tuning,
@@ -167,6 +168,7 @@ int plait_connect(struct plait_stack *stack, plait_sock id, const struct plait_e
 /* What an accepted socket has of its listener's. */
 static void inherit(struct pl_socket *sock, const struct pl_socket *parent) {
     sock->mptcp = parent->mptcp;
+    sock->versions = parent->versions;
     sock->send_buffer_bytes = parent->send_buffer_bytes;
     sock->receive_buffer_bytes = parent->receive_buffer_bytes;
     sock->mptcp_set = parent->mptcp_set;

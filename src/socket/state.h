@@ -23,6 +23,7 @@ struct pl_socket {
     struct pl_policy *policy;                         /* NULL: the default */
     uint32_t send_buffer_bytes, receive_buffer_bytes; /* 0: the stack's */
     bool mptcp, mptcp_set, defer;                     /* set: by the application */
+    uint8_t versions;                                 /* enum plait_mptcp_versions */
     bool freebind, transparent, v6only, reuse;        /* PLAIT_OPT_… of these names */
     bool fastopen_connect;                            /* PLAIT_OPT_FASTOPEN_CONNECT */
     uint16_t defer_accept_s, fastopen_max;

@@ -104,6 +104,7 @@ int pl_table_add(struct plait_stack *stack, const struct pl_stack_owner *owner,
     pl_event_source_init(&sock->source, (plait_sock)slot->generation << 32 | (index + 1));
     pl_list_init(&sock->settle_link);
     sock->mptcp = stack->ctx.config.mptcp;
+    sock->versions = stack->ctx.config.versions;
     sock->reuse = true;
     slot->socket = sock;
     table->used_count++;

@@ -38,9 +38,15 @@ static bool matches(const struct pl_tcp_cookie *shown, const struct pl_tcp_cooki
     return diff == 0;
 }
 
+/* RFC 6824 does not say where payload of a SYN is in the data sequence space. */
+static bool with_v0(const struct pl_packet *packet) {
+    const struct pl_mptcp_options *o = &packet->seg.options.mptcp;
+    return pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.version == 0;
+}
+
 static bool wanted(const struct pl_listener *listener, const struct pl_packet *packet) {
-    return listener->fastopen_max > 0 && packet->seg.options.has_fastopen && !listener->defer &&
-           listener->defer_accept_s == 0;
+    return !with_v0(packet) && listener->fastopen_max > 0 && packet->seg.options.has_fastopen &&
+           !listener->defer && listener->defer_accept_s == 0;
 }
 
 static bool with_mptcp(const struct pl_packet *packet) {

@@ -1,6 +1,7 @@
 #include "stack/syn.h"
 
 #include "base/assert.h"
+#include "mptcp/version.h"
 #include "stack/demux.h"
 #include "stack/fastopen.h"
 #include "stack/listen.h"
@@ -27,18 +28,29 @@ static int join(struct plait_stack *stack, const struct pl_packet *packet) {
     if (conn == NULL) {
         PL_COUNT(&stack->ctx, MPJoinSynRx);
         PL_COUNT(&stack->ctx, MPJoinNoTokenFound);
-        return REASON_MPTCP;
+        return stack->ctx.config.versions == PLAIT_MPTCP_V0 ? PL_SYN_REFUSED : REASON_MPTCP;
     }
+    bool reasons = pl_conn_gives_reasons(conn);
     bool plain = (packet->port->flags & PLAIT_PORT_NO_MPTCP) != 0;
     if (plain || !join_port_ok(stack, conn, packet)) {
         PL_COUNT(&stack->ctx, MPJoinSynRx);
         PL_COUNT(&stack->ctx, MPJoinRejected);
-        return REASON_MPTCP;
+        return reasons ? REASON_MPTCP : PL_SYN_REFUSED;
     }
     uint8_t reason = 0;
     int error = pl_conn_join(conn, packet->port->id, pl_packet_tuple(packet), &packet->seg, &reason,
                              stack->now);
-    return error == 0 ? PL_SYN_TAKEN : reason;
+    if (error == 0) {
+        return PL_SYN_TAKEN;
+    }
+    return reasons ? reason : PL_SYN_REFUSED;
+}
+
+/* A SYN of a kind of MPTCP that is still to come, whose sender will ask again in a simpler way. */
+static bool ignored(const struct plait_stack *stack, const struct pl_listener *listener,
+                    const struct pl_packet *packet) {
+    return listener->setup.mptcp && (packet->port->flags & PLAIT_PORT_NO_MPTCP) == 0 &&
+           pl_version_ignores(&stack->ctx, listener->setup.versions, &packet->seg.options.mptcp);
 }
 
 /* Whether a SYN is one that anybody may answer. From an end point to itself it is an attack: the
@@ -70,6 +82,10 @@ int pl_syn_input(struct plait_stack *stack, const struct pl_packet *packet) {
         pl_listen_find(stack, packet->port, &packet->ip.dst, syn->dst_port);
     if (listener == NULL) {
         return PL_SYN_REFUSED;
+    }
+    if (ignored(stack, listener, packet)) {
+        pl_packet_drop(stack, PLAIT_COUNTER_DropBadOption, packet->port->id, packet->buf->len);
+        return PL_SYN_TAKEN;
     }
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
     if (pl_listen_full(stack, listener)) {

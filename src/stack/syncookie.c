@@ -139,8 +139,8 @@ static void put_options(struct plait_stack *stack, const struct pl_listener *lis
     }
     if (speaks_mptcp(listener, packet->port)) {
         uint32_t room = PL_REPLY_OPTIONS - len;
-        len +=
-            pl_conn_stateless_capable(&stack->ctx, &packet->seg, key, reply->options + len, room);
+        len += pl_conn_stateless_capable(&stack->ctx, listener->setup.versions, &packet->seg, key,
+                                         reply->options + len, room);
     }
     PL_ASSERT(len % 4 == 0 && len <= PL_REPLY_OPTIONS);
     reply->options_len = (uint8_t)len;
@@ -214,9 +214,13 @@ static void restore_capable(const struct pl_segment *ack, uint64_t key, struct p
         return;
     }
     syn->options.mptcp.present = 1 << PL_MP_CAPABLE;
-    syn->options.mptcp.capable.len = 4;
     syn->options.mptcp.capable.version = from->capable.version;
     syn->options.mptcp.capable.flags = from->capable.flags;
+    syn->options.mptcp.capable.len = 4;
+    if (from->capable.version == 0) { /* its SYN had the key */
+        syn->options.mptcp.capable.len = 12;
+        syn->options.mptcp.capable.key_sender = from->capable.key_sender;
+    }
 }
 
 /* What opens a connection: an ACK, with or without payload, while cookies are about. */

@@ -23,16 +23,20 @@ struct segment_kind {
 typedef bool option_reader(const uint8_t *opt, uint32_t len, struct segment_kind kind,
                            struct pl_mptcp_options *o);
 
-static bool capable_len_ok(uint32_t len, struct segment_kind kind) {
+/* Version 0 has the initiator's key in the SYN, and no data; there, bit B in a SYN may go with any
+ * form (RFC 6824 section 3.1). */
+static bool capable_len_ok(const uint8_t *opt, uint32_t len, struct segment_kind kind) {
+    bool is_v0 = (opt[2] & 15) == 0;
     if (kind.is_syn) {
-        return len == (kind.is_ack ? 12 : 4);
+        bool unknown_form = is_v0 && !kind.is_ack && (opt[3] & PL_CAPABLE_EXTENSION) != 0;
+        return unknown_form || len == (is_v0 || kind.is_ack ? 12 : 4);
     }
-    return kind.is_ack && (len == 20 || len == 22 || len == 24);
+    return kind.is_ack && (len == 20 || (!is_v0 && (len == 22 || len == 24)));
 }
 
 static bool read_capable(const uint8_t *opt, uint32_t len, struct segment_kind kind,
                          struct pl_mptcp_options *o) {
-    if (!capable_len_ok(len, kind)) {
+    if (!capable_len_ok(opt, len, kind)) {
         return false;
     }
     o->capable.len = (uint8_t)len;
@@ -113,10 +117,19 @@ static bool read_dss(const uint8_t *opt, uint32_t len, struct segment_kind kind,
     return true;
 }
 
+/* RFC 6824 section 3.4.1: the IP version where RFC 8684 has flags, and lengths that no signed one
+ * has. */
+static bool is_add_addr_v0(const uint8_t *opt, uint32_t len) {
+    unsigned ip_version = opt[2] & 15;
+    return (ip_version == 4 && (len == 8 || len == 10)) ||
+           (ip_version == 6 && (len == 20 || len == 22));
+}
+
 static bool read_add_addr(const uint8_t *opt, uint32_t len, struct segment_kind kind,
                           struct pl_mptcp_options *o) {
-    bool echo = (opt[2] & FLAG_ECHO) != 0;
-    uint32_t hmac_len = echo ? 0 : 8;
+    bool is_v0 = is_add_addr_v0(opt, len);
+    bool echo = !is_v0 && (opt[2] & FLAG_ECHO) != 0;
+    uint32_t hmac_len = echo || is_v0 ? 0 : 8;
     uint32_t rest = len - 4 - hmac_len; /* wraps when too short, and then fits nothing */
     bool is_v4 = rest == 4 || rest == 6;
     bool is_v6 = rest == 16 || rest == 18;
@@ -126,12 +139,13 @@ static bool read_add_addr(const uint8_t *opt, uint32_t len, struct segment_kind 
     uint32_t addr_len = is_v4 ? 4 : 16;
     PL_ASSERT(4 + addr_len + hmac_len <= len);
     o->add_addr.echo = echo;
+    o->add_addr.is_v0 = is_v0;
     o->add_addr.address_id = opt[3];
     o->add_addr.addr = (struct plait_addr){.family = is_v4 ? PLAIT_IPV4 : PLAIT_IPV6};
     memcpy(o->add_addr.addr.bytes, opt + 4, addr_len);
     o->add_addr.has_port = rest > addr_len;
     o->add_addr.port = o->add_addr.has_port ? pl_get16(opt + 4 + addr_len) : 0;
-    o->add_addr.hmac = echo ? 0 : pl_get64(opt + len - 8);
+    o->add_addr.hmac = hmac_len == 0 ? 0 : pl_get64(opt + len - 8);
     return true;
 }
 
@@ -147,10 +161,12 @@ static bool read_remove_addr(const uint8_t *opt, uint32_t len, struct segment_ki
 
 static bool read_prio(const uint8_t *opt, uint32_t len, struct segment_kind kind,
                       struct pl_mptcp_options *o) {
-    if (kind.is_syn || len != 3) {
+    if (kind.is_syn || (len != 3 && len != 4)) {
         return false;
     }
     o->prio.backup = (opt[2] & FLAG_BACKUP) != 0;
+    o->prio.has_id = len == 4;
+    o->prio.address_id = len == 4 ? opt[3] : 0;
     return true;
 }
 
@@ -246,11 +262,12 @@ static uint32_t bare_len(enum pl_mptcp_subtype s, const struct pl_mptcp_options 
             return dss_len(dss_flags(o)) + (o->dss.has_map && o->dss.has_checksum ? 2 : 0);
         case PL_MP_ADD_ADDR:
             return 4 + (o->add_addr.addr.family == PLAIT_IPV4 ? 4u : 16u) +
-                   (o->add_addr.has_port ? 2u : 0u) + (o->add_addr.echo ? 0u : 8u);
+                   (o->add_addr.has_port ? 2u : 0u) +
+                   (o->add_addr.echo || o->add_addr.is_v0 ? 0u : 8u);
         case PL_MP_REMOVE_ADDR:
             return 3u + o->remove_addr.count;
         case PL_MP_PRIO:
-            return 3;
+            return o->prio.has_id ? 4 : 3;
         case PL_MP_FAIL:
         case PL_MP_FASTCLOSE:
             return 12;
@@ -329,13 +346,17 @@ static void write_dss(uint8_t *out, uint32_t len, const struct pl_mptcp_options 
 static void write_add_addr(uint8_t *out, uint32_t len, const struct pl_mptcp_options *o) {
     PL_ASSERT(o->add_addr.addr.family != PLAIT_FAMILY_NONE);
     uint32_t addr_len = o->add_addr.addr.family == PLAIT_IPV4 ? 4 : 16;
+    PL_ASSERT(!o->add_addr.echo || !o->add_addr.is_v0);
+    if (o->add_addr.is_v0) {
+        out[2] |= o->add_addr.addr.family == PLAIT_IPV4 ? 4 : 6;
+    }
     out[2] |= o->add_addr.echo ? FLAG_ECHO : 0;
     out[3] = o->add_addr.address_id;
     memcpy(out + 4, o->add_addr.addr.bytes, addr_len);
     if (o->add_addr.has_port) {
         pl_put16(out + 4 + addr_len, o->add_addr.port);
     }
-    if (!o->add_addr.echo) {
+    if (!o->add_addr.echo && !o->add_addr.is_v0) {
         pl_put64(out + len - 8, o->add_addr.hmac);
     }
 }
@@ -347,8 +368,11 @@ static void write_remove_addr(uint8_t *out, uint32_t len, const struct pl_mptcp_
 }
 
 static void write_prio(uint8_t *out, uint32_t len, const struct pl_mptcp_options *o) {
-    PL_ASSERT(len == 3);
+    PL_ASSERT(len == 3 || len == 4);
     out[2] |= o->prio.backup ? FLAG_BACKUP : 0;
+    if (len == 4) {
+        out[3] = o->prio.address_id;
+    }
 }
 
 static void write_fail(uint8_t *out, uint32_t len, const struct pl_mptcp_options *o) {

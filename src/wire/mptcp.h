@@ -1,5 +1,7 @@
 /* wire/mptcp.h - the MPTCP options (RFC 8684 section 3; kind 30), bytes <-> plain structs.
  *
+ * Both versions: where RFC 6824 has another form of an option, its length (for MP_CAPABLE with the
+ * version in it) tells which one it is, and a field says so.
  * Parsing is strict by length and lenient by meaning: an option whose length does not fit its
  * subtype is counted in `bad` and not stored; unknown subtypes (0xF, section 9) are counted in
  * `unknown`. A second option of the same subtype in one segment is ignored and counted in
@@ -30,7 +32,9 @@ struct pl_mptcp_options {
     uint8_t bad;     /* malformed or repeated options */
     uint8_t unknown; /* options of subtypes nobody knows */
 
-    struct { /* section 3.1; len 4 (SYN), 12 (SYN/ACK), 20 (ACK), 22 or 24 (with data) */
+    /* Section 3.1; len 4 (SYN; version 0: 12), 12 (SYN/ACK), 20 (ACK), 22 or 24 (with data; not
+     * in version 0). */
+    struct {
         uint8_t len, version, flags; /* flags: PL_CAPABLE_… */
         uint64_t key_sender, key_receiver;
         uint16_t data_len;
@@ -56,10 +60,12 @@ struct pl_mptcp_options {
 
     struct { /* section 3.4.1 */
         bool echo, has_port;
+        bool is_v0; /* neither echoed nor signed (RFC 6824 section 3.4.1) */
         uint8_t address_id;
         struct plait_addr addr;
         uint16_t port;
-        /* The truncated HMAC as it stands in the option, big-endian; absent (0) in an echo. */
+        /* The truncated HMAC as it stands in the option, big-endian; absent (0) in an echo and in
+         * version 0. */
         uint64_t hmac;
     } add_addr;
 
@@ -69,7 +75,8 @@ struct pl_mptcp_options {
     } remove_addr;
 
     struct { /* section 3.3.8 */
-        bool backup;
+        bool backup, has_id;
+        uint8_t address_id; /* version 0: all subflows of this address (RFC 6824 section 3.3.8) */
     } prio;
 
     struct { /* section 3.7 */
@@ -90,7 +97,7 @@ enum pl_capable_flag {
     PL_CAPABLE_CHECKSUM = 0x80,    /* A */
     PL_CAPABLE_EXTENSION = 0x40,   /* B */
     PL_CAPABLE_NO_JOIN = 0x20,     /* C: no joins to this address and port */
-    PL_CAPABLE_HMAC_SHA256 = 0x01, /* H */
+    PL_CAPABLE_HMAC_SHA256 = 0x01, /* H: SHA-256; version 0: SHA-1 */
 };
 
 static inline bool pl_mptcp_has(const struct pl_mptcp_options *o, enum pl_mptcp_subtype s) {

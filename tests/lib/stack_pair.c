@@ -187,6 +187,9 @@ static void deliver(struct stack_pair *pair) {
         plait_input(pair->stack[packet->to], pair->path[packet->path].port[packet->to], buf,
                     &packet->meta, pair->now);
         plait_buf_unref(buf);
+        if (pair->act != NULL) {
+            pair->act(pair, packet->to, pair->act_arg);
+        }
     }
     free(packet);
 }

@@ -18,6 +18,8 @@ struct stack_pair;
 /* Sees every packet before it is sent; true drops it. It may change the bytes. */
 typedef bool pair_filter(struct stack_pair *pair, unsigned from, unsigned path, uint8_t *packet,
                          uint32_t len);
+/* An application that acts as soon as a packet has gone in, before output is pulled. */
+typedef void pair_act(struct stack_pair *pair, unsigned to, void *arg);
 typedef bool pair_condition(struct stack_pair *pair, void *arg);
 
 struct pair_setup {
@@ -52,6 +54,8 @@ struct stack_pair {
     struct pair_packet *queue; /* by time of arrival, then of sending */
     pair_filter *filter;
     void *filter_arg;
+    pair_act *act;
+    void *act_arg;
     bool trust; /* checksums are not verified: for filters that change bytes */
     uint64_t sent[PAIR_SIDES][PAIR_PATHS_MAX]; /* packets */
 };

@@ -71,6 +71,20 @@ static void test_hmac_sha256(void *user, const void *key, size_t key_len, const 
     }
 }
 
+static void test_sha1(void *user, const void *msg, size_t len, uint8_t out[20]) {
+    (void)user;
+    SHA1(msg, len, out);
+}
+
+static void test_hmac_sha1(void *user, const void *key, size_t key_len, const void *msg, size_t len,
+                           uint8_t out[20]) {
+    (void)user;
+    unsigned out_len = 20;
+    if (HMAC(EVP_sha1(), key, (int)key_len, msg, len, out, &out_len) == NULL) {
+        plait_abort_hook("HMAC failed", __FILE__, __LINE__);
+    }
+}
+
 void test_env_init(struct test_env *t, uint64_t seed) {
     *t = (struct test_env){
         .env =
@@ -82,6 +96,8 @@ void test_env_init(struct test_env *t, uint64_t seed) {
                 .random = test_random,
                 .sha256 = test_sha256,
                 .hmac_sha256 = test_hmac_sha256,
+                .sha1 = test_sha1,
+                .hmac_sha1 = test_hmac_sha1,
             },
     };
     pl_rng_init(&t->rng, seed);

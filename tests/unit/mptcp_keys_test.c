@@ -31,7 +31,7 @@ static void test_token_and_idsn(void **state) {
     for (unsigned i = 0; i < 4; i++) {
         uint32_t token;
         pl_seq64 idsn;
-        pl_key_hash(&env.env, vectors[i].key, &token, &idsn);
+        pl_key_hash(&pl_mptcp_v1, &env.env, vectors[i].key, &token, &idsn);
         assert_int_equal(token, vectors[i].token);
         assert_true(idsn.v == vectors[i].idsn);
     }
@@ -50,9 +50,9 @@ static void test_join_hmac(void **state) {
     uint8_t out[32];
     (void)state;
     test_env_init(&env, 1);
-    pl_join_hmac(&env.env, key_a, key_b, 0x11223344, 0xa1b2c3d4, out);
+    pl_join_hmac(&pl_mptcp_v1, &env.env, key_a, key_b, 0x11223344, 0xa1b2c3d4, out);
     assert_memory_equal(out, a_to_b, 32);
-    pl_join_hmac(&env.env, key_b, key_a, 0xa1b2c3d4, 0x11223344, out);
+    pl_join_hmac(&pl_mptcp_v1, &env.env, key_b, key_a, 0xa1b2c3d4, 0x11223344, out);
     assert_memory_equal(out, b_to_a, 32);
 }
 

@@ -21,17 +21,22 @@ enum { LINK_PORT = 80 };
 #define LINK_PATIENCE (30 * PLAIT_NS_PER_S)
 
 /* Builds the pair with `paths` paths; A opens subflows from all of its addresses. */
-static inline void link_init(struct link *l, unsigned paths, const struct plait_config *config) {
+static inline void link_init2(struct link *l, unsigned paths, const struct plait_config *a,
+                              const struct plait_config *b) {
     struct pair_setup setup = {
         .seed = 42,
         .paths = paths,
         .address_flags = {PLAIT_ADDRESS_SUBFLOW, 0},
-        .config = {config, config},
+        .config = {a, b},
     };
     pair_init(&l->pair, &setup);
     l->listener = pair_listen(&l->pair, LINK_PORT);
     l->a = 0;
     l->b = 0;
+}
+
+static inline void link_init(struct link *l, unsigned paths, const struct plait_config *config) {
+    link_init2(l, paths, config, config);
 }
 
 static inline void link_filter(struct link *l, pair_filter *filter, void *arg) {

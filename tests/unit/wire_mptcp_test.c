@@ -1,5 +1,5 @@
-/* wire/mptcp: exact bytes of each form of RFC 8684 section 3, every other length refused, random
- * values there and back. */
+/* wire/mptcp: exact bytes of each form of RFC 8684 section 3 and RFC 6824, every other length
+ * refused, random values there and back. */
 #include "wire/mptcp.h"
 
 #include <setjmp.h>
@@ -68,6 +68,40 @@ static void test_capable_forms(void **state) {
         assert_int_equal(o.capable.has_checksum, len == 24);
         assert_int_equal(o.capable.checksum, len == 24 ? 0x1234 : 0);
         assert_writes(&o, PL_MP_CAPABLE, opt, len);
+    }
+}
+
+/* RFC 6824 section 3.1: the key in the SYN, no data. */
+static void test_capable_forms_v0(void **state) {
+    (void)state;
+    const uint8_t full[] = {30, 24, 0x00, 0x81, KEY_A, KEY_B, 0xab, 0xcd, 0x12, 0x34};
+    const struct {
+        uint8_t len;
+        enum kind kind;
+        bool good;
+    } forms[] = {{4, SYN, false},    {12, SYN, true}, {20, SYN, false}, {12, SYNACK, true},
+                 {4, SYNACK, false}, {20, ACK, true}, {22, ACK, false}, {24, ACK, false},
+                 {12, ACK, false},   {4, ACK, false}};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        uint8_t opt[24], len = forms[i].len;
+        memcpy(opt, full, sizeof(opt));
+        opt[1] = len;
+        struct pl_mptcp_options o = parsed(opt, len, forms[i].kind);
+        assert_int_equal(o.present, forms[i].good ? 1 << PL_MP_CAPABLE : 0);
+        assert_int_equal(o.bad, !forms[i].good);
+        if (forms[i].good) {
+            assert_int_equal(o.capable.version, 0);
+            assert_true(o.capable.key_sender == key_a);
+            assert_true(o.capable.key_receiver == (len == 20 ? key_b : 0));
+            assert_writes(&o, PL_MP_CAPABLE, opt, len);
+        }
+    }
+    /* With bit B in a SYN the form is not known, but the bit is. */
+    for (uint8_t len = 4; len <= 24; len++) {
+        uint8_t opt[24] = {30, len, 0x00, 0x41};
+        struct pl_mptcp_options o = parsed(opt, len, SYN);
+        assert_int_equal(o.present, 1 << PL_MP_CAPABLE);
+        assert_int_equal(o.capable.flags, 0x41);
     }
 }
 
@@ -189,6 +223,32 @@ static void test_add_addr_forms(void **state) {
     }
 }
 
+/* RFC 6824 section 3.4.1: the IP version in place of flags, no HMAC. */
+static void test_add_addr_forms_v0(void **state) {
+    (void)state;
+    for (unsigned form = 0; form < 4; form++) {
+        bool v6 = form & 1, port = form & 2;
+        uint8_t opt[24] = {30, 0, v6 ? 0x36 : 0x34, 5};
+        uint8_t len = (uint8_t)((v6 ? 20 : 8) + (port ? 2 : 0));
+        for (int i = 4; i < 24; i++) {
+            opt[i] = (uint8_t)(0x20 + i);
+        }
+        opt[1] = len;
+        struct pl_mptcp_options o = parsed(opt, len, ACK);
+        assert_int_equal(o.present, 1 << PL_MP_ADD_ADDR);
+        assert_true(o.add_addr.is_v0);
+        assert_false(o.add_addr.echo);
+        assert_int_equal(o.add_addr.address_id, 5);
+        assert_int_equal(o.add_addr.addr.family, v6 ? PLAIT_IPV6 : PLAIT_IPV4);
+        assert_memory_equal(o.add_addr.addr.bytes, opt + 4, v6 ? 16 : 4);
+        assert_int_equal(o.add_addr.has_port, port);
+        assert_int_equal(o.add_addr.port, port ? (v6 ? 0x3435 : 0x2829) : 0);
+        assert_writes(&o, PL_MP_ADD_ADDR, opt, len);
+        opt[2] = v6 ? 0x34 : 0x36; /* the other version does not fit the length */
+        assert_int_equal(parsed(opt, len, ACK).bad, 1);
+    }
+}
+
 static void test_remove_addr_forms(void **state) {
     (void)state;
     for (uint8_t count = 1; count <= 16; count++) {
@@ -212,6 +272,13 @@ static void test_short_options(void **state) {
     struct pl_mptcp_options o = parsed(prio, sizeof(prio), ACK);
     assert_true(o.prio.backup);
     assert_writes(&o, PL_MP_PRIO, prio, sizeof(prio));
+    assert_false(o.prio.has_id);
+    const uint8_t prio_v0[] = {30, 4, 0x50, 9}; /* RFC 6824 section 3.3.8 */
+    o = parsed(prio_v0, sizeof(prio_v0), ACK);
+    assert_false(o.prio.backup);
+    assert_true(o.prio.has_id);
+    assert_int_equal(o.prio.address_id, 9);
+    assert_writes(&o, PL_MP_PRIO, prio_v0, sizeof(prio_v0));
     const uint8_t fail[] = {30, 12, 0x60, 0, KEY_A};
     o = parsed(fail, sizeof(fail), ACK);
     assert_true(o.fail.dsn == key_a);
@@ -236,8 +303,8 @@ static void test_short_options(void **state) {
 
 #define LEN(n) (UINT64_C(1) << (n))
 
-/* Whether RFC 8684 has a form of this length on this kind of segment. DSS has no flags set here,
- * ADD_ADDR no echo bit. */
+/* Whether RFC 8684 has a form of this length on this kind of segment; MP_PRIO also in RFC 6824. DSS
+ * has no flags set here, ADD_ADDR no echo bit. */
 static bool form_exists(unsigned subtype, uint32_t len, enum kind kind) {
     static const uint64_t established[] = {
         [PL_MP_CAPABLE] = LEN(20) | LEN(22) | LEN(24),
@@ -245,7 +312,7 @@ static bool form_exists(unsigned subtype, uint32_t len, enum kind kind) {
         [PL_MP_DSS] = LEN(4),
         [PL_MP_ADD_ADDR] = LEN(16) | LEN(18) | LEN(28) | LEN(30),
         [PL_MP_REMOVE_ADDR] = LEN(20) - LEN(4), /* 4 to 19 */
-        [PL_MP_PRIO] = LEN(3),
+        [PL_MP_PRIO] = LEN(3) | LEN(4),
         [PL_MP_FAIL] = LEN(12),
         [PL_MP_FASTCLOSE] = LEN(12),
         [PL_MP_TCPRST] = LEN(4),
@@ -265,7 +332,8 @@ static void test_every_length_of_every_subtype(void **state) {
     for (unsigned subtype = 0; subtype < 16; subtype++) {
         for (enum kind kind = SYN; kind < KINDS; kind++) {
             for (uint8_t len = 2; len <= 40; len++) {
-                uint8_t opt[40] = {30, len, (uint8_t)(subtype << 4)};
+                unsigned version = subtype == PL_MP_CAPABLE ? 1 : 0;
+                uint8_t opt[40] = {30, len, (uint8_t)(subtype << 4 | version)};
                 struct pl_mptcp_options o = {0}, stored = {0};
                 parse(opt, len, kind, &o);
                 bool known = subtype <= PL_MP_TCPRST || len < 3;
@@ -311,7 +379,7 @@ static enum kind randomize(struct pl_rng *rng, enum pl_mptcp_subtype s,
     pl_rng_fill(rng, &o->capable.key_sender, sizeof(o->capable.key_sender));
     pl_rng_fill(rng, o->join.hmac, sizeof(o->join.hmac));
     pl_rng_fill(rng, o->remove_addr.ids, sizeof(o->remove_addr.ids));
-    o->capable.version = (uint8_t)pl_rng_below(rng, 16);
+    o->capable.version = (uint8_t)pl_rng_range(rng, 1, 15);
     o->capable.data_len = (uint16_t)pl_rng_next(rng);
     o->join.nonce = (uint32_t)pl_rng_next(rng);
     o->dss.has_ack = pl_rng_below(rng, 2);
@@ -377,10 +445,12 @@ static void test_random_round_trip(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_capable_forms),
+        cmocka_unit_test(test_capable_forms_v0),
         cmocka_unit_test(test_join_forms),
         cmocka_unit_test(test_dss_forms),
         cmocka_unit_test(test_infinite_mapping),
         cmocka_unit_test(test_add_addr_forms),
+        cmocka_unit_test(test_add_addr_forms_v0),
         cmocka_unit_test(test_remove_addr_forms),
         cmocka_unit_test(test_short_options),
         cmocka_unit_test(test_every_length_of_every_subtype),

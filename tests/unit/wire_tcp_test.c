@@ -194,6 +194,7 @@ static void test_mptcp_options_are_found(void **state) {
     assert_int_equal(out.options.mptcp.dss.ack, 7);
     /* Flags decide the form: the MP_CAPABLE of a SYN is none on an ACK. */
     o.capable.len = 4;
+    o.capable.version = 1;
     len = pl_mptcp_write(options, PL_MP_CAPABLE, &o);
     assert_int_equal(parse_with(options, len, PL_TCP_SYN, &out), PL_TCP_OK);
     assert_true(pl_mptcp_has(&out.options.mptcp, PL_MP_CAPABLE));

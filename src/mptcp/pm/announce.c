@@ -2,8 +2,9 @@
  * sections 3.4.1, 3.4.2).
  *
  * `signal` endpoints are announced one at a time, each repeated until its echo came or three tries
- * went by. REMOVE_ADDR has no echo: it goes out on every live subflow, and again a few times.
- * Signals ride on ACKs of their own. */
+ * went by. In version 0 (RFC 6824) there is no echo: each goes out on every live subflow, and again
+ * until a subflow to it came or the tries went by. REMOVE_ADDR has no echo: it goes out on every
+ * live subflow, and again a few times. Signals ride on ACKs of their own. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/keys.h"
@@ -50,6 +51,12 @@ static bool hmac_right(const struct pl_conn *conn, const struct pl_mptcp_options
     return pl_key_equal(own, o->add_addr.hmac);
 }
 
+/* Version 0 knows no proof but that the segment passed TCP's checks (RFC 6824 section 3.4.1). */
+static bool genuine(const struct pl_conn *conn, const struct pl_mptcp_options *o) {
+    return conn->version->address_signed ? !o->add_addr.is_v0 && hmac_right(conn, o)
+                                         : o->add_addr.is_v0;
+}
+
 /* Whether it is another host's, and a subflow can be opened to it. A right HMAC does not say that:
  * the peer may be mistaken, or want us to knock where it cannot (RFC 8684 section 3.4.1). */
 static bool plausible(const struct pl_conn *conn, const struct pl_mptcp_options *o) {
@@ -94,7 +101,7 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
         return;
     }
     PL_COUNT(conn->ctx, AddAddr);
-    if (!hmac_right(conn, o) || !plausible(conn, o)) {
+    if (!genuine(conn, o) || !plausible(conn, o)) {
         PL_COUNT(conn->ctx, AddAddrDrop);
         return;
     }
@@ -122,9 +129,11 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
      * from a port where nobody listens. */
     r->port = o->add_addr.has_port ? o->add_addr.port : pm->remotes[0].port;
     r->usable = true;
-    r->echo_pending = true;
     pm->rescan = true;
-    pl_tcp_ack_now(&sf->tcp);
+    if (conn->version->address_signed) {
+        r->echo_pending = true;
+        pl_tcp_ack_now(&sf->tcp);
+    }
     pl_conn_touch(conn);
     if (known) {
         pl_pm_remote_refreshed(conn, (uint8_t)(r - pm->remotes), now);
@@ -245,8 +254,11 @@ static void add_addr_of(const struct pl_conn *conn, const struct pl_local_endpoi
     o->add_addr.addr = *addr;
     o->add_addr.has_port = ep->announce_port != 0;
     o->add_addr.port = ep->announce_port;
-    o->add_addr.hmac =
-        pl_add_addr_hmac(conn->ctx->env, conn->keys.local_key, conn->keys.remote_key, &msg);
+    o->add_addr.is_v0 = !conn->version->address_signed;
+    if (conn->version->address_signed) {
+        o->add_addr.hmac =
+            pl_add_addr_hmac(conn->ctx->env, conn->keys.local_key, conn->keys.remote_key, &msg);
+    }
 }
 
 static struct pl_announcement *pending_announcement(const struct pl_conn *conn) {
@@ -278,19 +290,22 @@ static uint32_t write_echo(struct pl_conn *conn, uint8_t *out, uint32_t room) {
     return 0;
 }
 
-static uint32_t write_announcement(struct pl_conn *conn, uint8_t *out, uint32_t room) {
+static uint32_t write_announcement(struct pl_subflow *sf, uint8_t *out, uint32_t room) {
+    struct pl_conn *conn = sf->conn;
+    bool everywhere = !conn->version->address_signed;
     struct pl_announcement *a = pending_announcement(conn);
     const struct pl_local_endpoint *ep =
         a != NULL ? pl_endpoints_by_id(conn->host->endpoints, a->endpoint_id) : NULL;
     struct pl_mptcp_options o = {0};
-    if (ep == NULL) {
+    if (ep == NULL || (everywhere && !sf->address_due)) {
         return 0;
     }
     add_addr_of(conn, ep, &o);
     if (pl_mptcp_len(PL_MP_ADD_ADDR, &o) > room) {
         return 0;
     }
-    a->pending = false;
+    sf->address_due = false;
+    a->pending = everywhere;
     PL_COUNT(conn->ctx, AddAddrTx);
     return pl_mptcp_write(out, PL_MP_ADD_ADDR, &o);
 }
@@ -323,7 +338,7 @@ uint32_t pl_pm_write(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_t
         used = write_echo(conn, out, room);
     }
     if (used == 0) {
-        used = write_announcement(conn, out, room);
+        used = write_announcement(sf, out, room);
     }
     PL_ASSERT(used <= room);
     return used;
@@ -389,11 +404,37 @@ static struct pl_announcement *current(const struct pl_conn *conn) {
     return NULL;
 }
 
+/* Nothing says that an ADD_ADDR of version 0 arrived but the subflow that it brings. */
+static bool joined(const struct pl_conn *conn, const struct pl_announcement *a) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->local_id == a->endpoint_id && sf->join && sf->phase == PL_SF_UP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* On every subflow, for want of an echo (RFC 6824 section 3.4.1). */
+static void say_everywhere(struct pl_conn *conn) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->phase == PL_SF_UP) {
+            sf->address_due = true;
+            pl_tcp_ack_now(&sf->tcp);
+        }
+    }
+}
+
 static void announce(struct pl_conn *conn, plait_time now) {
     PL_ASSERT(conn->pm->announcement_count <= PL_ANNOUNCEMENTS_MAX);
     struct pl_announcement *a = current(conn);
     struct pl_subflow *sf = pl_conn_signal_subflow(conn);
     if (a == NULL || sf == NULL || now < a->resend_at) {
+        return;
+    }
+    if (!conn->version->address_signed && joined(conn, a)) {
+        a->echoed = true;
+        a->pending = false;
+        pl_conn_touch(conn);
         return;
     }
     if (a->tries == ANNOUNCE_TRIES) {
@@ -408,6 +449,9 @@ static void announce(struct pl_conn *conn, plait_time now) {
     a->tries++;
     a->pending = true;
     a->resend_at = now + wait;
+    if (!conn->version->address_signed) {
+        say_everywhere(conn);
+    }
     pl_tcp_ack_now(&sf->tcp);
 }
 
