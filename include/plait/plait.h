@@ -5,6 +5,8 @@
 #include "plait/buf.h"
 #include "plait/env.h"
 #include "plait/error.h"
+#include "plait/monitor.h"
+#include "plait/mptcp_info.h"
 #include "plait/multipath.h"
 #include "plait/scheduler.h"
 #include "plait/socket.h"

@@ -192,7 +192,9 @@ struct plait_event {
     int64_t user;       /* PLAIT_OPT_USER of the socket */
     int error;          /* ERROR, SF_CLOSED: a plait_error */
     plait_port_id port; /* SF_…: over which port */
-    uint8_t id;         /* ANNOUNCED, REMOVED: the peer's address id */
+    uint8_t id;         /* ANNOUNCED, REMOVED, SF_…: the peer's address id */
+    bool backup;        /* SF_…: either end says so */
+    uint32_t serial;    /* SF_…: as in struct plait_subflow_info */
 };
 
 /* Takes the oldest event; false when there is none. READABLE, WRITABLE, URGENT and ACCEPT coalesce;

@@ -15,6 +15,7 @@
 #define PL_MPTCP_CONN_H
 
 #include "mptcp/host.h"
+#include "plait/mptcp_info.h"
 #include "plait/tcp_info.h"
 
 struct pl_sched;  /* mptcp/sched/sched.h */
@@ -151,6 +152,8 @@ PLAIT_MUST_CHECK int pl_conn_urgent_mark(struct pl_conn *conn);
 uint32_t pl_conn_peer_uto_s(const struct pl_conn *conn);
 uint64_t pl_conn_urgent_left(const struct pl_conn *conn);
 void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out);
+/* MPTCP_INFO; false when it was never MPTCP. */
+bool pl_conn_mptcp_info(const struct pl_conn *conn, struct plait_mptcp_info *out, plait_time now);
 int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out, unsigned max);
 /* TCP_INFO of the subflow with this serial, 0: of the first; false when there is none. */
 bool pl_conn_tcp_info(const struct pl_conn *conn, uint32_t serial, struct plait_tcp_info *out,

@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "mptcp/endpoints.h"
+#include "plait/monitor.h"
 #include "plait/socket.h"
 #include "tcp/tcp.h"
 
@@ -37,6 +38,9 @@ struct pl_conn_host {
     /* Tells the application: `event->sock` and `user` are filled in by the stack. READABLE,
      * WRITABLE may be said more often than needed. */
     void (*event)(void *host, struct pl_conn *conn, const struct plait_event *event);
+    /* For plait/monitor.h, while `monitored`. */
+    void (*report)(void *host, const struct plait_monitor_event *event);
+    bool monitored;
     /* Connections that want pl_conn_settle(); the connection appends its settle_link. */
     struct pl_list *settle_list;
     const struct pl_endpoints *endpoints;

@@ -95,6 +95,79 @@ void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out)
     }
 }
 
+static uint8_t small(uint32_t n) {
+    return n < UINT8_MAX ? (uint8_t)n : UINT8_MAX;
+}
+
+/* How long ago something happened last on any subflow. */
+static void fill_ages(const struct pl_conn *conn, struct plait_mptcp_info *out, plait_time now) {
+    bool first = true;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        struct plait_tcp_info tcp;
+        pl_tcp_info_linux(&sf->tcp, &tcp, now);
+        uint32_t sent = tcp.tcpi_last_data_sent, data = tcp.tcpi_last_data_recv;
+        uint32_t ack = tcp.tcpi_last_ack_recv;
+        out->mptcpi_last_data_sent =
+            first || sent < out->mptcpi_last_data_sent ? sent : out->mptcpi_last_data_sent;
+        out->mptcpi_last_data_recv =
+            first || data < out->mptcpi_last_data_recv ? data : out->mptcpi_last_data_recv;
+        out->mptcpi_last_ack_recv =
+            first || ack < out->mptcpi_last_ack_recv ? ack : out->mptcpi_last_ack_recv;
+        first = false;
+    }
+}
+
+static void fill_paths(const struct pl_conn *conn, struct plait_mptcp_info *out) {
+    const struct pl_endpoints *table = conn->host->endpoints;
+    uint32_t live = 0, joined = 0, opened = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        bool alive = sf->phase == PL_SF_UP || sf->phase == PL_SF_CLOSING;
+        live += alive ? 1 : 0;
+        joined += alive && sf->join ? 1 : 0;
+        opened += alive && sf->join && sf->initiator ? 1 : 0;
+    }
+    for (uint32_t i = 0; i < table->count; i++) {
+        uint32_t flags = table->entry[i].flags;
+        out->mptcpi_add_addr_signal_max += (flags & PLAIT_ADDRESS_SIGNAL) != 0 ? 1 : 0;
+        out->mptcpi_local_addr_max += (flags & PLAIT_ADDRESS_SUBFLOW) != 0 ? 1 : 0;
+        out->mptcpi_endp_fullmesh_max += (flags & PLAIT_ADDRESS_FULLMESH) != 0 ? 1 : 0;
+    }
+    out->mptcpi_subflows = small(joined);
+    out->mptcpi_local_addr_used = small(opened);
+    out->mptcpi_subflows_total = small(live);
+}
+
+bool pl_conn_mptcp_info(const struct pl_conn *conn, struct plait_mptcp_info *out, plait_time now) {
+    const struct pl_send *s = &conn->send;
+    bool key = conn->capable >= PL_CAPABLE_KEYS;
+    if (conn->mode != PL_MODE_MPTCP && !conn->fallen_back) {
+        return false;
+    }
+    *out = (struct plait_mptcp_info){
+        .mptcpi_subflows_max = small(pl_conn_subflows_max(conn)),
+        .mptcpi_add_addr_accepted_max = small(pl_conn_add_addr_accepted_max(conn)),
+        .mptcpi_flags = (conn->fallen_back ? (uint32_t)PLAIT_MPTCP_INFO_FALLBACK : 0) |
+                        (key ? (uint32_t)PLAIT_MPTCP_INFO_REMOTE_KEY_RECEIVED : 0),
+        .mptcpi_token = conn->keys.token_local,
+        .mptcpi_write_seq = s->end.v,
+        .mptcpi_snd_una = s->una.v,
+        .mptcpi_rcv_nxt = conn->recv.nxt.v,
+        .mptcpi_csum_enabled = conn->checksum,
+        .mptcpi_retransmits = s->reinjected_count,
+        .mptcpi_bytes_retrans = s->reinjected_bytes,
+        .mptcpi_bytes_sent = (uint64_t)pl_seq64_diff(s->nxt, s->una) + conn->bytes_acked,
+        .mptcpi_bytes_received = conn->recv.read_bytes + conn->recv.ready_bytes,
+        .mptcpi_bytes_acked = conn->bytes_acked,
+    };
+    if (conn->pm != NULL) {
+        out->mptcpi_add_addr_signal = conn->pm->announcement_count;
+        out->mptcpi_add_addr_accepted = (uint8_t)(conn->pm->remote_count - 1);
+    }
+    fill_paths(conn, out);
+    fill_ages(conn, out, now);
+    return true;
+}
+
 static void subflow_info(const struct pl_subflow *sf, struct plait_subflow_info *out) {
     struct pl_tcp_info tcp;
     pl_tcp_info(&sf->tcp, &tcp);

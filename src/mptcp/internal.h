@@ -189,6 +189,12 @@ void pl_conn_policy_fini(struct pl_conn *conn);
 void pl_multipath_run(struct pl_conn *conn, plait_time now);
 plait_time pl_multipath_deadline(const struct pl_conn *conn);
 
+/* report.c: the monitor */
+void pl_report_life(struct pl_conn *conn);
+void pl_report_closed(struct pl_conn *conn);
+void pl_report_path(const struct pl_subflow *sf, enum plait_event_type what, int error,
+                    uint8_t remote_id);
+
 /* fallback.c: section 3.7 */
 enum pl_fallback_reason {
     PL_FALLBACK_SYN_ACK,  /* no MP_CAPABLE in the SYN/ACK */

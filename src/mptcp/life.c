@@ -110,6 +110,7 @@ void pl_conn_count(struct pl_conn *conn) {
         conn->counted = established;
         conn->ctx->counters[PLAIT_COUNTER_MPCurrEstab] += established ? 1 : UINT64_MAX;
     }
+    pl_report_life(conn);
 }
 
 void pl_conn_touch(struct pl_conn *conn) {
@@ -125,6 +126,9 @@ void pl_conn_say(struct pl_conn *conn, enum plait_event_type type, const struct 
     struct plait_event event = {.type = type, .error = error, .id = id};
     if (sf != NULL) {
         event.port = sf->port;
+        event.serial = sf->serial;
+        event.backup = sf->backup || sf->backup_peer;
+        pl_report_path(sf, type, error, id);
     }
     conn->host->event(conn->host->arg, conn, &event);
 }
@@ -144,6 +148,7 @@ void pl_conn_opened(struct pl_conn *conn, plait_time now) {
     conn->held = false;
     conn->connected_said = true;
     conn->send.progress = now;
+    pl_report_life(conn);
     pl_conn_say(conn, PLAIT_EVENT_CONNECTED, NULL, 0, 0);
     pl_conn_say(conn, PLAIT_EVENT_WRITABLE, NULL, 0, 0);
 }
@@ -173,6 +178,7 @@ void pl_conn_closed(struct pl_conn *conn, int error, plait_time now) {
     if (error < 0) {
         pl_reinject_clear(conn);
     }
+    pl_report_closed(conn);
     pl_conn_say(conn, error < 0 ? PLAIT_EVENT_ERROR : PLAIT_EVENT_CLOSED, NULL, error, 0);
     pl_conn_touch(conn);
 }

@@ -227,7 +227,6 @@ int pl_conn_subflow_set_backup(struct pl_conn *conn, uint32_t serial, bool backu
         if (sf->phase == PL_SF_UP) {
             pl_tcp_ack_now(&sf->tcp);
         }
-        pl_conn_say(conn, PLAIT_EVENT_SF_PRIO, sf, 0, sf->remote_id);
         pl_conn_kick(conn);
     }
     return 0;

@@ -182,6 +182,7 @@ static void fill_again(struct pl_conn *conn, struct pl_tcp_payload *out, struct 
                        uint32_t offset, uint32_t len, pl_seq64 dsn) {
     fill(conn, out, chunk, offset, len, dsn);
     conn->send.reinjected_bytes += len;
+    conn->send.reinjected_count++;
     PL_COUNT(conn->ctx, MPTCPRetrans);
 }
 

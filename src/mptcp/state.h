@@ -59,9 +59,10 @@ struct pl_send {
     uint32_t fin_backoff;
     uint32_t stall_backoff;
     uint64_t reinjected_bytes, written_bytes;
-    bool tail_own : 1;   /* the tail chunk may grow */
-    bool fin_wanted : 1; /* shutdown was asked for */
-    bool fin_sent : 1;   /* DATA_FIN (or FIN) went out at least once */
+    uint32_t reinjected_count; /* mappings */
+    bool tail_own : 1;         /* the tail chunk may grow */
+    bool fin_wanted : 1;       /* shutdown was asked for */
+    bool fin_sent : 1;         /* DATA_FIN (or FIN) went out at least once */
     bool fin_acked : 1;
     bool blocked : 1; /* the application was told AGAIN */
     bool spliced : 1; /* the bytes are another sender's, who has had its Nagle */
@@ -228,12 +229,13 @@ struct pl_conn {
     bool connected_said : 1;
     bool closed_said : 1;
     bool fin_on_ack : 1;
-    bool counted : 1;      /* in MPCurrEstab */
-    bool transparent : 1;  /* PLAIT_OPT_TRANSPARENT */
-    bool keys_sent : 1;    /* initiator: a segment with both keys went out */
-    bool urgent_came : 1;  /* urgent_in is valid */
-    bool urgent_sends : 1; /* urgent_out is valid and not acknowledged */
-    bool early : 1;        /* opened by a Fast Open cookie; the third ACK has not come (yet) */
+    bool created_said : 1, established_said : 1; /* to the monitor */
+    bool counted : 1;                            /* in MPCurrEstab */
+    bool transparent : 1;                        /* PLAIT_OPT_TRANSPARENT */
+    bool keys_sent : 1;                          /* initiator: a segment with both keys went out */
+    bool urgent_came : 1;                        /* urgent_in is valid */
+    bool urgent_sends : 1;                       /* urgent_out is valid and not acknowledged */
+    bool early : 1; /* opened by a Fast Open cookie; the third ACK has not come (yet) */
 };
 
 #define PL_CONN_TRACE(conn, sf_serial, now, type, a, b, c, d)                                    \

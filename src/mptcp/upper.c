@@ -150,6 +150,7 @@ static enum pl_verdict rst_in(struct pl_subflow *sf, const struct pl_segment *se
     const struct pl_mptcp_options *o = &seg->options.mptcp;
     if (pl_mptcp_has(o, PL_MP_TCPRST) && sf->conn->version->reset_reasons) {
         PL_COUNT(sf->conn->ctx, MPRstRx);
+        sf->reset_reason = o->tcprst.reason; /* for the monitor */
         pl_pm_rst_reason(sf, o->tcprst.reason, o->tcprst.transient);
     }
     if (pl_mptcp_has(o, PL_MP_FASTCLOSE)) {

@@ -84,6 +84,24 @@ int plait_connection(struct plait_stack *stack, plait_sock id, struct plait_conn
     return 0;
 }
 
+int plait_mptcp_info(struct plait_stack *stack, plait_sock id, void *out, size_t *size) {
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    struct plait_mptcp_info info;
+    if (sock == NULL) {
+        return PLAIT_E_BAD_SOCKET;
+    }
+    if (out == NULL || size == NULL) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    const struct pl_conn *conn = pl_socket_conn(sock);
+    if (conn == NULL || !pl_conn_mptcp_info(conn, &info, stack->now)) {
+        return PLAIT_E_BAD_STATE;
+    }
+    *size = *size < sizeof(info) ? *size : sizeof(info);
+    memcpy(out, &info, *size);
+    return 0;
+}
+
 int plait_tcp_info(struct plait_stack *stack, plait_sock id, uint32_t serial, void *out,
                    size_t *size) {
     const struct pl_socket *sock = pl_table_find(stack, id);

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "stack/conns.h"
 #include "stack/demux.h"
+#include "stack/monitor.h"
 #include "stack/port.h"
 
 static pl_seq32 choose_iss(const struct plait_stack *stack, const struct pl_tcp_tuple *tuple) {
@@ -76,6 +77,10 @@ static void event(void *arg, struct pl_conn *conn, const struct plait_event *wha
     pl_conns_event(arg, conn, what);
 }
 
+static void report(void *arg, const struct plait_monitor_event *event) {
+    pl_monitor_push(arg, event);
+}
+
 void pl_host_init(struct plait_stack *stack) {
     PL_ASSERT(stack != NULL);
     pl_list_init(&stack->settle_list);
@@ -87,6 +92,7 @@ void pl_host_init(struct plait_stack *stack) {
         .token_add = token_add,
         .token_remove = token_remove,
         .event = event,
+        .report = report,
         .settle_list = &stack->settle_list,
         .endpoints = &stack->endpoints,
         .arg = stack,

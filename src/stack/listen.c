@@ -4,6 +4,7 @@
 #include "stack/conns.h"
 #include "stack/demux.h"
 #include "stack/early.h"
+#include "stack/monitor.h"
 #include "stack/waiting.h"
 #include "wire/addr.h"
 
@@ -51,6 +52,7 @@ int pl_listen_start(struct plait_stack *stack, struct pl_listener *listener) {
     pl_hash_insert(&stack->listeners, &listener->node, listener->tcp_port);
     pl_list_append(&stack->listener_list, &listener->link);
     PL_ASSERT(pl_list_linked(&listener->link));
+    pl_monitor_listener(stack, listener, PLAIT_MONITOR_LISTENER_CREATED);
     return 0;
 }
 
@@ -76,6 +78,7 @@ static void reset_waiting(struct plait_stack *stack, struct pl_list *list) {
 }
 
 void pl_listen_stop(struct plait_stack *stack, struct pl_listener *listener) {
+    pl_monitor_listener(stack, listener, PLAIT_MONITOR_LISTENER_CLOSED);
     reset_waiting(stack, &listener->embryonic);
     reset_waiting(stack, &listener->ready);
     PL_ASSERT(listener->embryonic_count == 0 && listener->ready_count == 0);

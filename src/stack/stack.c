@@ -11,6 +11,7 @@
 #include "stack/input.h"
 #include "stack/listen.h"
 #include "stack/memory.h"
+#include "stack/monitor.h"
 #include "stack/output.h"
 #include "stack/peers.h"
 #include "stack/port.h"
@@ -88,6 +89,7 @@ void plait_stack_destroy(struct plait_stack *stack) {
     PL_ASSERT(stack->listeners.count == 0);
     pl_port_free_all(stack);
     pl_scheduler_free_all(stack);
+    pl_monitor_stop(stack);
     pl_peers_fini(stack);
     fini_tables(stack);
     const struct plait_env *env = stack->ctx.env;

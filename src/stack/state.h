@@ -110,6 +110,12 @@ struct pl_syncookie { /* syncookie.c */
     uint8_t taken[2][512]; /* bits by a part of the MAC: cookies that opened a connection */
 };
 
+struct pl_monitor {                   /* monitor.c */
+    struct plait_monitor_event *ring; /* NULL: off */
+    uint32_t capacity, head, count;
+    uint64_t lost;
+};
+
 struct pl_sched_custom; /* mptcp/sched/custom.h */
 
 struct plait_stack {
@@ -135,6 +141,7 @@ struct plait_stack {
     struct pl_list settle_list;
     struct pl_conn_host host;
     struct pl_events events;
+    struct pl_monitor monitor;
     struct pl_sched_custom *schedulers[PL_SCHEDULERS_MAX]; /* scheduler.c */
     uint32_t scheduler_count;
     const struct pl_stack_owner *owner; /* NULL until the first socket */

@@ -143,12 +143,14 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
 }
 
 /* What works is asked first whether it still does; the last usable subflow only that: if it is
- * dead, TCP will find out. */
-static void close_by_remote_id(struct pl_conn *conn, uint8_t id, plait_time now) {
+ * dead, TCP will find out. True when this is news. */
+static bool close_by_remote_id(struct pl_conn *conn, uint8_t id, plait_time now) {
+    bool news = false;
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->remote_id != id || sf->phase == PL_SF_DEAD) {
             continue;
         }
+        news = news || !sf->doubted;
         if (sf->phase == PL_SF_UP) {
             pl_stale_doubt(sf, now);
             continue;
@@ -156,6 +158,7 @@ static void close_by_remote_id(struct pl_conn *conn, uint8_t id, plait_time now)
         PL_COUNT(conn->ctx, RmSubflow);
         sf->remove = true; /* not inside TCP's input: pl_pm_announce_run resets it */
     }
+    return news;
 }
 
 void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
@@ -168,12 +171,14 @@ void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *
         uint8_t id = o->remove_addr.ids[i];
         struct pl_remote *r = id == 0 ? &pm->remotes[0] : remote_by_id(pm, id);
         PL_CONN_TRACE(conn, sf->serial, now, remove_addr, id, 0, 0, 0);
-        if (r != NULL && r->usable) {
+        bool known = r != NULL && r->usable;
+        if (known) {
             r->usable = false;
             pm->rescan = true;
+        }
+        if (close_by_remote_id(conn, id, now) || known) { /* it is said more than once */
             pl_conn_say(conn, PLAIT_EVENT_REMOVED, sf, 0, id);
         }
-        close_by_remote_id(conn, id, now);
     }
     pl_conn_touch(conn);
 }
