@@ -116,6 +116,21 @@ static bool speaks_mptcp(const struct pl_listener *listener, const struct pl_por
     return listener->setup.mptcp && (port->flags & PLAIT_PORT_NO_MPTCP) == 0;
 }
 
+/* A key whose token is in use is not given away: joins could not tell the two connections apart,
+ * and there is no other key to choose (RFC 8684 section 3.1). */
+static bool token_is_free(const struct plait_stack *stack, const struct pl_listener *listener,
+                          const struct pl_segment *syn, uint64_t key) {
+    const struct plait_mptcp_version *version =
+        pl_version_for_syn(&stack->ctx, listener->setup.versions, &syn->options.mptcp);
+    uint32_t token = 0;
+    pl_seq64 idsn;
+    if (version == NULL) {
+        return false;
+    }
+    pl_key_hash(version, stack->ctx.env, key, &token, &idsn);
+    return pl_demux_token(stack, token) == NULL;
+}
+
 static uint16_t mss_offer(const struct pl_packet *packet) {
     uint32_t headers = PL_TCP_HEADER + (packet->ip.src.family == PLAIT_IPV6 ? 40 : 20);
     uint32_t mss = packet->port->mtu - headers;
@@ -137,7 +152,7 @@ static void put_options(struct plait_stack *stack, const struct pl_listener *lis
             len += pl_tcp_put_wscale(reply->options + len, pl_tcp_wscale_choose(&stack->ctx, 0));
         }
     }
-    if (speaks_mptcp(listener, packet->port)) {
+    if (speaks_mptcp(listener, packet->port) && token_is_free(stack, listener, &packet->seg, key)) {
         uint32_t room = PL_REPLY_OPTIONS - len;
         len += pl_conn_stateless_capable(&stack->ctx, listener->setup.versions, &packet->seg, key,
                                          reply->options + len, room);

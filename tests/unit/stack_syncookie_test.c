@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/bytes.h"
 #include "stack/demux.h"
 #include "stack_test.h"
 #include "tcp/state.h"
@@ -223,6 +224,39 @@ static void test_an_old_cookie(void **state) {
 }
 
 /* Long after the flood nobody tries to guess. */
+static void one_hash(void *user, const void *data, size_t len, uint8_t out[32]) {
+    (void)user, (void)data, (void)len;
+    memset(out, 7, 32);
+}
+
+static struct made capable_syn(uint16_t src_port) {
+    static const uint8_t capable[4] = {30, 4, 0x01, 0x01};
+    struct made m = syn_with(1460, -1, false, false);
+    m.src_port = src_port;
+    memcpy(m.options + m.options_len, capable, sizeof(capable));
+    m.options_len += (uint32_t)sizeof(capable);
+    return m;
+}
+
+/* RFC 8684 section 3.1: no second key whose token is in use, for there is no other to choose. */
+static void test_a_token_in_use(void **state) {
+    (void)state;
+    static const uint8_t capable[12] = {30, 20, 0x01, 0x01, 1, 2, 3, 4, 5, 6, 7, 8};
+    memory.env.sha256 = one_hash;
+    struct made ack = third_ack(capable_syn(3000));
+    assert_int_equal(seg.options.mptcp.capable.len, 12);
+    memcpy(ack.options, capable, sizeof(capable));
+    pl_put64(ack.options + 12, seg.options.mptcp.capable.key_sender);
+    ack.options_len = 20;
+    send_made(&ack);
+    assert_int_equal(connections(), 5);
+    assert_int_equal(counter(PLAIT_COUNTER_MPCapableACKRX), 1);
+    struct made second = third_ack(capable_syn(3001));
+    assert_false(pl_mptcp_has(&seg.options.mptcp, PL_MP_CAPABLE));
+    send_made(&second);
+    assert_int_equal(connections(), 6);
+}
+
 static void test_calm(void **state) {
     (void)state;
     struct made ack = third_ack(syn_with(1460, 7, true, true));
@@ -364,6 +398,7 @@ int main(void) {
         FULL_TEST(test_what_is_no_cookie),
         FULL_TEST(test_cookies_live_on_after_a_rotation),
         FULL_TEST(test_an_old_cookie),
+        FULL_TEST(test_a_token_in_use),
         FULL_TEST(test_calm),
         FULL_TEST(test_a_full_accept_queue_takes_no_cookie),
         FULL_TEST(test_the_queue_fills_meanwhile),
