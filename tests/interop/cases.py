@@ -15,7 +15,7 @@ MB = 1000 * 1000
 class Case:
     name: str
     role: str                    # what we are: 'client' or 'server'
-    family: str = '4'            # '4', '6', or '46': odd paths IPv4, even paths IPv6
+    family: str = '4'            # '4', '6', '46': odd paths IPv4, even ones IPv6; '64': reverse
     paths: int = 4
     subflows: int = 1            # how many must be established before the bulk is sent
     opener: str = ''             # who sends the joins: 'ours', 'kernel', '' for the client
@@ -46,9 +46,7 @@ class Case:
     twin: bool = True            # holds for kernel against kernel, too
 
     def family_of(self, path):
-        if self.family == '46':
-            return 4 if path % 2 == 1 else 6
-        return int(self.family)
+        return int(self.family[(path - 1) % len(self.family)])
 
     @property
     def join_opener(self):
@@ -74,6 +72,20 @@ def basic():
                    **{opener: [(2, 'subflow')]})
         yield Case(f'{role}-v6-no-offload', role, '6', subflows=2, offloads=False,
                    **{opener: [(2, 'subflow')]})
+
+
+def both_families():
+    """One connection over IPv4 and IPv6, the first subflow over either."""
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        for family in ('46', '64'):
+            other = FLIP[opener]
+            for count in (2, 3):
+                # A client needs an address of the server's that has the family.
+                yield Case(f'{role}-v{family}-subflows-{count}', role, family, subflows=count,
+                           **{opener: endpoints(2, count, 'subflow'), other: [(2, 'signal')],
+                              f'{opener}_counters': {'AddAddr': '>=1', 'EchoAddTx': '>=1'},
+                              f'{other}_counters': {'EchoAdd': '>=1'}})
 
 
 def long():
@@ -348,6 +360,14 @@ def syn_cookies():
                        kernel_counters={'TcpExtSyncookiesSent': '>=1', 'TcpExtSyncookiesRecv': 1})
             yield Case(f'server-{name}', 'server', **common, ours_args=['--syn-cookies', *args],
                        ours_counters={'SyncookiesSent': '>=1', 'SyncookiesRecv': 1})
+        # Joins to a server whose SYN/ACKs keep no state: Linux answers them statelessly, too.
+        yield Case(f'client-v{family}-syn-cookies-joins', 'client', family=family, subflows=3,
+                   twin=False, ours=endpoints(2, 3, 'subflow'),
+                   sysctl={'net.ipv4.tcp_syncookies': 2},
+                   kernel_counters={'TcpExtSyncookiesSent': '>=1', 'TcpExtSyncookiesRecv': '>=1'})
+        yield Case(f'server-v{family}-syn-cookies-joins', 'server', family=family, subflows=3,
+                   twin=False, kernel=endpoints(2, 3, 'subflow'), ours_args=['--syn-cookies'],
+                   ours_counters={'SyncookiesSent': 1, 'SyncookiesRecv': 1})
 
 
 def lost_syns():
@@ -372,7 +392,7 @@ def canaries():
 def all_cases():
     """Every case, the long ones first so that two workers finish together."""
     cases = []
-    for group in (long, loss, backup, remove, basic, announce, server_opens, narrow, close,
-                  negotiation, fallback, fast_open, syn_cookies, lost_syns, canaries):
+    for group in (long, loss, backup, remove, basic, both_families, announce, server_opens, narrow,
+                  close, negotiation, fallback, fast_open, syn_cookies, lost_syns, canaries):
         cases += group()
     return cases

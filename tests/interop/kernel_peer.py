@@ -39,7 +39,7 @@ def stream(seed, count):
 def parse_arguments():
     p = argparse.ArgumentParser()
     p.add_argument('role', choices=['client', 'server'])
-    p.add_argument('--family', choices=['4', '6', '46'], default='4')
+    p.add_argument('--family', choices=['4', '6', '46', '64'], default='4')
     p.add_argument('--local', default='')
     p.add_argument('--remote', default='')
     p.add_argument('--port', type=int, default=5001)
@@ -69,7 +69,7 @@ def make_socket(args):
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b'cubic')
     if args.receive_buffer:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, args.receive_buffer)
-    if args.family == '46':
+    if len(args.family) > 1:
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     if args.fastopen:
         option = TCP_FASTOPEN if args.role == 'server' else TCP_FASTOPEN_CONNECT
@@ -79,7 +79,7 @@ def make_socket(args):
 
 def mapped(args, address):
     """The address as a socket of this family takes it."""
-    return '::ffff:' + address if args.family == '46' and ':' not in address else address
+    return '::ffff:' + address if len(args.family) > 1 and ':' not in address else address
 
 
 def connect(args):
