@@ -156,6 +156,7 @@ static void restart_after_idle(struct pl_tcp *tcp, plait_time now) {
     uint64_t rto_ns = pl_tcp_rto_base_ns(tcp);
     PL_ASSERT(rto_ns > 0);
     pl_cc_idle(&tcp->cc, (now - tcp->snd.last_sent) / rto_ns);
+    pl_cc_pause(&tcp->cc, now);
 }
 
 /* What the peer's window leaves of `allowed`; 0 = wait (RFC 9293 section 3.8.6.2.1). */

@@ -172,7 +172,11 @@ static void grow(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (!limited && pl_cc_slow_start(&tcp->cc)) {
         limited = tcp->cc.cwnd < 2 * (uint64_t)s->flight_max;
     }
-    if (!limited || f->delivered == 0 || f->marked) {
+    if (!limited) {
+        pl_cc_pause(&tcp->cc, f->now);
+        return;
+    }
+    if (f->delivered == 0 || f->marked) {
         return;
     }
     /* A duplicate ACK is the first sign of a loss (RFC 5681 section 3.2, step 1), unless the path

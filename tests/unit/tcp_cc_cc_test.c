@@ -206,13 +206,13 @@ static void test_undo(void **state) {
     pl_cc_loss(&cc, 20 * MSS);
     cc.cwnd = cc.ssthresh;
     go_round(&cc, 20, 20 * MS);
-    assert_true(cc.u.cubic.epoch > 0 && cc.u.cubic.wmax == 20 * MSS);
+    assert_true(cc.u.cubic.epoch_ms > 0 && cc.u.cubic.wmax == 20 * MSS);
     before = cc;
     pl_cc_loss(&cc, 20 * MSS);
     cc.cwnd = cc.ssthresh;
     pl_cc_set_mss(&cc, 500);
     pl_cc_undo(&cc, &before);
-    assert_int_equal(cc.u.cubic.epoch, before.u.cubic.epoch);
+    assert_int_equal(cc.u.cubic.epoch_ms, before.u.cubic.epoch_ms);
     assert_int_equal(cc.u.cubic.wmax, before.u.cubic.wmax);
     assert_int_equal(cc.cwnd, before.cwnd);
     assert_int_equal(cc.mss, 500);

@@ -152,11 +152,43 @@ static void test_long_quiet_epochs(void **state) {
     assert_true(cc.cwnd >= before && cc.cwnd <= before + MSS);
 }
 
+/* Section 4.2: t stands still while the application sends less than the window, in many ACKs or in
+ * one long silence; then growth goes on where it was. */
+static void test_pauses_are_no_time(void **state) {
+    (void)state;
+    for (unsigned acks = 1; acks <= 1000; acks *= 1000) {
+        struct pl_cc steady, paused;
+        pl_cc_init(&steady, PLAIT_CC_CUBIC, MSS);
+        steady.cwnd = 100 * MSS;
+        pl_cc_loss(&steady, steady.cwnd);
+        steady.cwnd = steady.ssthresh;
+        struct pl_cc_ack a = {.bytes = MSS, .srtt_ns = 20 * MS};
+        for (a.now = 1000 * MS; a.now < 3000 * MS; a.now += MS) {
+            pl_cc_ack(&steady, &a);
+        }
+        paused = steady;
+        plait_time begin = a.now - MS, end = begin + 60000 * MS;
+        for (unsigned i = 1; i <= acks; i++) {
+            pl_cc_pause(&paused, begin + (end - begin) / acks * i);
+        }
+        assert_int_equal(paused.cwnd, steady.cwnd);
+        for (plait_time t = MS; t < 4000 * MS; t += MS) {
+            a.now = begin + t;
+            pl_cc_ack(&steady, &a);
+            a.now = end + t;
+            pl_cc_ack(&paused, &a);
+            assert_int_equal(paused.cwnd, steady.cwnd);
+        }
+        assert_true(steady.cwnd > 100 * MSS);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cube_root),        cmocka_unit_test(test_against_the_formulas),
-        cmocka_unit_test(test_fast_convergence), cmocka_unit_test(test_whole_packets),
-        cmocka_unit_test(test_after_a_timeout),  cmocka_unit_test(test_long_quiet_epochs),
+        cmocka_unit_test(test_cube_root),          cmocka_unit_test(test_against_the_formulas),
+        cmocka_unit_test(test_fast_convergence),   cmocka_unit_test(test_whole_packets),
+        cmocka_unit_test(test_after_a_timeout),    cmocka_unit_test(test_long_quiet_epochs),
+        cmocka_unit_test(test_pauses_are_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

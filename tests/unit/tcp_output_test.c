@@ -208,6 +208,41 @@ static void test_application_limited(void **state) {
     assert_true(a->cc.cwnd <= 12 * MSS);
 }
 
+/* Small writes for 20 s, then a large one: what the window gains by it at once. */
+static uint32_t leap(uint64_t pause_ns) {
+    uint32_t cwnd = a->cc.cwnd;
+    for (plait_time end = p->now + 20 * S; p->now < end;) {
+        tcp_pair_send(p, PAIR_A, MSS);
+        tcp_pair_run_for(p, pause_ns);
+    }
+    assert_int_equal(a->cc.cwnd, cwnd);
+    tcp_pair_send(p, PAIR_A, 400 * MSS);
+    tcp_pair_run_for(p, 100 * MS);
+    return a->cc.cwnd - cwnd;
+}
+
+/* Nor does the time in which it did not count for CUBIC's curve, whether something was in flight
+ * all the time or not: the window does not leap (RFC 9438 section 4.2). */
+static void test_application_limited_time(void **state) {
+    (void)state;
+    tap_clear(&tap);
+    tap.drop_data[PAIR_A] = 1 << 30;
+    tcp_pair_send(p, PAIR_A, 200 * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
+    assert_true(a->cc.u.cubic.epoch_ms > 0 && !a->cc.hystart_on);
+    assert_true(a->cc.cwnd > 10 * MSS);
+    assert_in_range(leap(8 * MS), 0, 5 * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
+    assert_in_range(leap(25 * MS), 0, 5 * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
+    a->cc.cwnd = 10 * MSS;
+    pl_cc_loss(&a->cc, 10 * MSS);
+    a->cc.cwnd = a->cc.ssthresh; /* no more than a restart would leave */
+    tcp_pair_send(p, PAIR_A, 40 * MSS);
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
+    assert_in_range(leap(20 * S), 0, 5 * MSS);
+}
+
 static void test_can_send(void **state) {
     (void)state;
     assert_true(pl_tcp_can_send(a, p->now));
@@ -381,6 +416,7 @@ int main(void) {
         T(test_kick_without_payload_is_silent),
         T(test_idle_restart),
         T(test_application_limited),
+        T(test_application_limited_time),
         T(test_can_send),
         cmocka_unit_test(test_tso),
         cmocka_unit_test(test_large_segments_are_waited_for),

@@ -275,6 +275,13 @@ void pl_cc_ack(struct pl_cc *cc, const struct pl_cc_ack *ack) {
     PL_ASSERT(cc->cwnd > 0);
 }
 
+void pl_cc_pause(struct pl_cc *cc, plait_time now) {
+    PL_ASSERT(cc->ops != NULL);
+    if (!cc->hystart_on && cc->ops->pause != NULL) {
+        cc->ops->pause(cc, now);
+    }
+}
+
 void pl_cc_loss(struct pl_cc *cc, uint32_t flight_bytes) {
     hystart_end(cc);
     uint32_t target = cc->ops->decrease(cc, flight_bytes);

@@ -58,6 +58,9 @@ struct pl_cc_ops {
     uint32_t (*decrease)(struct pl_cc *cc, uint32_t flight_bytes);
     /* Forgets the current growth epoch, and after a timeout what it knew of the path too. */
     void (*restart)(struct pl_cc *cc, bool timeout);
+    /* Up to now something other than cwnd kept the flow from sending more. NULL for those whose
+     * growth does not depend on time. */
+    void (*pause)(struct pl_cc *cc, plait_time now);
     /* For those who keep something from the start, in `u` or in zeroed memory of state_size bytes:
      * they have no HyStart++, whose memory that is. NULL for the others. */
     void (*start)(struct pl_cc *cc);
@@ -83,9 +86,10 @@ struct pl_cc_hystart {
 };
 
 struct pl_cc_cubic {
-    plait_time epoch;    /* t_epoch; 0 = no epoch */
     uint64_t west_x256;  /* W_est, bytes * 256 (RFC 9438 section 4.3) */
     uint64_t credit;     /* growth not yet a whole byte, in bytes * cwnd */
+    uint32_t epoch_ms;   /* t_epoch plus the pauses since, modulo 2^32; 0 = no epoch */
+    uint32_t seen_ms;    /* up to when t was counted or paused, modulo 2^32 */
     uint32_t k_ms;       /* K */
     uint32_t origin;     /* where the current epoch's curve is flat, bytes */
     uint32_t wmax;       /* W_max, bytes; 0 = none yet */
@@ -150,6 +154,8 @@ void pl_cc_model(struct pl_cc *cc, const struct pl_cc_sample *sample);
 uint64_t pl_cc_pace(const struct pl_cc *cc);
 /* An acknowledgement outside fast recovery while the window was in full use. */
 void pl_cc_ack(struct pl_cc *cc, const struct pl_cc_ack *ack);
+/* An acknowledgement while it was not, or the end of an idle time: time that passed for nothing. */
+void pl_cc_pause(struct pl_cc *cc, plait_time now);
 /* A congestion event: sets ssthresh; cwnd is the recovery's business from here. */
 void pl_cc_loss(struct pl_cc *cc, uint32_t flight_bytes);
 /* A congestion event that is a mark (RFC 3168). */

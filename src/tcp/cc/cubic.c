@@ -6,6 +6,10 @@
  * 0.4e-9 d^3 mss bytes; d is limited so that nothing overflows 64 bits. W_est has 8 fractional
  * bits and window growth keeps its remainder in `credit`, so that slow growth is not rounded away.
  *
+ * t stands still while something other than cwnd limits the flow (section 4.2): the epoch moves on
+ * by such times, else the curve would be far up when the window is wanted again. Points in time
+ * have 32 bits: an epoch of 25 days looks young again, which makes its growth slow, no more.
+ *
  * The window itself is whole packets, as what is in flight is: the part of a packet that was never
  * out is not what a loss says something about, and in a queue of four it is one loss in five. So
  * the distance of the curve from W_max is rounded down, and so are the reductions. */
@@ -40,7 +44,7 @@ static uint64_t cube_bytes(uint64_t d, uint32_t mss) {
 }
 
 static uint64_t curve(const struct pl_cc *cc, uint64_t t_ms) {
-    PL_ASSERT(cc->u.cubic.epoch > 0);
+    PL_ASSERT(cc->u.cubic.epoch_ms > 0);
     const struct pl_cc_cubic *q = &cc->u.cubic;
     if (t_ms >= q->k_ms) {
         return q->origin + cube_bytes(t_ms - q->k_ms, cc->mss);
@@ -49,10 +53,24 @@ static uint64_t curve(const struct pl_cc *cc, uint64_t t_ms) {
     return below < q->origin ? q->origin - below : 0;
 }
 
+/* 0 says that there is no epoch. */
+static uint32_t not_zero(uint32_t ms) {
+    return ms > 0 ? ms : 1;
+}
+
+static uint32_t ms_of(plait_time t) {
+    return (uint32_t)(t / PLAIT_NS_PER_MS);
+}
+
+static uint32_t since(uint32_t then_ms, uint32_t now_ms) {
+    return (int32_t)(now_ms - then_ms) > 0 ? now_ms - then_ms : 0;
+}
+
 static void epoch_begin(struct pl_cc *cc, plait_time now) {
     PL_ASSERT(cc->mss > 0);
     struct pl_cc_cubic *q = &cc->u.cubic;
-    q->epoch = now > 0 ? now : 1;
+    q->epoch_ms = not_zero(ms_of(now));
+    q->seen_ms = q->epoch_ms;
     q->west_x256 = (uint64_t)cc->cwnd << 8;
     q->credit = 0;
     q->origin = q->wmax;
@@ -97,12 +115,12 @@ static void avoid(struct pl_cc *cc, const struct pl_cc_ack *ack) {
     struct pl_cc_cubic *q = &cc->u.cubic;
     PL_ASSERT(!cc->hystart_on);
     PL_ASSERT(cc->mss > 0 && cc->cwnd > 0);
-    if (q->epoch == 0) {
+    if (q->epoch_ms == 0) {
         epoch_begin(cc, ack->now);
     }
     uint32_t west = reno_friendly(cc, ack->bytes);
-    PL_ASSERT(ack->now >= q->epoch || q->epoch == 1);
-    uint64_t t_ms = (ack->now - q->epoch) / PLAIT_NS_PER_MS;
+    q->seen_ms = ms_of(ack->now);
+    uint32_t t_ms = since(q->epoch_ms, q->seen_ms);
     if (curve(cc, t_ms) >= west) {
         approach(cc, curve(cc, t_ms + ack->srtt_ns / PLAIT_NS_PER_MS), ack->bytes);
         return;
@@ -119,17 +137,31 @@ static uint32_t decrease(struct pl_cc *cc, uint32_t flight_bytes) {
     /* Fast convergence (section 4.7): 0.85 of the window if it did not reach the last W_max. */
     q->wmax = (uint32_t)(cwnd < q->wmax ? whole(cwnd * 17 / 20, cc->mss) : cwnd);
     q->cwnd_prior = (uint32_t)cwnd;
-    q->epoch = 0;
+    q->epoch_ms = 0;
     return (uint32_t)whole(cwnd * 7 / 10, cc->mss);
 }
 
 static void restart(struct pl_cc *cc, bool timeout) {
     PL_ASSERT(!cc->hystart_on);
-    cc->u.cubic.epoch = 0;
+    cc->u.cubic.epoch_ms = 0;
     if (timeout) { /* section 4.8: the next epoch starts flat where it starts */
         cc->u.cubic.wmax = 0;
     }
 }
 
-const struct pl_cc_ops pl_cc_cubic_ops = {
-    .name = "cubic", .avoid = avoid, .decrease = decrease, .restart = restart};
+/* Section 4.2: what passed since the last ACK that found the window in use is no part of t. */
+static void pause_epoch(struct pl_cc *cc, plait_time now) {
+    struct pl_cc_cubic *q = &cc->u.cubic;
+    PL_ASSERT(!cc->hystart_on);
+    if (q->epoch_ms == 0) {
+        return;
+    }
+    q->epoch_ms = not_zero(q->epoch_ms + (ms_of(now) - q->seen_ms));
+    q->seen_ms = ms_of(now);
+}
+
+const struct pl_cc_ops pl_cc_cubic_ops = {.name = "cubic",
+                                          .avoid = avoid,
+                                          .decrease = decrease,
+                                          .restart = restart,
+                                          .pause = pause_epoch};
