@@ -77,9 +77,7 @@ struct pl_ooo {
 
 struct pl_recv {
     struct pl_chunk *head, *tail; /* ready to read; linked by chunk->next */
-    uint32_t head_offset;
-    uint32_t ready_bytes;
-    uint32_t ooo_bytes, ooo_count;
+    uint32_t head_offset, ready_bytes, ooo_bytes, ooo_count;
     struct pl_list ooo; /* struct pl_ooo */
     pl_seq64 lost_end;  /* end of what was thrown away after its subflow had acknowledged it */
     pl_seq64 nxt;       /* next DSN expected: the DATA_ACK */
