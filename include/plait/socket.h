@@ -88,6 +88,7 @@ enum plait_option {
     PLAIT_OPT_SUBFLOWS_MAX,      /* at most as the stack's */
     PLAIT_OPT_ADD_ADDR_ACCEPTED, /* addresses of the peer that are used at most */
     PLAIT_OPT_MPTCP_VERSIONS,    /* enum plait_mptcp_versions; more than V1 needs plait_config.v0 */
+    PLAIT_OPT_FATE_SHARING,      /* 0/1: the connection ends (ABORTED) with its first subflow */
     PLAIT_OPT_COUNT,
 };
 /* MPTCP or not (RFC 6897 sections 4.2.1 and 5.3.2). By default as the stack's configuration says;

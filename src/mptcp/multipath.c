@@ -120,7 +120,25 @@ void pl_conn_local_removed(struct pl_conn *conn, plait_port_id port, const struc
     pl_conn_touch(conn);
 }
 
+/* The first subflow is gone, and the application wants to go with it: the addresses that it knows
+ * may be somebody else's now (RFC 6897 section 4.2.2). */
+static bool fate_is_sealed(const struct pl_conn *conn) {
+    if (conn->policy == NULL || conn->policy->fate_sharing == 0 || conn->state != PL_CONN_OPEN) {
+        return false;
+    }
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (!sf->join && sf->phase != PL_SF_DEAD) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void pl_multipath_run(struct pl_conn *conn, plait_time now) {
+    if (fate_is_sealed(conn)) {
+        pl_conn_abort(conn, PLAIT_E_ABORTED, now);
+        return;
+    }
     for (unsigned i = 0; conn->policy != NULL && i < conn->policy->local_count; i++) {
         struct pl_policy_local *local = &conn->policy->local[i];
         bool late = now >= local->leave_at || !pl_pm_wants_any(conn);

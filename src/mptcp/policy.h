@@ -27,6 +27,7 @@ struct pl_policy {
     uint8_t ndiffports;                          /* 0: the default */
     bool restricted;                             /* to what is in `local` */
     bool lifted;                                 /* by intent: a bound address is no bound */
+    uint8_t fate_sharing;                        /* PLAIT_OPT_FATE_SHARING */
     uint8_t local_count;
     struct pl_policy_local local[PL_POLICY_LOCALS_MAX];
 };

@@ -219,14 +219,10 @@ struct pl_conn {
     bool token_added : 1;
     bool checksum : 1;
     bool no_join_remote : 1;
-    bool held : 1;
-    bool orphan : 1;
-    bool fallen_back : 1;
+    bool held : 1, orphan : 1, fallen_back : 1;
     bool infinite_pending : 1; /* the next data segment announces the infinite mapping */
     bool fastclose : 1;        /* aborted: the peer is told by MP_FASTCLOSE */
-    bool connected_said : 1;
-    bool closed_said : 1;
-    bool fin_on_ack : 1;
+    bool connected_said : 1, closed_said : 1, fin_on_ack : 1;
     bool created_said : 1, established_said : 1; /* to the monitor */
     bool counted : 1;                            /* in MPCurrEstab */
     bool transparent : 1;                        /* PLAIT_OPT_TRANSPARENT */

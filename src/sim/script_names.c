@@ -54,6 +54,7 @@ static const char *const options[PLAIT_OPT_COUNT] = {
     [PLAIT_OPT_UTO] = "uto",
     [PLAIT_OPT_PEER_UTO] = "peer_uto",
     [PLAIT_OPT_CONNID] = "connid",
+    [PLAIT_OPT_FATE_SHARING] = "fate_sharing",
     [PLAIT_OPT_PATH_MANAGER] = "path_manager",
     [PLAIT_OPT_NDIFFPORTS] = "ndiffports",
     [PLAIT_OPT_SUBFLOWS_MAX] = "subflows_max",

@@ -169,6 +169,15 @@ static int64_t get_ndiffports(const struct plait_stack *stack, const struct pl_s
     return own != 0 ? own : PL_NDIFFPORTS_DEFAULT;
 }
 
+static int set_fate_sharing(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
+    return set_policy(stack, sock, offsetof(struct pl_policy, fate_sharing), value);
+}
+
+static int64_t get_fate_sharing(const struct plait_stack *stack, const struct pl_socket *sock) {
+    (void)stack;
+    return policy_of(sock)->fate_sharing;
+}
+
 static int set_subflows_max(struct plait_stack *stack, struct pl_socket *sock, int64_t value) {
     return set_policy(stack, sock, offsetof(struct pl_policy, subflows_max), value + 1);
 }
@@ -488,6 +497,8 @@ static const struct row rows[PLAIT_OPT_COUNT] = {
                               CALL(set_ndiffports, get_ndiffports)},
     [PLAIT_OPT_SUBFLOWS_MAX] = {"PLAIT_SUBFLOWS_MAX", 1, 32, ALWAYS,
                                 CALL(set_subflows_max, get_subflows_max)},
+    [PLAIT_OPT_FATE_SHARING] = {"PLAIT_FATE_SHARING", BOOL, ALWAYS,
+                                CALL(set_fate_sharing, get_fate_sharing)},
     [PLAIT_OPT_ADD_ADDR_ACCEPTED] = {"PLAIT_ADD_ADDR_ACCEPTED", 0, 32, ALWAYS,
                                      CALL(set_add_addr_accepted, get_add_addr_accepted)},
     [PLAIT_OPT_URGENT] = {"PLAIT_URGENT", 1, 1, ALWAYS, CALL(set_urgent, get_urgent)},

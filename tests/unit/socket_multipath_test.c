@@ -459,6 +459,27 @@ static const char *cc_of(unsigned path) {
     return "";
 }
 
+/* Section 4.2.2: whether a connection outlives its first subflow is its application's choice. */
+static void test_fate_sharing(void **state) {
+    (void)state;
+    for (int64_t shared = 0; shared < 2; shared++) {
+        begin(2);
+        assert_int_equal(plait_set(A, l.a, PLAIT_OPT_FATE_SHARING, shared), 0);
+        go();
+        assert_int_equal(plait_subflow_close(A, l.a, 1, true, l.pair.now), 0);
+        pair_run(&l.pair, S);
+        if (shared == 0) {
+            link_transfer(&l, 100000);
+            link_finish(&l);
+            continue;
+        }
+        assert_int_equal(option(PLAIT_OPT_STATE), PLAIT_SOCKET_DEAD);
+        assert_int_equal(option(PLAIT_OPT_ERROR), PLAIT_E_ABORTED);
+        assert_int_equal(pair_get(&l.pair, PAIR_B, l.b, PLAIT_OPT_ERROR), PLAIT_E_RESET);
+        pair_fini(&l.pair);
+    }
+}
+
 static void test_congestion_control(void **state) {
     (void)state;
     begin(2);
@@ -501,6 +522,7 @@ int main(void) {
         cmocka_unit_test(test_close_one),
         cmocka_unit_test(test_priority),
         cmocka_unit_test(test_congestion_control),
+        cmocka_unit_test(test_fate_sharing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
