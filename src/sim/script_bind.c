@@ -319,7 +319,7 @@ static bool resolve_field(const struct context *x, const struct pl_script_option
         return pl_script_fail(x->run, x->line, "`%s %s` is not known yet", option->form->name,
                               field->key);
     }
-    if (field->len < 8) {
+    if (field->codec == PL_CODEC_NUMBER && field->len < 8) {
         value->number &= (UINT64_C(1) << (8 * field->len)) - 1;
     }
     return true;

@@ -230,7 +230,8 @@ static bool nothing_came(struct pl_script_run *run, const struct pl_script_line 
 static void complete_flow(struct pl_script_run *run, unsigned index) {
     struct pl_script_flow *flow = &run->flows[index];
     if (flow->local.port == 0) {
-        flow->local.port = run->listen_port != 0 ? run->listen_port : LISTEN_PORT;
+        flow->local.port = run->listen_port != 0 ? run->listen_port : run->flows[0].local.port;
+        flow->local.port = flow->local.port != 0 ? flow->local.port : LISTEN_PORT;
     }
     if (flow->remote.port == 0) {
         flow->remote.port = (uint16_t)(REMOTE_PORT + index);
