@@ -154,7 +154,9 @@ int pl_conn_join(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple t
     }
     if (!pl_conn_fully_established(conn) || !pl_pm_may_accept(conn) ||
         !pl_conn_may_use(conn, port, &tuple.local)) {
-        if (!pl_conn_fully_established(conn)) {
+        if (conn->state == PL_CONN_CLOSED) {
+            *reason = PL_RESET_MPTCP; /* as for a token that nobody has */
+        } else if (!pl_conn_fully_established(conn)) {
             *reason = PL_RESET_RESOURCES; /* may pass */
         }
         PL_COUNT(conn->ctx, MPJoinRejected);
