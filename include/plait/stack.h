@@ -45,7 +45,7 @@ enum plait_syn_cookies {
 enum plait_mptcp_versions {
     PLAIT_MPTCP_V1,    /* RFC 8684 (default) */
     PLAIT_MPTCP_V0,    /* RFC 6824 only, which RFC 8684 replaces: Apple's and Linux's older ones */
-    PLAIT_MPTCP_V1_V0, /* both; a client offers version 1 and takes the server's choice */
+    PLAIT_MPTCP_V1_V0, /* both; a client offers version 1 and takes a lower answer */
 };
 struct plait_mptcp_version;
 /* For plait_config.v0. It is not linked into a program that does not name it. */

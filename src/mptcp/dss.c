@@ -141,7 +141,9 @@ static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *se
     if (sf->doubtful) {
         return PL_VERDICT_OK; /* mappings are void since a checksum failed */
     }
-    if (o->dss.has_checksum != conn->checksum) {
+    bool missing = conn->checksum && !o->dss.has_checksum;
+    bool uninvited = !conn->checksum && o->dss.has_checksum; /* RFC 6824 section 3.3: ignored */
+    if (missing || (uninvited && conn->version->checksum_strict)) {
         return pl_dss_not_as_agreed(sf);
     }
     if (o->dss.len == fin) {

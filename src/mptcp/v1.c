@@ -18,6 +18,7 @@ const struct plait_mptcp_version pl_mptcp_v1 = {
     .data_in_capable = true,
     .no_join_flag = true,
     .address_signed = true,
+    .checksum_strict = true,
     .reset_reasons = true,
     .fastclose_on_rst = true,
     .hash = hash,

@@ -20,6 +20,7 @@ struct plait_mptcp_version {
     bool no_join_flag;     /* bit C of MP_CAPABLE means "no joins to this address" */
     bool extension_drops;  /* a SYN with bit B is ignored as a whole, not only its option */
     bool address_signed;   /* ADD_ADDR has an HMAC and is echoed */
+    bool checksum_strict;  /* one in a mapping that was not agreed on resets the subflow */
     bool prio_by_id;       /* MP_PRIO may name an address */
     bool reset_reasons;    /* MP_TCPRST */
     bool fastclose_on_rst; /* MP_FASTCLOSE may stand on a RST and needs no answer */
