@@ -72,10 +72,10 @@ bool pl_tcp_ecn_always(const struct pl_tcp *tcp) {
 /* Payload that is sent for the first time. */
 void pl_tcp_ecn_data(struct pl_tcp *tcp, struct pl_tcp_tx *tx) {
     PL_ASSERT(pl_tcp_synchronized(tcp));
-    if (!tcp->snd.ecn || pl_cc_has_model(&tcp->cc)) {
+    if (!tcp->snd.ecn) {
         return;
     }
-    tx->ecn = PL_IP_ECT0;
+    tx->ecn = pl_cc_has_model(&tcp->cc) ? PL_IP_NOT_ECT : PL_IP_ECT0;
     if (tcp->snd.cwr_due) {
         PL_ASSERT(tx->gso_size == 0); /* or a device would repeat it on every cut */
         tx->seg.flags |= PL_TCP_CWR;
