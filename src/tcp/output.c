@@ -106,7 +106,7 @@ static bool send_lost(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) 
     PL_ASSERT(rec->lost && rec->cut > 0);
     PL_ASSERT(mss > 0 && mss <= UINT16_MAX);
     rec->cut = (uint16_t)(rec->cut < mss ? rec->cut : mss);
-    uint32_t allowed = allowance(tcp, rec->cut);
+    uint32_t allowed = allowance(tcp, rec->len < rec->cut ? rec->len : rec->cut);
     if (allowed == 0) {
         tcp->snd.limited = true;
         return false;
