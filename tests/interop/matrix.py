@@ -55,8 +55,8 @@ def valid(row):
     """Whether the values of a row can meet."""
     client = 'ours' if row['role'] == 'client' else 'kernel'
     denied = (FLIP[client], 'both')
-    if row['tfo'] == 'on' and (row['cookies'] == 'on' or not is_plain(row)):
-        return False  # a cookie of one kind leaves no state for the other's payload
+    if row['tfo'] == 'on' and row['cookies'] == 'on':
+        return False  # a SYN cookie leaves no place for a payload
     if is_plain(row) and row['joins'] != 'none':
         return False
     if row['joins'] == 'client' and (row['deny'] in denied or row['family'] == '46'):
@@ -160,11 +160,26 @@ def ending(row, args):
     args[who].append('--plain')
     client = 'ours' if row['role'] == 'client' else 'kernel'
     out['mptcp'] = False
-    if row['tfo'] == 'on':
-        args[other].append('--plain')
-    elif who != client:
-        out[f'{client}_counters'] = {'MPCapableFallbackSYNACK': 1}
+    if who != client:
+        count = 2 if row['tfo'] == 'on' else 1
+        out[f'{client}_counters'] = {'MPCapableFallbackSYNACK': count}
     return out
+
+
+def fast_open(row, more):
+    """A first connection fetches the cookie. It is gone at once, with joins that had begun."""
+    client = 'ours' if row['role'] == 'client' else 'kernel'
+    prefix = {'ours': '', 'kernel': 'TcpExt'}
+    counters = {client: {prefix[client] + 'TCPFastOpenActive': 1},
+                FLIP[client]: {prefix[FLIP[client]] + 'TCPFastOpenPassive': 1}}
+    loose = {}
+    if row['joins'] != 'none':
+        loose = {'MPRstTx': '>=0', 'MPRstRx': '>=0', 'MPJoinRejected': '>=0',
+                 'MPJoinNoTokenFound': '>=0'}
+        more['joins'] = -2
+        more['pairs'] = ('MPJoinSynTx', 'MPJoinSynAckRx', 'AddAddrTx', 'EchoAddTx', 'MPRstTx')
+    for side, names in counters.items():
+        more[f'{side}_counters'] = {**loose, **names, **more.get(f'{side}_counters', {})}
 
 
 def kernel_forgets(row):
@@ -184,6 +199,8 @@ def case_of(row):
             more[f'{side}_counters'] = {**loose, **more.get(f'{side}_counters', {})}
         more['joins'] = -2
         more['pairs'] = ('MPJoinSynTx', 'MPRstTx')  # it counts a join twice, and no such reset
+    if row['tfo'] == 'on':
+        fast_open(row, more)
     more.setdefault('pairs', ())
     return Case(name_of(row), row['role'], row['family'], paths=2, twin=False, sysctl=sysctl,
                 ours_args=args['ours'], kernel_args=args['kernel'], **ends(row), **more)
