@@ -322,10 +322,15 @@ static bool is_fin(const struct pl_segment *seg) {
 /* Options are lost on the way: plain TCP, or when that is not safe any more, the end. */
 static enum pl_verdict no_dss(struct pl_subflow *sf, plait_time now) {
     if (pl_fallback_possible(sf->conn, sf)) {
-        PL_COUNT(sf->conn->ctx, MPCapableDataFallback);
+        if (sf->conn->capable == PL_CAPABLE_CONFIRMED) {
+            PL_COUNT(sf->conn->ctx, DssFallback);
+        } else {
+            PL_COUNT(sf->conn->ctx, MPCapableDataFallback);
+        }
         pl_fallback(sf->conn, sf, PL_FALLBACK_NO_DSS, now);
         return PL_VERDICT_OK;
     }
+    PL_COUNT(sf->conn->ctx, FallbackFailed);
     sf->reset_reason = PL_RESET_MIDDLEBOX;
     return PL_VERDICT_RESET;
 }
@@ -375,6 +380,7 @@ enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *se
     enum pl_verdict verdict = PL_VERDICT_OK;
     if (kind == PL_SEG_SYN) { /* of a new passive connection, or a simultaneous open */
         if (conn->capable == PL_CAPABLE_ASKED) {
+            PL_COUNT(conn->ctx, SimultConnectFallback);
             pl_fallback(conn, sf, PL_FALLBACK_SYN, now);
         }
         return PL_VERDICT_OK;

@@ -107,6 +107,7 @@ static enum pl_verdict infinite_in(struct pl_subflow *sf, plait_time now) {
     struct pl_conn *conn = sf->conn;
     PL_COUNT(conn->ctx, InfiniteMapRx);
     if (!pl_fallback_possible(conn, sf)) {
+        PL_COUNT(conn->ctx, FallbackFailed);
         sf->reset_reason = PL_RESET_MPTCP;
         return PL_VERDICT_RESET;
     }

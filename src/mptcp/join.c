@@ -81,15 +81,18 @@ static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_mptcp_o
     if (!pl_mptcp_has(o, PL_MP_JOIN) || o->join.len != 16) {
         return refuse(sf);
     }
-    PL_COUNT(sf->conn->ctx, MPJoinSynAckRx);
-    if (o->join.backup) {
-        PL_COUNT(sf->conn->ctx, MPJoinSynAckBackupRx);
-    }
     sf->nonce_remote = o->join.nonce;
     hmac_remote(sf, digest);
     if (!pl_secret_equal(digest, o->join.hmac, 8)) {
         PL_COUNT(sf->conn->ctx, MPJoinSynAckHMacFailure);
         return refuse(sf);
+    }
+    PL_COUNT(sf->conn->ctx, MPJoinSynAckRx);
+    if (o->join.backup) {
+        PL_COUNT(sf->conn->ctx, MPJoinSynAckBackupRx);
+    }
+    if (sf->tcp.tuple.remote_port != sf->conn->tuple.remote_port) {
+        PL_COUNT(sf->conn->ctx, MPJoinPortSynAckRx);
     }
     sf->remote_id = o->join.address_id;
     sf->backup_peer = o->join.backup;
@@ -103,7 +106,6 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_mptcp
     if (!pl_mptcp_has(o, PL_MP_JOIN) || o->join.len != 24) {
         return refuse(sf);
     }
-    PL_COUNT(sf->conn->ctx, MPJoinAckRx);
     hmac_remote(sf, digest);
     if (!pl_secret_equal(digest, o->join.hmac, 20)) {
         PL_COUNT(sf->conn->ctx, MPJoinAckHMacFailure);
@@ -113,6 +115,10 @@ static enum pl_verdict third_ack_in(struct pl_subflow *sf, const struct pl_mptcp
         PL_COUNT(sf->conn->ctx, MPJoinRejected);
         sf->reset_reason = PL_RESET_PROHIBITED;
         return PL_VERDICT_RESET;
+    }
+    PL_COUNT(sf->conn->ctx, MPJoinAckRx);
+    if (sf->tcp.tuple.local_port != sf->conn->tuple.local_port) {
+        PL_COUNT(sf->conn->ctx, MPJoinPortAckRx);
     }
     return PL_VERDICT_OK;
 }

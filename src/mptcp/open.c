@@ -169,6 +169,9 @@ int pl_conn_join(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple t
     if (o->join.backup) {
         PL_COUNT(conn->ctx, MPJoinSynBackupRx);
     }
+    if (tuple.local_port != conn->tuple.local_port) {
+        PL_COUNT(conn->ctx, MPJoinPortSynRx);
+    }
     const struct pl_local_endpoint *ep =
         pl_endpoints_find(conn->host->endpoints, port, &tuple.local);
     bool initial =

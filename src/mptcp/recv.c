@@ -197,6 +197,9 @@ static void ooo_add(struct pl_subflow *sf, struct pl_list *at, pl_seq64 dsn,
         return;
     }
     PL_COUNT(conn->ctx, OFOQueue);
+    if (at->next == &r->ooo) {
+        PL_COUNT(conn->ctx, OFOQueueTail);
+    }
     o->dsn = dsn;
     o->chunk = chunk;
     pl_list_init(&o->link);

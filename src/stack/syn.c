@@ -31,8 +31,12 @@ static int join(struct plait_stack *stack, const struct pl_packet *packet) {
         return stack->ctx.config.versions == PLAIT_MPTCP_V0 ? PL_SYN_REFUSED : REASON_MPTCP;
     }
     bool reasons = pl_conn_gives_reasons(conn);
-    bool plain = (packet->port->flags & PLAIT_PORT_NO_MPTCP) != 0;
-    if (plain || !join_port_ok(stack, conn, packet)) {
+    if (!join_port_ok(stack, conn, packet)) {
+        PL_COUNT(&stack->ctx, MPJoinSynRx);
+        PL_COUNT(&stack->ctx, MismatchPortSynRx);
+        return reasons ? REASON_MPTCP : PL_SYN_REFUSED;
+    }
+    if ((packet->port->flags & PLAIT_PORT_NO_MPTCP) != 0) {
         PL_COUNT(&stack->ctx, MPJoinSynRx);
         PL_COUNT(&stack->ctx, MPJoinRejected);
         return reasons ? REASON_MPTCP : PL_SYN_REFUSED;

@@ -9,6 +9,7 @@ SAME = [
     ('MPCapableSYNACKRX', ['MPCapableACKRX']),   # one of each for every connection
     ('MPJoinSynTx', ['MPJoinSynRx']),
     ('MPJoinSynAckRx', ['MPJoinAckRx', 'MPJoinAckHMacFailure']),
+    ('MPJoinPortSynAckRx', ['MPJoinPortAckRx']),
     ('AddAddrTx', ['AddAddr']),
     ('EchoAddTx', ['EchoAdd']),
     ('RmAddrTx', ['RmAddr']),

@@ -46,6 +46,8 @@ def parse_arguments():
     p.add_argument('--plain', action='store_true', help='plain TCP socket')
     p.add_argument('--fastopen', action='store_true',
                    help='TCP Fast Open; a first connection only fetches the cookie')
+    p.add_argument('--after-handshake', action='store_true',
+                   help='send nothing before the third ACK, although Fast Open would let us')
     p.add_argument('--bytes', type=int, default=0)
     p.add_argument('--peer-bytes', type=int, default=0)
     p.add_argument('--seed', default='kernel')
@@ -156,6 +158,8 @@ class Transfer:
     def may_send(self):
         """How many more bytes may go now."""
         total = len(self.out)
+        if self.args.after_handshake and self.count_subflows() == 0:
+            return 0
         if not self.released and self.received >= min(HELLO, len(self.expected)):
             ready = self.args.plain or self.count_subflows() >= self.args.join_wait
             self.released = ready and (self.eof or not self.args.wait_eof)
@@ -195,7 +199,7 @@ class Transfer:
         poller = select.poll()
         poller.register(self.sock, (select.POLLOUT if room > 0 else 0)
                         | (0 if self.eof else select.POLLIN))
-        waiting = not self.released
+        waiting = not self.released or room == 0
         for _, events in poller.poll(10 if waiting else 200):
             if events & (select.POLLIN | select.POLLHUP | select.POLLERR) and not self.eof:
                 self.receive_some()

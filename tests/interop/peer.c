@@ -20,7 +20,7 @@
 #include "port/pcapng.h"
 #include "transfer.h"
 
-enum { PATHS_MAX = 4, MTU = 1500, STEP_MS = 5, LINGER_MS = 1500, EVENT_TYPES = 16 };
+enum { PATHS_MAX = 4, MTU = 1500, STEP_MS = 5, LINGER_MS = 1500, RESET_MS = 500, EVENT_TYPES = 16 };
 
 struct path {
     char name[16];
@@ -409,6 +409,7 @@ static bool warm_up(struct peer *peer, const struct plait_event *event, plait_ti
         plait_sock sock = 0;
         peer->warming_up = plait_accept(peer->loop.stack, peer->listener, &sock) != 0;
         plait_close(peer->loop.stack, sock, now);
+        return peer->warming_up; /* one event may stand for both connections */
     }
     return event->type != PLAIT_EVENT_ERROR;
 }
@@ -452,7 +453,10 @@ static bool is_quiet(struct peer *peer, plait_time now) {
         peer->over_since = now;
     }
     plait_stack_stats(peer->loop.stack, &stats);
-    return stats.connections == 0 || now - peer->over_since >= LINGER_MS * PLAIT_NS_PER_MS;
+    plait_time since = now - peer->over_since;
+    /* A reset that is lost is repeated when the peer sends on: somebody must be there to do it. */
+    bool stays = peer->transfer.aborted && since < RESET_MS * PLAIT_NS_PER_MS;
+    return (stats.connections == 0 && !stays) || since >= LINGER_MS * PLAIT_NS_PER_MS;
 }
 
 static void on_timer(uv_timer_t *timer) {

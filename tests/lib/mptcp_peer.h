@@ -73,6 +73,7 @@ struct peer {
     struct peer_flow flow[PEER_FLOWS_MAX];
     unsigned flow_count;
     uint16_t tcp_port_next;
+    uint16_t join_port;  /* to which joins go; 0: that of the connection */
     struct peer_rx *log; /* of PEER_LOG, the first ones are kept */
     unsigned log_count;
     uint8_t *got;       /* got[i]: byte i of the stack's stream has arrived */

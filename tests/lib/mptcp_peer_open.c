@@ -112,8 +112,9 @@ void peer_accept(struct peer *p) {
 /* ---- joins ---- */
 
 unsigned peer_join(struct peer *p, unsigned path, bool backup) {
+    uint16_t port = p->join_port != 0 ? p->join_port : p->flow[0].remote.port;
     unsigned flow = new_flow(p, path, pair_endpoint(PAIR_A, path, PLAIT_IPV4, p->tcp_port_next++),
-                             pair_endpoint(PAIR_B, path, PLAIT_IPV4, p->flow[0].remote.port), true);
+                             pair_endpoint(PAIR_B, path, PLAIT_IPV4, port), true);
     struct peer_flow *f = &p->flow[flow];
     struct pl_mptcp_options o = {.present = 1 << PL_MP_JOIN};
     uint8_t digest[32];

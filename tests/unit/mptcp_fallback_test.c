@@ -436,6 +436,7 @@ static void test_not_with_two_subflows(void **state) {
         const struct pl_mptcp_options *rst = &expect_rst(from, second)->seg.options.mptcp;
         assert_int_equal(rst->tcprst.reason, PL_RESET_MPTCP);
         assert_int_equal(pl_mptcp_has(rst, PL_MP_FAIL), fail);
+        expect_counter(PLAIT_COUNTER_FallbackFailed, 1 - fail);
         peer_data(&peer, 0, 0, 100);
         expect_read(100);
         assert_int_equal(option(PLAIT_OPT_IS_MPTCP), 1);
@@ -521,6 +522,8 @@ static void test_what_proves(void **state) {
         peer_send(&peer, &(struct peer_seg){.seq = PEER_NO_OFFSET});
         assert_int_equal(option(PLAIT_OPT_IS_MPTCP), proven);
         assert_int_equal(option(PLAIT_OPT_SEND_QUEUE), proven * 500);
+        expect_counter(PLAIT_COUNTER_DssFallback, 1 - proven);
+        expect_counter(PLAIT_COUNTER_FallbackFailed, 0);
         peer_fini(&peer);
     }
 }

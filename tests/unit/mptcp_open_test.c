@@ -62,6 +62,19 @@ static void test_join_anywhere(void **state) {
     peer_fini(&peer);
 }
 
+/* To a port that is neither the connection's nor announced. */
+static void test_join_to_another_port(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    peer.join_port = 4321;
+    unsigned flow = peer_join(&peer, 1, false);
+    assert_false(peer.flow[flow].open);
+    expect_counter(PLAIT_COUNTER_MismatchPortSynRx, 1);
+    expect_counter(PLAIT_COUNTER_MPJoinSynRx, 1);
+    expect_counter(PLAIT_COUNTER_MPJoinPortSynRx, 0);
+    peer_fini(&peer);
+}
+
 static void test_no_joins_when_closed(void **state) {
     (void)state;
     begin_with(&(struct peer_setup){.paths = 2});
@@ -182,13 +195,10 @@ static void test_connect_results(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_join_unknown_token),
-        cmocka_unit_test(test_join_too_early),
-        cmocka_unit_test(test_join_limit),
-        cmocka_unit_test(test_join_anywhere),
-        cmocka_unit_test(test_no_joins_when_closed),
-        cmocka_unit_test(test_no_free_token),
-        cmocka_unit_test(test_held_syn),
+        cmocka_unit_test(test_join_unknown_token),   cmocka_unit_test(test_join_too_early),
+        cmocka_unit_test(test_join_limit),           cmocka_unit_test(test_join_anywhere),
+        cmocka_unit_test(test_join_to_another_port), cmocka_unit_test(test_no_joins_when_closed),
+        cmocka_unit_test(test_no_free_token),        cmocka_unit_test(test_held_syn),
         cmocka_unit_test(test_connect_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -470,6 +470,7 @@ static void test_another_port(void **state) {
     send_options(0, &o); /* the same again changes nothing */
     peer_run(&peer, 10 * SECOND);
     expect_counter(PLAIT_COUNTER_MPJoinSynTx, 2);
+    expect_counter(PLAIT_COUNTER_MPJoinPortSynAckRx, 2);
     peer_fini(&peer);
 }
 

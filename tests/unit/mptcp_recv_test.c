@@ -111,6 +111,11 @@ static void test_duplicates_count(void **state) {
     peer_data(&peer, second, 500, 1500); /* half old, fills the hole */
     expect_read(2500);
     assert_int_equal(peer_counter(&peer, PLAIT_COUNTER_DuplicateData), 3);
+    assert_int_equal(peer_counter(&peer, PLAIT_COUNTER_OFOMerge), 1);
+    peer_data(&peer, second, 4000, 100); /* ahead, behind nothing */
+    peer_data(&peer, 0, 3000, 100);      /* before that one */
+    assert_int_equal(peer_counter(&peer, PLAIT_COUNTER_OFOQueue), 3);
+    assert_int_equal(peer_counter(&peer, PLAIT_COUNTER_OFOQueueTail), 2);
     peer_fini(&peer);
 }
 
