@@ -152,8 +152,10 @@ static const struct peer_rx *unanswered(const struct peer *p) {
         bool syn = (rx->seg.flags & (PL_TCP_SYN | PL_TCP_ACK)) == PL_TCP_SYN;
         bool known = false;
         for (unsigned k = 0; k < p->flow_count; k++) {
-            known = known || (p->flow[k].remote.port == rx->src.port &&
-                              p->flow[k].local.port == rx->dst.port && p->flow[k].path == rx->path);
+            const struct peer_flow *f = &p->flow[k];
+            bool ports = f->remote.port == rx->src.port && f->local.port == rx->dst.port;
+            known = known ||
+                    (ports && f->path == rx->path && pl_addr_equal(&f->local.addr, &rx->dst.addr));
         }
         if (syn && !known && pl_mptcp_has(&rx->seg.options.mptcp, PL_MP_JOIN)) {
             return rx;

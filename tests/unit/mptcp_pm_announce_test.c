@@ -50,6 +50,7 @@ static void run_announced(bool accept, enum plait_family family, uint16_t port) 
     expect_echo(from, &o);
     assert_true(next_event(PLAIT_EVENT_ANNOUNCED, &event));
     assert_int_equal(event.id, 3);
+    peer_run(&peer, accept ? 0 : 100 * MS); /* it might open the same itself */
     assert_true(peer_answer_join(&peer, 3, false, &flow));
     assert_int_equal(peer.flow[flow].local.port, port != 0 ? port : peer.flow[0].local.port);
     assert_true(pl_addr_equal(&peer.flow[flow].local.addr, &o.add_addr.addr));
@@ -362,6 +363,7 @@ static void test_removed(void **state) {
     unsigned c = peer_join(&peer, 3, false);
     struct pl_mptcp_options o = add_addr(40, 3, PLAIT_IPV4, 9000);
     send_options(0, &o);
+    peer_run(&peer, 100 * MS); /* who was connected to waits before it opens a subflow */
     uint8_t ids[4] = {200, peer.flow[a].local_id, peer.flow[b].local_id, 40};
     o = remove_addr(4, ids);
     unsigned from = peer.log_count;

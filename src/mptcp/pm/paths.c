@@ -23,7 +23,7 @@ enum {
 /* SYNs go out after 0, 1 and 3 s: an attempt of two seconds makes it one each second. Longer ones
  * find paths with a very long round trip; as they leave two seconds without a SYN, they are rare.
  */
-enum { LONG_TRY = 16 };
+enum { LONG_TRY = 16, LISTENER_WAIT_MS = 100 };
 #define SHORT_TRY_NS (2 * PLAIT_NS_PER_S)
 
 struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf) {
@@ -74,6 +74,7 @@ void pl_pm_want(struct pl_conn *conn, const struct pl_path_key *key, uint8_t loc
         .remote_index = key->remote_index,
         .ordinal = key->ordinal,
         .wanted = true,
+        .fresh = true,
         .local_id = local_id,
     };
 }
@@ -85,6 +86,8 @@ static void rescan(struct pl_conn *conn) {
         return;
     }
     pm->rescan = false;
+    pm->moved = pm->moved || (pm->scanned && pm->generation != table->generation);
+    pm->scanned = true;
     pm->generation = table->generation;
     for (unsigned i = 0; i < pm->path_count; i++) {
         pm->paths[i].wanted = false;
@@ -115,6 +118,20 @@ static const struct pl_local_endpoint *endpoint_of(const struct pl_conn *conn,
     return ep != NULL && ep->up ? ep : NULL;
 }
 
+/* The local port of the first subflow, which firewalls and people know (RFC 8684 section 3.9.1).
+ * Once only, and not when addresses have come and gone: the peer may still hold a subflow that died
+ * here. Not on the side that was connected to: the peer's joins go to that port, and there is no
+ * simultaneous open of subflows. */
+static uint16_t port_to_try(const struct pl_conn *conn, struct pl_path *p) {
+    uint16_t wanted = pl_policy_tcp_port(conn->policy, p->port, &p->local);
+    if (wanted != 0) {
+        return wanted; /* the application's */
+    }
+    bool again = p->tried || p->worked;
+    p->tried = true;
+    return again || conn->pm->moved || !conn->initiator ? 0 : conn->tuple.local_port;
+}
+
 static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
     PL_ASSERT(p->wanted && p->subflow == 0);
     PL_ASSERT(p->remote_index < conn->pm->remote_count);
@@ -132,7 +149,7 @@ static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
         .port = p->port,
         .tuple = {.local = p->local,
                   .remote = r->addr,
-                  .local_port = pl_policy_tcp_port(conn->policy, p->port, &p->local),
+                  .local_port = port_to_try(conn, p),
                   .remote_port = r->port},
         .initiator = true,
         .join = true,
@@ -142,6 +159,11 @@ static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
         .syn_timeout_ns = p->worked && p->failures % LONG_TRY != LONG_TRY - 1 ? SHORT_TRY_NS : 0,
     };
     int rc = pl_subflow_create(conn, &setup, &sf, now);
+    bool asked_for = pl_policy_tcp_port(conn->policy, p->port, &p->local) != 0;
+    if (rc == PLAIT_E_IN_USE && setup.tuple.local_port != 0 && !asked_for) {
+        setup.tuple.local_port = 0;
+        rc = pl_subflow_create(conn, &setup, &sf, now);
+    }
     if (rc < 0) {
         failed(p, PLAIT_NS_PER_S, now);
         return;
@@ -202,6 +224,23 @@ static void second_chance(struct pl_pm *pm, plait_time now) {
     }
 }
 
+/* The peer knows it: it is that of the first subflow, or announced. */
+static bool known_to_peer(const struct pl_conn *conn, const struct plait_addr *local) {
+    const struct pl_local_endpoint *ep = pl_endpoints_find(conn->host->endpoints, 0, local);
+    PL_ASSERT(local->family != PLAIT_FAMILY_NONE);
+    return pl_addr_equal(local, &conn->tuple.local) ||
+           (ep != NULL && (ep->flags & PLAIT_ADDRESS_SIGNAL) != 0);
+}
+
+/* Both ends may want a subflow between the same addresses: who accepted the connection waits for a
+ * random time, so that the other's SYN comes first (RFC 8684 section 3.9.2). */
+static void first_wait(struct pl_conn *conn, struct pl_path *p, plait_time now) {
+    if (p->fresh && p->wanted && !conn->initiator && known_to_peer(conn, &p->local)) {
+        p->retry_at = now + pl_ctx_random32(conn->ctx) % LISTENER_WAIT_MS * PLAIT_NS_PER_MS;
+    }
+    p->fresh = false;
+}
+
 void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
     PL_ASSERT(conn->pm->path_count <= PL_PATHS_MAX);
     struct pl_pm *pm = conn->pm;
@@ -211,6 +250,7 @@ void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
     }
     for (unsigned i = 0; i < pm->path_count; i++) {
         struct pl_path *p = &pm->paths[i];
+        first_wait(conn, p, now);
         if (due(p) && p->retry_at <= now && pl_pm_alive_count(conn) < pl_conn_subflows_max(conn)) {
             attempt(conn, p, now);
         }
@@ -241,6 +281,20 @@ void pl_pm_subflow_made(struct pl_subflow *sf, plait_time now) {
     sf->conn->pm->rescan = true;
 }
 
+/* The peer has opened what we would have. */
+static void adopt(struct pl_subflow *sf) {
+    struct pl_pm *pm = sf->conn->pm;
+    PL_ASSERT(!sf->initiator);
+    for (unsigned i = 0; i < pm->path_count; i++) {
+        struct pl_path *p = &pm->paths[i];
+        if (due(p) && p->port == sf->port && pl_addr_equal(&p->local, &sf->tcp.tuple.local) &&
+            pl_addr_equal(&pm->remotes[p->remote_index].addr, &sf->tcp.tuple.remote)) {
+            p->subflow = sf->serial;
+            return;
+        }
+    }
+}
+
 void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
     PL_ASSERT(sf->phase == PL_SF_UP);
     PL_ASSERT(sf->conn->pm != NULL);
@@ -253,6 +307,9 @@ void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
         p->worked = true;
         p->failures = 0;
         p->refusals = 0;
+    }
+    if (p == NULL && sf->join && !sf->initiator) {
+        adopt(sf);
     }
     pl_reinject_stale(conn, now);
 }

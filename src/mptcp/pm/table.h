@@ -39,6 +39,8 @@ struct pl_path {
     uint8_t ordinal;            /* of several between the same two addresses */
     uint8_t patience;           /* doublings of the time to be declared dead: it was wrong before */
     bool wanted : 1;            /* still in the endpoint table */
+    bool fresh : 1;             /* not looked at yet */
+    bool tried : 1;             /* there was an attempt */
     bool worked : 1;            /* carried a subflow once */
     bool given_up : 1;          /* the peer or repeated failure said no */
 };
@@ -78,6 +80,8 @@ struct pl_pm {
     uint8_t announcement_count, announcement_cap; /* the one table that shrinks, too */
     uint8_t id_next;     /* address ids of this connection, never reused soon */
     bool rescan : 1;     /* remotes changed: make `paths` again */
+    bool scanned : 1;    /* `paths` was made once */
+    bool moved : 1;      /* local addresses have changed since */
     bool alone : 1;      /* nothing is alive, and refused paths got another chance */
     uint32_t generation; /* of the endpoint table that `paths` was made from */
 };
