@@ -38,6 +38,7 @@ int pl_conn_shutdown(struct pl_conn *conn, plait_time now) {
     if (conn->mode == PL_MODE_PLAIN && sf != NULL) {
         pl_tcp_shutdown(&sf->tcp, now);
     }
+    pl_conn_kick(conn); /* what waited for more to come waits no longer */
     pl_conn_touch(conn);
     return 0;
 }

@@ -239,7 +239,11 @@ enum pl_verdict pl_map_add(struct pl_subflow *sf, const struct pl_map_in *given,
         return PL_VERDICT_DROP;
     }
     if (sf->unmapped != NULL) {
+        pl_seq64 before = conn->recv.nxt;
         retry_unmapped(sf, now);
+        if (pl_seq64_lt(before, conn->recv.nxt)) {
+            pl_tcp_ack_now(&sf->tcp); /* the mapping may have come alone */
+        }
     }
     return PL_VERDICT_OK;
 }

@@ -64,7 +64,8 @@ void pl_stale_segment(struct pl_subflow *sf, bool payload, plait_time now) {
 void pl_stale_rto(struct pl_subflow *sf, int64_t count, plait_time now) {
     PL_ASSERT(count > 0);
     struct pl_conn *conn = sf->conn;
-    if (conn->mode != PL_MODE_MPTCP || sf->phase != PL_SF_UP || conn->state != PL_CONN_OPEN) {
+    bool carries = sf->phase == PL_SF_UP || sf->phase == PL_SF_CLOSING;
+    if (conn->mode != PL_MODE_MPTCP || !carries || conn->state != PL_CONN_OPEN) {
         return;
     }
     if (!sf->stale) {
@@ -73,7 +74,7 @@ void pl_stale_rto(struct pl_subflow *sf, int64_t count, plait_time now) {
         PL_CONN_TRACE(conn, sf->serial, now, subflow_stale, 1, 0, 0, 0);
     }
     pl_reinject_subflow(sf, now);
-    if (count >= RTOS_TO_GIVE_UP && sf->initiator) {
+    if (count >= RTOS_TO_GIVE_UP && sf->initiator && sf->phase == PL_SF_UP) {
         sf->give_up = true; /* pl_stale_run does it, when there is another one */
     }
     pl_conn_touch(conn);
