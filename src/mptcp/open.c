@@ -157,7 +157,7 @@ int pl_conn_join(struct pl_conn *conn, plait_port_id port, struct pl_tcp_tuple t
         if (conn->state == PL_CONN_CLOSED) {
             *reason = PL_RESET_MPTCP; /* as for a token that nobody has */
         } else if (!pl_conn_fully_established(conn)) {
-            *reason = PL_RESET_RESOURCES; /* may pass */
+            *reason = PL_RESET_UNSPECIFIED; /* will pass */
         }
         PL_COUNT(conn->ctx, MPJoinRejected);
         return PLAIT_E_LIMIT;

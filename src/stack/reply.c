@@ -2,8 +2,12 @@
 
 #include "base/assert.h"
 
+/* Reasons that will pass (RFC 8684 section 3.6): the others are said to be permanent. */
+enum { REASON_UNSPECIFIED = 0, REASON_RESOURCES = 2 };
+
 static void put_reason(struct pl_reply *reply, int reason) {
     struct pl_mptcp_options options = {.tcprst = {.reason = (uint8_t)reason}};
+    options.tcprst.transient = reason == REASON_UNSPECIFIED || reason == REASON_RESOURCES;
     PL_ASSERT(pl_mptcp_len(PL_MP_TCPRST, &options) <= PL_REPLY_OPTIONS);
     uint8_t *end = reply->options + reply->options_len;
     reply->options_len += (uint8_t)pl_mptcp_write(end, PL_MP_TCPRST, &options);

@@ -26,7 +26,7 @@ static void test_join_too_early(void **state) {
     (void)state;
     begin_with(&(struct peer_setup){.paths = 2, .stay_embryonic = true});
     unsigned from = peer.log_count, flow = peer_join(&peer, 1, false);
-    assert_int_equal(refused_with(from, flow), PL_RESET_RESOURCES);
+    assert_int_equal(refused_with(from, flow), PL_RESET_UNSPECIFIED);
     peer_ack(&peer, 0, 0);
     assert_true(peer.flow[peer_join(&peer, 1, false)].open);
     peer_fini(&peer);

@@ -24,9 +24,10 @@ enum {
  * find paths with a very long round trip; as they leave two seconds without a SYN, they are rare.
  */
 enum { LONG_TRY = 16, LISTENER_WAIT_MS = 100 };
+#define OVERLOADED_NS (5 * PLAIT_NS_PER_S)
 #define SHORT_TRY_NS (2 * PLAIT_NS_PER_S)
 
-struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf) {
+struct pl_path *pl_pm_path_of(const struct pl_conn *conn, const struct pl_subflow *sf) {
     struct pl_pm *pm = conn->pm;
     for (unsigned i = 0; pm != NULL && i < pm->path_count; i++) {
         if (pm->paths[i].subflow == sf->serial) {
@@ -241,6 +242,23 @@ static void first_wait(struct pl_conn *conn, struct pl_path *p, plait_time now) 
     p->fresh = false;
 }
 
+/* The peer has opened what we would: a subflow between the same addresses, or from the address
+ * that has this id though a NAT shows another one (RFC 8684 section 3.4). */
+static bool adopt(const struct pl_conn *conn, struct pl_path *p) {
+    const struct pl_remote *r = &conn->pm->remotes[p->remote_index];
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        bool remote = pl_addr_equal(&r->addr, &sf->tcp.tuple.remote) ||
+                      (r->id != 0 && r->id == sf->remote_id);
+        bool theirs = sf->phase == PL_SF_UP && sf->join && !sf->initiator && remote &&
+                      sf->port == p->port && pl_addr_equal(&p->local, &sf->tcp.tuple.local);
+        if (theirs && pl_pm_path_of(conn, sf) == NULL) {
+            p->subflow = sf->serial;
+            return true;
+        }
+    }
+    return false;
+}
+
 void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
     PL_ASSERT(conn->pm->path_count <= PL_PATHS_MAX);
     struct pl_pm *pm = conn->pm;
@@ -251,7 +269,8 @@ void pl_pm_paths_run(struct pl_conn *conn, plait_time now) {
     for (unsigned i = 0; i < pm->path_count; i++) {
         struct pl_path *p = &pm->paths[i];
         first_wait(conn, p, now);
-        if (due(p) && p->retry_at <= now && pl_pm_alive_count(conn) < pl_conn_subflows_max(conn)) {
+        if (due(p) && p->retry_at <= now && !adopt(conn, p) &&
+            pl_pm_alive_count(conn) < pl_conn_subflows_max(conn)) {
             attempt(conn, p, now);
         }
     }
@@ -281,20 +300,6 @@ void pl_pm_subflow_made(struct pl_subflow *sf, plait_time now) {
     sf->conn->pm->rescan = true;
 }
 
-/* The peer has opened what we would have. */
-static void adopt(struct pl_subflow *sf) {
-    struct pl_pm *pm = sf->conn->pm;
-    PL_ASSERT(!sf->initiator);
-    for (unsigned i = 0; i < pm->path_count; i++) {
-        struct pl_path *p = &pm->paths[i];
-        if (due(p) && p->port == sf->port && pl_addr_equal(&p->local, &sf->tcp.tuple.local) &&
-            pl_addr_equal(&pm->remotes[p->remote_index].addr, &sf->tcp.tuple.remote)) {
-            p->subflow = sf->serial;
-            return;
-        }
-    }
-}
-
 void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
     PL_ASSERT(sf->phase == PL_SF_UP);
     PL_ASSERT(sf->conn->pm != NULL);
@@ -308,21 +313,35 @@ void pl_pm_subflow_up(struct pl_subflow *sf, plait_time now) {
         p->failures = 0;
         p->refusals = 0;
     }
-    if (p == NULL && sf->join && !sf->initiator) {
-        adopt(sf);
-    }
     pl_reinject_stale(conn, now);
+}
+
+/* Errors that are permanent when the peer says so (RFC 8684 section 3.6). Linux leaves T clear
+ * where it says nothing at all, and what was short of resources need not stay so. */
+static bool may_be_final(uint8_t reason) {
+    switch (reason) {
+        case PL_RESET_MPTCP:
+        case PL_RESET_PROHIBITED:
+        case PL_RESET_OUTSTANDING:
+        case PL_RESET_PERFORMANCE:
+        case PL_RESET_MIDDLEBOX:
+            return true;
+        default:
+            return false;
+    }
 }
 
 void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient) {
     struct pl_conn *conn = sf->conn;
     struct pl_path *p = conn->pm != NULL ? pl_pm_path_of(conn, sf) : NULL;
-    bool final = reason == PL_RESET_PROHIBITED || reason == PL_RESET_MIDDLEBOX;
     bool others = false;
     PL_SUBFLOW_FOREACH(other, conn) {
         others = others || (other != sf && pl_subflow_usable(other));
     }
-    if (p == NULL || transient || !final) {
+    if (p != NULL) {
+        p->overloaded = reason == PL_RESET_RESOURCES;
+    }
+    if (p == NULL || transient || !may_be_final(reason)) {
         return;
     }
     if (others) {
@@ -351,8 +370,10 @@ void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now) {
         return;
     }
     p->refusals = refused ? (uint8_t)(p->refusals + 1) : 0;
-    failed(p, refused ? PLAIT_NS_PER_S << (p->failures > 4 ? 4 : p->failures) : retry_delay(p),
-           now);
+    uint64_t delay =
+        refused ? PLAIT_NS_PER_S << (p->failures > 4 ? 4 : p->failures) : retry_delay(p);
+    failed(p, p->overloaded && delay < OVERLOADED_NS ? OVERLOADED_NS : delay, now);
+    p->overloaded = false;
     if (p->refusals >= REFUSALS_MAX) {
         p->given_up = true;
     }

@@ -29,7 +29,7 @@ void pl_pm_subflow_closed(struct pl_subflow *sf, int error, plait_time now);
 void pl_pm_want(struct pl_conn *conn, const struct pl_path_key *key, uint8_t local_id);
 void pl_pm_paths_run(struct pl_conn *conn, plait_time now);
 plait_time pl_pm_paths_deadline(const struct pl_conn *conn);
-struct pl_path *pl_pm_path_of(struct pl_conn *conn, const struct pl_subflow *sf);
+struct pl_path *pl_pm_path_of(const struct pl_conn *conn, const struct pl_subflow *sf);
 /* The peer told us, with an RST, whether it is worth trying again (section 3.6). */
 void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient);
 /* The peer announced an address that is known again: with another port, or to be tried again. */

@@ -42,6 +42,7 @@ struct pl_path {
     bool fresh : 1;             /* not looked at yet */
     bool tried : 1;             /* there was an attempt */
     bool worked : 1;            /* carried a subflow once */
+    bool overloaded : 1;        /* the peer was short of resources: not so soon */
     bool given_up : 1;          /* the peer or repeated failure said no */
 };
 static_assert(sizeof(struct pl_path) <= 48, "every connection has one or two");
