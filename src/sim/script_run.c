@@ -165,6 +165,15 @@ static bool may_be_of(const struct pl_script_run *run, unsigned index, unsigned 
     return of_flow(&flow, port, src, dst);
 }
 
+static bool bytes_fit(const struct pl_script_run *run, unsigned flow,
+                      const struct pl_script_segment *want, const struct pl_script_segment *got,
+                      const uint8_t *payload) {
+    struct pl_script_segment at = *got;
+    at.stream = want->stream;
+    uint64_t offset = pl_script_stream_offset(run, flow, false, &at);
+    return pl_pattern_compare(pl_script_pattern(run, false), offset, payload, got->len) == got->len;
+}
+
 /* `what` NULL: recorded. */
 static void show_packet(struct pl_script_run *run, const char *what,
                         const struct pl_script_packet *packet) {
@@ -185,6 +194,7 @@ static void show_packet(struct pl_script_run *run, const char *what,
     bool known = flow < run->program->flow_count;
     flow = known ? flow : 0;
     pl_script_learn(run, flow, false, &segment);
+    segment.other_bytes = !bytes_fit(run, flow, &segment, &segment, payload);
     pl_text_init(&text, line, sizeof(line));
     pl_script_print(run, flow, false, packet->time, &segment, &text, NULL);
     if (what == NULL) {
@@ -330,15 +340,6 @@ static void times_of(const struct pl_script_run *run, const struct pl_script_lin
     }
 }
 
-static bool bytes_fit(const struct pl_script_run *run, unsigned flow,
-                      const struct pl_script_segment *want, const struct pl_script_segment *got,
-                      const uint8_t *payload) {
-    struct pl_script_segment at = *got;
-    at.stream = want->stream;
-    uint64_t offset = pl_script_stream_offset(run, flow, false, &at);
-    return pl_pattern_compare(pl_script_pattern(run, false), offset, payload, got->len) == got->len;
-}
-
 /* Compares the packet with the line; `packet` stays the caller's. */
 static bool judge_packet(struct pl_script_run *run, const struct pl_script_line *line,
                          uint32_t offset, const struct pl_script_packet *packet) {
@@ -365,7 +366,7 @@ static bool judge_packet(struct pl_script_run *run, const struct pl_script_line 
         return false;
     }
     unsigned differs = pl_script_compare_segments(&want, &got);
-    bool right = bytes_fit(run, line->flow, &want, &got, payload);
+    bool right = want.other_bytes || bytes_fit(run, line->flow, &want, &got, payload);
     differs |= right ? 0 : 1u << PL_PART_BYTES;
     differs |= packet->time < first || packet->time > last ? 1u << PL_PART_TIME : 0;
     got.nops = want.nops;
