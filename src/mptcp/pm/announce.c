@@ -91,6 +91,14 @@ static struct pl_remote *remote_place(struct pl_conn *conn, struct pl_remote *ol
     return old;
 }
 
+/* The port of an address that was announced without: that of the subflow that brought it (RFC 8684
+ * section 3.4.1). One that the peer opened comes from a port where nobody listens: the first one,
+ * then, as Linux has it always. */
+static uint16_t port_of(const struct pl_subflow *sf) {
+    PL_ASSERT(sf->conn->pm->remote_count > 0);
+    return sf->initiator ? sf->tcp.tuple.remote_port : sf->conn->pm->remotes[0].port;
+}
+
 void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, plait_time now) {
     PL_ASSERT(pl_mptcp_has(o, PL_MP_ADD_ADDR));
     PL_ASSERT(sf->conn->pm != NULL);
@@ -125,9 +133,7 @@ void pl_pm_add_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *o, 
     r->addr = o->add_addr.addr;
     r->id = o->add_addr.address_id;
     r->has_port = o->add_addr.has_port;
-    /* Without a port: the peer's first one, as Linux has it. A subflow that the peer opened comes
-     * from a port where nobody listens. */
-    r->port = o->add_addr.has_port ? o->add_addr.port : pm->remotes[0].port;
+    r->port = o->add_addr.has_port ? o->add_addr.port : port_of(sf);
     r->usable = true;
     pm->rescan = true;
     if (conn->version->address_signed) {
