@@ -39,7 +39,8 @@ static bool need_socket(struct pl_script_run *run, const struct pl_script_line *
 static int64_t do_bind(struct pl_script_run *run, const struct pl_script_line *line) {
     const struct plait_addr *addr =
         line->has_endpoint ? &line->endpoint.addr : &run->ports[line->port].addr;
-    return plait_bind(run->stack, run->sockets[line->socket].id, 0, addr, line->endpoint.port);
+    return plait_bind(run->stack, run->sockets[line->socket].id, 0, line->what == 1 ? NULL : addr,
+                      line->endpoint.port);
 }
 
 static int64_t do_listen(struct pl_script_run *run, const struct pl_script_line *line) {

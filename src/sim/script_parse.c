@@ -147,6 +147,9 @@ static bool take_call(struct pl_script_cursor *c, struct pl_script_line *line) {
             taken = take_option_name(c, line);
             break;
         case PL_CALL_BIND:
+            line->what = pl_cursor_is(c, "any") ? 1 : 0; /* of the addresses */
+            taken = take_endpoint(c, line);
+            break;
         case PL_CALL_CONNECT:
             taken = take_endpoint(c, line);
             break;
