@@ -254,6 +254,13 @@ static plait_time lonely_deadline(const struct pl_conn *conn) {
                : conn->no_subflow_since + conn->ctx->config.no_subflow_ns;
 }
 
+/* Subflow after subflow, and none delivers: there is no working one, either. */
+static plait_time fruitless_deadline(const struct pl_conn *conn) {
+    return conn->broken && conn->state == PL_CONN_OPEN && pl_send_outstanding(conn)
+               ? conn->send.progress + conn->ctx->config.no_subflow_ns
+               : PLAIT_TIME_NEVER;
+}
+
 /* Subflows of a closed connection that cannot finish by themselves. */
 static plait_time linger_deadline(const struct pl_conn *conn) {
     PL_ASSERT(conn->state != PL_CONN_CLOSED || conn->closed_said || !conn->connected_said);
@@ -289,6 +296,9 @@ static void patience_run(struct pl_conn *conn, plait_time now) {
     if (now >= pl_conn_user_deadline(conn)) {
         pl_conn_abort(conn, PLAIT_E_TIMED_OUT, now); /* RFC 9293 section 3.9.1.8: aborted */
     }
+    if (now >= fruitless_deadline(conn)) {
+        pl_conn_abort(conn, PLAIT_E_TIMED_OUT, now);
+    }
     if (now >= lonely_deadline(conn)) {
         pl_conn_closed(conn, PLAIT_E_TIMED_OUT, now);
     }
@@ -318,18 +328,19 @@ static bool says_the_end(const struct pl_conn *conn) {
 }
 
 plait_time pl_close_deadline(const struct pl_conn *conn) {
-    plait_time t[6] = {
+    plait_time t[7] = {
         /* Without a subflow there is nothing to do; the next one brings a turn. */
         says_the_end(conn) && pl_conn_signal_subflow(conn) != NULL ? conn->send.fin_resend
                                                                    : PLAIT_TIME_NEVER,
         orphan_deadline(conn),
+        fruitless_deadline(conn),
         lonely_deadline(conn),
         linger_deadline(conn),
         conn->send.memory_retry,
         pl_conn_user_deadline(conn),
     };
     plait_time first = PLAIT_TIME_NEVER;
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 7; i++) {
         first = t[i] < first ? t[i] : first;
     }
     return first;

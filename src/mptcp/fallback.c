@@ -170,7 +170,24 @@ void pl_checksum_failed(struct pl_subflow *sf, struct pl_map *map, plait_time no
     pl_conn_touch(conn);
 }
 
+/* Payload whose mapping is late, and not for a doubt of ours. */
+static bool unmapped(const struct pl_subflow *sf) {
+    return sf->unmapped != NULL && !sf->doubtful && sf->phase != PL_SF_DEAD;
+}
+
+/* Somebody takes mappings away: nothing that the subflow brings can be delivered (section 3.7). */
+static void end_unmapped(struct pl_conn *conn, plait_time now) {
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (unmapped(sf) && conn->mode == PL_MODE_MPTCP && now >= sf->fail_at) {
+            PL_COUNT(conn->ctx, DSSNoMatchTCP);
+            pl_pm_rst_reason(sf, PL_RESET_MIDDLEBOX, false); /* nor would the next one bring more */
+            pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
+        }
+    }
+}
+
 void pl_fail_run(struct pl_conn *conn, plait_time now) {
+    end_unmapped(conn, now);
     PL_SUBFLOW_FOREACH(sf, conn) {
         bool due = now >= sf->fail_at || others(conn, sf) > 0;
         if (!sf->doubtful || sf->phase == PL_SF_DEAD || !due) {
@@ -191,7 +208,8 @@ void pl_fail_run(struct pl_conn *conn, plait_time now) {
 plait_time pl_fail_deadline(const struct pl_conn *conn) {
     plait_time first = PLAIT_TIME_NEVER;
     PL_SUBFLOW_FOREACH(sf, conn) {
-        if (sf->doubtful && sf->phase != PL_SF_DEAD && sf->fail_at < first) {
+        bool waits = unmapped(sf) || (sf->doubtful && sf->phase != PL_SF_DEAD);
+        if (waits && conn->mode == PL_MODE_MPTCP && sf->fail_at < first) {
             first = sf->fail_at;
         }
     }

@@ -4,13 +4,14 @@
  * sorted by sequence number, until their payload was delivered. A mapping never changes: a
  * repetition is ignored, a contradiction resets the subflow. With checksums a mapping's payload is
  * held until it is complete and verified (section 3.3). Payload whose mapping did not come is held
- * for a while, in case it comes later. */
+ * for a while, in case it comes later; then the subflow is broken (section 3.7). */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
 #include "wire/checksum.h"
 
 enum { MAPS_MAX = 16384, UNMAPPED_MAX = 256 * 1024 };
+#define UNMAPPED_NS (2 * PLAIT_NS_PER_S) /* how long a mapping may be late */
 
 static struct pl_map *map_of(struct pl_list *link) {
     return PL_CONTAINER(link, struct pl_map, link);
@@ -307,6 +308,10 @@ static void hold_unmapped(struct pl_subflow *sf, pl_seq32 seq, struct pl_chunk *
         }
         unmapped_drop(sf);
         sf->unmapped_seq = seq;
+        if (!sf->doubtful) {
+            sf->fail_at = now + UNMAPPED_NS;
+            pl_conn_touch(sf->conn);
+        }
     }
     sf->unmapped_bytes += chunk->len;
     run_append(&sf->unmapped, &sf->unmapped_tail, chunk);

@@ -92,6 +92,7 @@ void pl_subflow_reset(struct pl_subflow *sf, uint8_t reason, bool transient, int
     }
     sf->reset_reason = reason;
     sf->reset_transient = transient;
+    sf->conn->broken = sf->conn->broken || reason == PL_RESET_MIDDLEBOX;
     pl_tcp_abort(&sf->tcp, error, now);
     pl_conn_touch(sf->conn);
 }

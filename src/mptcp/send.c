@@ -414,6 +414,7 @@ void pl_send_data_ack(struct pl_conn *conn, pl_seq64 ack, uint64_t window, plait
     pl_seq64 to = pl_seq64_min(ack, s->end);
     if (pl_seq64_lt(s->una, to)) {
         conn->bytes_acked += (uint64_t)pl_seq64_diff(to, s->una);
+        conn->broken = false;
         s->progress = now;
         s->stall_backoff = 0;
         release(s, to);

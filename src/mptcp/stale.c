@@ -3,7 +3,9 @@
  * A sender notices by its retransmission timer: after the first RTO the subflow is stale, what it
  * holds is reinjected on the others, and it gets nothing new until it makes progress. After a few
  * RTOs, and if there is another one, an initiator gives the subflow up and probes the path with new
- * joins, which find a healed path sooner than a backed-off retransmission would. A stale subflow
+ * joins, which find a healed path sooner than a backed-off retransmission would. When all are dead
+ * they stay, and all paths are probed: a firewall may have forgotten them, and let new ones pass.
+ * A stale subflow
  * that is kept is asked for a sign of life about once a second; when one comes, it retransmits at
  * once.
  *
@@ -237,6 +239,13 @@ static void judge_doubted(struct pl_subflow *sf, plait_time now) {
     }
 }
 
+/* Its interface is there, and still nothing comes back. */
+static bool lost_in_network(const struct pl_subflow *sf) {
+    const struct pl_local_endpoint *ep =
+        pl_endpoints_find(sf->conn->host->endpoints, sf->port, &sf->tcp.tuple.local);
+    return sf->give_up && sf->phase == PL_SF_UP && !sf->silent && ep != NULL && ep->up;
+}
+
 void pl_stale_run(struct pl_conn *conn, plait_time now) {
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->doubted && sf->phase == PL_SF_UP) {
@@ -244,6 +253,9 @@ void pl_stale_run(struct pl_conn *conn, plait_time now) {
         } else if (sf->give_up && sf->phase == PL_SF_UP && pl_subflow_replaceable(sf)) {
             sf->give_up = false;
             pl_pm_path_dead(sf, now);
+        } else if (lost_in_network(sf)) {
+            sf->silent = true; /* all are dead: this one stays until there is a new one */
+            pl_pm_path_silent(sf, now);
         } else if (watched(sf)) {
             look(sf, now);
         } else if (lifeless(sf)) {

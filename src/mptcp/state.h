@@ -128,7 +128,7 @@ struct pl_subflow {
     struct pl_chunk *unmapped, *unmapped_tail; /* payload without a mapping, or in doubt */
     struct pl_ooo *ooo_hint;                   /* where this subflow's last data went */
     plait_time last_in;
-    plait_time fail_at; /* when to ask again */
+    plait_time fail_at; /* when to ask again, in doubt; when payload without a mapping is too old */
     union {
         plait_time join_resend_at; /* OPENING, PRE */
         plait_time probed_at;      /* from UP on: a silent one was asked for a sign of life */
@@ -229,7 +229,8 @@ struct pl_conn {
     bool keys_sent : 1;                          /* initiator: a segment with both keys went out */
     bool urgent_came : 1;                        /* urgent_in is valid */
     bool urgent_sends : 1;                       /* urgent_out is valid and not acknowledged */
-    bool early : 1; /* opened by a Fast Open cookie; the third ACK has not come (yet) */
+    bool early : 1;  /* opened by a Fast Open cookie; the third ACK has not come (yet) */
+    bool broken : 1; /* since the last progress a middlebox has cost a subflow */
 };
 
 #define PL_CONN_TRACE(conn, sf_serial, now, type, a, b, c, d)                                    \

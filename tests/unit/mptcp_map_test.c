@@ -165,6 +165,22 @@ static void test_never_mapped(void **state) {
     peer_fini(&peer);
 }
 
+/* A little of it, and for long: the mapping does not come any more. */
+static void test_mapped_too_late(void **state) {
+    (void)state;
+    begin();
+    unsigned second = peer_join(&peer, 0, false), from = peer.log_count;
+    send_next(second, 0, 100, NULL);
+    peer_run(&peer, 1900 * MS);
+    assert_false(peer.flow[second].rst_in);
+    peer_run(&peer, 200 * MS);
+    const struct peer_rx *rst = expect_rst(from, second);
+    assert_int_equal(rst->seg.options.mptcp.tcprst.reason, PL_RESET_MIDDLEBOX);
+    peer_data(&peer, 0, 0, 100);
+    expect_read(100);
+    peer_fini(&peer);
+}
+
 /* A hole of unmapped payload does not hold up what was mapped behind it, once it is mapped. */
 static void test_unmapped_hole(void **state) {
     (void)state;
@@ -275,6 +291,7 @@ int main(void) {
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_beyond_reach),
         cmocka_unit_test(test_never_mapped),
+        cmocka_unit_test(test_mapped_too_late),
         cmocka_unit_test(test_unmapped_hole),
         cmocka_unit_test(test_out_of_order_segments),
         cmocka_unit_test(test_dsn_order_differs),

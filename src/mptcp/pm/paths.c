@@ -194,7 +194,7 @@ static bool hopeless(const struct pl_conn *conn) {
     const struct pl_pm *pm = conn->pm;
     bool refused = false;
     PL_SUBFLOW_FOREACH(sf, conn) {
-        if (!sf->silent) {
+        if (!sf->silent || sf->tcp.rec.rto_count > 0) { /* it asks for itself */
             return false;
         }
     }
@@ -333,6 +333,7 @@ static bool may_be_final(uint8_t reason) {
 
 void pl_pm_rst_reason(struct pl_subflow *sf, uint8_t reason, bool transient) {
     struct pl_conn *conn = sf->conn;
+    conn->broken = conn->broken || reason == PL_RESET_MIDDLEBOX;
     struct pl_path *p = conn->pm != NULL ? pl_pm_path_of(conn, sf) : NULL;
     bool others = false;
     PL_SUBFLOW_FOREACH(other, conn) {
@@ -453,8 +454,9 @@ void pl_pm_path_heard(struct pl_subflow *sf) {
         if (attempt == NULL || attempt->phase == PL_SF_OPENING) {
             p->subflow = sf->serial;
         }
-        if (attempt != NULL && attempt->phase == PL_SF_OPENING) {
-            attempt->remove = true; /* not inside TCP's input */
+        if (attempt != NULL && attempt != sf) { /* one is enough; not inside TCP's input */
+            struct pl_subflow *spare = attempt->phase == PL_SF_OPENING ? attempt : sf;
+            spare->remove = true;
         }
         return;
     }
