@@ -22,6 +22,10 @@ int cmd_sim_script(int argc, char **argv); /* argv[0] is "script" */
 
 int cmd_sim_grid(int argc, char **argv);   /* argv[1] = "grid" */
 int cmd_sim_attack(int argc, char **argv); /* argv[1] = "attack" */
+int cmd_sim_boxes(int argc, char **argv);  /* argv[1] = "boxes" */
+struct pl_sim_options;
+/* Opens a capture and makes a run write to it; NULL: said why not. */
+struct pl_pcapng *cli_sim_capture(const char *path, struct pl_sim_options *options);
 
 /* Prints "plait: ..." and a newline on stderr. */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);

@@ -30,6 +30,7 @@ struct sim_command {
 static int cmd_sim_help(void) {
     printf(
         "usage: plait sim run [OPTION]...\n"
+        "       plait sim boxes [OPTION]...  (`plait sim boxes --help`)\n"
         "       plait sim grid [OPTION]...   (`plait sim grid --help`)\n"
         "       plait sim attack [NAME]...   (`plait sim attack --help`)\n"
         "       plait sim script [OPTION]... FILE...   (`plait sim script --help`)\n\n"
@@ -240,7 +241,7 @@ static void capture(void *arg, unsigned interface, const uint8_t *data, uint32_t
     pl_pcapng_flush(arg);
 }
 
-static struct pl_pcapng *open_capture(const char *path) {
+struct pl_pcapng *cli_sim_capture(const char *path, struct pl_sim_options *options) {
     struct pl_pcapng *pcap = NULL;
     int error = pl_pcapng_open(&pcap, path, 0);
     if (error != 0) {
@@ -253,6 +254,8 @@ static struct pl_pcapng *open_capture(const char *path) {
                  i % PL_PLAN_PORTS_MAX + 1);
         (void)pl_pcapng_add(pcap, name);
     }
+    options->capture = capture;
+    options->capture_arg = pcap;
     return pcap;
 }
 
@@ -293,12 +296,10 @@ static int run_with_files(struct sim_command *command) {
         setvbuf(command->options.trace, NULL, _IOLBF, BUFSIZ);
     }
     if (command->pcap_path != NULL) {
-        pcap = open_capture(command->pcap_path);
+        pcap = cli_sim_capture(command->pcap_path, &command->options);
         if (pcap == NULL) {
             goto out;
         }
-        command->options.capture = capture;
-        command->options.capture_arg = pcap;
     }
     status = run_all(command);
 out:
@@ -320,6 +321,9 @@ int cmd_sim(int argc, char **argv) {
     }
     if (argc > 1 && strcmp(argv[1], "attack") == 0) {
         return cmd_sim_attack(argc, argv);
+    }
+    if (argc > 1 && strcmp(argv[1], "boxes") == 0) {
+        return cmd_sim_boxes(argc, argv);
     }
     if (argc > 1 && strcmp(argv[1], "script") == 0) {
         return cmd_sim_script(argc - 1, argv + 1);

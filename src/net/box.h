@@ -1,8 +1,9 @@
 /* net/box.h - middleboxes: what stands in the way of MPTCP in real networks.
  *
- * A box sits between a host (inside) and the network (outside) and changes packets in place; their
- * length stays. Checksums are updated incrementally (RFC 1624), so that a packet that was corrupted
- * before the box is still seen to be corrupted behind it. Everything but TCP passes unchanged.
+ * A box sits between a host (inside) and the network (outside). The ones here change packets in
+ * place; their length stays. Checksums are updated incrementally (RFC 1624), so that a packet that
+ * was corrupted before the box is still seen to be corrupted behind it. Everything but TCP passes
+ * unchanged. net/chain.h has all kinds of boxes, in a row.
  *
  * The structs are plain state of the caller's; a zeroed box lets everything pass. */
 #ifndef PL_NET_BOX_H
@@ -22,6 +23,19 @@ struct pl_box_view {
 };
 /* False: not a whole TCP packet. */
 bool pl_box_view(uint8_t *packet, uint32_t len, struct pl_box_view *out);
+/* Whether the TCP checksum is right. */
+bool pl_box_sound(const struct pl_box_view *view);
+void pl_box_endpoint(const struct pl_box_view *view, bool source, struct plait_endpoint *out);
+static inline uint32_t pl_box_payload_len(const struct pl_box_view *view) {
+    return view->tcp_len - view->tcp_header_len;
+}
+/* Offset and length of the next option at or after *at (PL_TCP_HEADER at first), skipping NOPs;
+ * false at the end of the list or where it is malformed. */
+bool pl_box_option(const struct pl_box_view *view, uint32_t *at, uint32_t *len);
+/* Makes NOPs of an option. */
+void pl_box_blank(struct pl_box_view *view, uint32_t at, uint32_t len);
+void pl_box_put_tcp16(struct pl_box_view *view, uint32_t offset, uint16_t value);
+void pl_box_put_tcp32(struct pl_box_view *view, uint32_t offset, uint32_t value);
 /* Change one byte of the TCP segment (but for a last one at an even offset), or of an address in
  * the IP header, and the checksums. */
 void pl_box_put_tcp(struct pl_box_view *view, uint32_t offset, uint8_t value);
@@ -55,9 +69,12 @@ bool pl_nat_pass(struct pl_nat *nat, enum pl_box_way way, uint8_t *packet, uint3
 enum pl_strip_segment {
     PL_STRIP_SYN = 1 << 0,
     PL_STRIP_SYN_ACK = 1 << 1,
-    PL_STRIP_OTHER = 1 << 2,
+    PL_STRIP_DATA = 1 << 2, /* with payload */
+    PL_STRIP_ACK = 1 << 3,  /* without */
+    PL_STRIP_OTHER = PL_STRIP_DATA | PL_STRIP_ACK,
 };
-void pl_strip_pass(uint32_t segments, uint8_t *packet, uint32_t len);
+/* Returns whether there was one to remove. */
+bool pl_strip_pass(uint32_t segments, uint8_t *packet, uint32_t len);
 
 /* ---- a changed payload (RFC 8684 section 3.7) ----
  *

@@ -23,21 +23,10 @@ void pl_nat_rebind(struct pl_nat *nat, const struct plait_addr *outside) {
     }
 }
 
-static void read_endpoint(const struct pl_box_view *view, bool source, struct plait_endpoint *out) {
-    memset(out, 0, sizeof(*out));
-    uint32_t size = view->v6 ? 16 : 4;
-    const uint8_t *at = view->ip + (view->v6 ? 8 : 12) + (source ? 0 : size);
-    memcpy(out->addr.bytes, at, size);
-    out->addr.family = view->v6 ? PLAIT_IPV6 : PLAIT_IPV4;
-    out->port = pl_get16(view->tcp + (source ? 0 : 2));
-}
-
 static void write_endpoint(struct pl_box_view *view, bool source, const struct plait_addr *addr,
                            uint16_t port) {
-    uint32_t at = source ? 0 : 2;
     pl_box_put_address(view, source, addr);
-    pl_box_put_tcp(view, at, (uint8_t)(port >> 8));
-    pl_box_put_tcp(view, at + 1, (uint8_t)port);
+    pl_box_put_tcp16(view, source ? 0 : 2, port);
 }
 
 static struct pl_nat_mapping *find_inside(struct pl_nat *nat, const struct plait_endpoint *inside) {
@@ -78,7 +67,7 @@ bool pl_nat_pass(struct pl_nat *nat, enum pl_box_way way, uint8_t *packet, uint3
         return true;
     }
     if (way == PL_BOX_OUT) {
-        read_endpoint(&view, true, &end);
+        pl_box_endpoint(&view, true, &end);
         const struct pl_nat_mapping *m = find_inside(nat, &end);
         if (m == NULL) {
             m = add(nat, &end);
@@ -86,7 +75,7 @@ bool pl_nat_pass(struct pl_nat *nat, enum pl_box_way way, uint8_t *packet, uint3
         write_endpoint(&view, true, &nat->outside, m->outside_port);
         return true;
     }
-    read_endpoint(&view, false, &end);
+    pl_box_endpoint(&view, false, &end);
     const struct pl_nat_mapping *m = find_outside(nat, end.port);
     if (m == NULL || !pl_addr_equal(&end.addr, &nat->outside)) {
         return false;

@@ -5,43 +5,31 @@
 #include "wire/mptcp.h"
 #include "wire/tcp.h"
 
-enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_SACK = 5, FLAGS = 13, SEQUENCE = 4, ACK_NUMBER = 8 };
+enum { OPTION_SACK = 5, FLAGS = 13, SEQUENCE = 4, ACK_NUMBER = 8 };
 
-/* Offset and length of the next option at or after *at, skipping NOPs; false at the end of the list
- * or where it is malformed. */
-static bool option_next(const struct pl_box_view *view, uint32_t *at, uint32_t *len) {
-    while (*at < view->tcp_header_len && view->tcp[*at] == OPTION_NOP) {
-        (*at)++;
-    }
-    if (*at + 2 > view->tcp_header_len || view->tcp[*at] == OPTION_END) {
-        return false;
-    }
-    *len = view->tcp[*at + 1];
-    return *len >= 2 && *at + *len <= view->tcp_header_len;
-}
-
-static uint32_t segment_kind(uint8_t flags) {
+static uint32_t segment_kind(const struct pl_box_view *view) {
+    uint8_t flags = view->tcp[FLAGS];
     if ((flags & PL_TCP_SYN) == 0) {
-        return PL_STRIP_OTHER;
+        return pl_box_payload_len(view) > 0 ? PL_STRIP_DATA : PL_STRIP_ACK;
     }
     return (flags & PL_TCP_ACK) != 0 ? PL_STRIP_SYN_ACK : PL_STRIP_SYN;
 }
 
-void pl_strip_pass(uint32_t segments, uint8_t *packet, uint32_t len) {
+bool pl_strip_pass(uint32_t segments, uint8_t *packet, uint32_t len) {
     struct pl_box_view view;
+    bool found = false;
     if (segments == 0 || !pl_box_view(packet, len, &view) ||
-        (segment_kind(view.tcp[FLAGS]) & segments) == 0) {
-        return;
+        (segment_kind(&view) & segments) == 0) {
+        return false;
     }
     uint32_t option_len = 0;
-    for (uint32_t at = PL_TCP_HEADER; option_next(&view, &at, &option_len); at += option_len) {
-        if (view.tcp[at] != PL_TCPOPT_MPTCP) {
-            continue;
-        }
-        for (uint32_t i = 0; i < option_len; i++) {
-            pl_box_put_tcp(&view, at + i, OPTION_NOP);
+    for (uint32_t at = PL_TCP_HEADER; pl_box_option(&view, &at, &option_len); at += option_len) {
+        if (view.tcp[at] == PL_TCPOPT_MPTCP) {
+            pl_box_blank(&view, at, option_len);
+            found = true;
         }
     }
+    return found;
 }
 
 bool pl_rewrite_pass(uint64_t at, uint8_t *packet, uint32_t len) {
@@ -65,11 +53,7 @@ bool pl_rewrite_pass(uint64_t at, uint8_t *packet, uint32_t len) {
 }
 
 static void add32(struct pl_box_view *view, uint32_t offset, uint32_t delta) {
-    uint8_t bytes[4];
-    pl_put32(bytes, pl_get32(view->tcp + offset) + delta);
-    for (uint32_t i = 0; i < 4; i++) {
-        pl_box_put_tcp(view, offset + i, bytes[i]);
-    }
+    pl_box_put_tcp32(view, offset, pl_get32(view->tcp + offset) + delta);
 }
 
 /* A number that depends on the flow only, the same in both ways. */
@@ -90,7 +74,7 @@ static uint32_t flow_delta(uint64_t secret, const struct pl_box_view *view, enum
 
 static void shift_sack(struct pl_box_view *view, uint32_t delta) {
     uint32_t len = 0;
-    for (uint32_t at = PL_TCP_HEADER; option_next(view, &at, &len); at += len) {
+    for (uint32_t at = PL_TCP_HEADER; pl_box_option(view, &at, &len); at += len) {
         if (view->tcp[at] != OPTION_SACK) {
             continue;
         }

@@ -127,10 +127,6 @@ void pl_world_act(struct pl_world *world, const struct pl_plan_action *action) {
         case PL_ACTION_REBIND:
             pl_network_rebind(&world->network, action->host, action->port);
             break;
-        case PL_ACTION_STRIP:
-            pl_network_strip(&world->network, action->host, action->port, action->value & 0xff,
-                             action->value >> 8);
-            break;
         default:
             act_on_host(world, action);
             break;

@@ -79,6 +79,22 @@ static void failed(struct pl_app *app, int error) {
 
 /* ---- reading ---- */
 
+/* Behind a box that rewrites payload only DSS checksums tell; what was read before a fall-back and
+ * after it cannot be told apart here. The box's own changes may be in it then, and nothing else. */
+static bool bytes_guaranteed(const struct pl_app *app) {
+    struct plait_connection_info info = {.size = sizeof(info)};
+    if (app->world->plan->bytes == PL_BYTES_SAME) {
+        return true;
+    }
+    int result = plait_connection(stack_of(app), app->sock, &info);
+    return result == 0 && info.mptcp && info.checksum && !info.fallback;
+}
+
+/* A box may put bytes in and take bytes out here, and nothing tells. */
+static bool any_bytes(const struct pl_app *app) {
+    return app->world->plan->bytes == PL_BYTES_OTHER && !bytes_guaranteed(app);
+}
+
 static void read_end(struct pl_app *app) {
     const struct pl_app *peer = pl_app_peer(app);
     if (app->eof) {
@@ -87,26 +103,17 @@ static void read_end(struct pl_app *app) {
     app->eof = true;
     note(app, "eof", 0);
     bool peer_ended = peer->shut || (peer->state == PL_APP_DONE && peer->error == 0);
+    bool longer_or_shorter = any_bytes(app) && app->received != peer->written;
+    app->altered = app->altered || longer_or_shorter;
     if (!peer_ended) {
         fail(app, "end of stream, but the peer did not end it");
-    } else if (app->received != peer->written) {
+    } else if (app->received != peer->written && !longer_or_shorter) {
         fail(app, "end of stream before the last byte");
     }
 }
 
-/* Behind a box that rewrites payload only DSS checksums tell; what was read before a fall-back and
- * after it cannot be told apart here. The box's own changes may be in it then, and nothing else. */
-static bool bytes_guaranteed(const struct pl_app *app) {
-    struct plait_connection_info info = {.size = sizeof(info)};
-    if (!app->world->plan->fault[PL_SIM_REWRITE]) {
-        return true;
-    }
-    int result = plait_connection(stack_of(app), app->sock, &info);
-    return result == 0 && info.mptcp && info.checksum && !info.fallback;
-}
-
 /* The first byte that is not the peer's, nor what the box makes of it; `n` when all are. */
-static size_t compare(const struct pl_app *app, uint64_t pattern, size_t n) {
+static size_t compare(struct pl_app *app, uint64_t pattern, size_t n) {
     const uint8_t *got = app->world->scratch;
     bool boxed = !bytes_guaranteed(app);
     size_t right = 0;
@@ -117,9 +124,10 @@ static size_t compare(const struct pl_app *app, uint64_t pattern, size_t n) {
         }
         uint8_t was = 0;
         pl_pattern_fill(pattern, app->received + right, &was, 1);
-        if (got[right] != (was | PL_REWRITE_BIT)) {
+        if (got[right] != (was | PL_REWRITE_BIT) && app->world->plan->bytes != PL_BYTES_OTHER) {
             return right;
         }
+        app->altered = true;
         right++;
     }
 }
@@ -140,7 +148,7 @@ static void read_bytes(struct pl_app *app, size_t n, size_t asked) {
                     app->conn, 'a' + (int)app->host, app->received + right);
     }
     app->received += n;
-    if (app->received > pl_app_peer(app)->written) {
+    if (app->received > pl_app_peer(app)->written && !any_bytes(app)) {
         fail(app, "read more than the peer has written");
     }
 }

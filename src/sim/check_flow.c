@@ -123,11 +123,10 @@ void pl_check_flow_sent(struct pl_check *check, struct pl_check_flow *flow,
 }
 
 static void take_payload(struct pl_check_flow *flow, const struct pl_segment *seg) {
-    uint64_t offset = pl_check_offset(&flow->in, seg->seq);
-    if (offset == UINT64_MAX) {
+    uint64_t end = pl_check_offset(&flow->in, pl_seq32_add(seg->seq, seg->payload_len));
+    if (end == UINT64_MAX) {
         return;
     }
-    uint64_t end = offset + seg->payload_len;
     /* A segment of an earlier connection of the same tuple is far off. */
     if (end > flow->in.high && end - flow->in.high < (UINT64_C(1) << 28)) {
         flow->in.high = end;

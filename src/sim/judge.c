@@ -110,7 +110,7 @@ static void judge_side(struct pl_world *world, const struct pl_app *app) {
 
 void pl_judge_results(struct pl_world *world) {
     for (unsigned c = 0; c < world->plan->conn_count; c++) {
-        if (pl_judge_excused(world, c)) {
+        if (pl_judge_excused(world, c) || world->plan->errors_tell) {
             continue;
         }
         judge_side(world, &world->app[c][0]);

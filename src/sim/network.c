@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "net/box_kind.h"
 #include "sim/device.h"
 #include "sim/too_big.h"
 #include "wire/ip.h"
@@ -11,6 +12,18 @@
 static void arm(struct pl_attachment *at) {
     pl_timer_arm(at->network->timers, &at->up_timer, pl_link_deadline(&at->up));
     pl_timer_arm(at->network->timers, &at->down_timer, pl_link_deadline(&at->down));
+    pl_timer_arm(at->network->timers, &at->box_timer, pl_chain_deadline(&at->boxes));
+}
+
+/* The address outside a port's translator, or NULL. */
+static const struct plait_addr *outside(const struct pl_plan_port *port, uint8_t family) {
+    for (unsigned i = 0; i < port->box_count; i++) {
+        const struct plait_addr *addr = &port->box[i].outside[family == PLAIT_IPV6 ? 1 : 0];
+        if (addr->family == family) {
+            return addr;
+        }
+    }
+    return NULL;
 }
 
 static struct pl_attachment *route(struct pl_network *network, const struct plait_addr *dst) {
@@ -18,14 +31,11 @@ static struct pl_attachment *route(struct pl_network *network, const struct plai
         for (unsigned p = 0; p < network->plan->host[h].port_count; p++) {
             struct pl_attachment *at = &network->at[h][p];
             const struct pl_plan_port *port = &network->plan->host[h].port[p];
-            const struct pl_nat *nat = &at->nat[dst->family == PLAIT_IPV6 ? 1 : 0];
-            if (nat->on) {
-                if (pl_addr_equal(&nat->outside, dst)) {
-                    return at;
-                }
-                continue;
+            const struct plait_addr *translated = outside(port, dst->family);
+            if (translated != NULL && pl_addr_equal(translated, dst)) {
+                return at;
             }
-            for (unsigned i = 0; i < port->address_count; i++) {
+            for (unsigned i = 0; translated == NULL && i < port->address_count; i++) {
                 if (pl_addr_equal(&port->address[i].addr, dst)) {
                     return at;
                 }
@@ -53,59 +63,43 @@ static void send_over(struct pl_network *network, struct pl_link *link, struct p
     }
 }
 
-/* Boxes change packets, and a packet may be shared (duplicates, the sender's capture). */
-static struct plait_buf *copy_of(struct pl_network *network, const struct plait_buf *packet) {
-    struct plait_buf *copy = plait_buf_alloc(network->env, packet->len);
-    if (copy != NULL) {
-        memcpy(copy->data, packet->data, packet->len);
-        copy->len = packet->len;
+static void count_payload(struct pl_attachment *at, struct plait_buf *packet) {
+    struct pl_box_view view;
+    if (pl_box_view(packet->data, packet->len, &view)) {
+        at->payload_bytes += pl_box_payload_len(&view);
     }
-    return copy;
 }
 
-static bool has_boxes(const struct pl_attachment *at) {
-    return at->nat[0].on || at->nat[1].on || at->strip != 0 || at->reseq != 0 ||
-           at->rewrite_ppm != 0;
-}
-
-static bool boxes_pass(struct pl_attachment *at, enum pl_box_way way, struct plait_buf *packet) {
-    if ((at->strip_ways >> way & 1) != 0) {
-        pl_strip_pass(at->strip, packet->data, packet->len);
-    }
-    if (at->rewrite_ppm != 0 && pl_rng_chance(&at->rng, at->rewrite_ppm)) {
-        (void)pl_rewrite_pass(pl_rng_next(&at->rng), packet->data, packet->len);
-    }
+/* Behind the boxes: to the link, or to the host, which gets bytes of its own (duplicates share
+ * theirs, and a host may change what it gets). */
+static void from_boxes(void *arg, enum pl_box_way way, struct plait_buf *packet,
+                       const struct plait_rx_meta *meta) {
+    struct pl_attachment *at = arg;
+    struct pl_network *network = at->network;
     if (way == PL_BOX_OUT) {
-        pl_reseq_pass(at->reseq, way, packet->data, packet->len);
+        const struct pl_link_meta link_meta = {.rx = *meta};
+        send_over(network, &at->up, packet, &link_meta);
+        return;
     }
-    for (unsigned i = 0; i < 2; i++) {
-        if (!pl_nat_pass(&at->nat[i], way, packet->data, packet->len)) {
-            return false;
-        }
+    struct plait_buf *copy = pl_box_copy(network->env, packet);
+    if (copy != NULL) {
+        count_payload(at, copy);
+        network->deliver(network->deliver_arg, at->host, at->port, copy, meta);
+        plait_buf_unref(copy);
     }
-    if (way == PL_BOX_IN) {
-        pl_reseq_pass(at->reseq, way, packet->data, packet->len);
-    }
-    return true;
 }
 
 void pl_network_send(struct pl_network *network, unsigned host, unsigned port,
                      struct plait_buf *packet, const struct plait_rx_meta *meta) {
     struct pl_attachment *at = &network->at[host][port];
-    struct pl_link_meta link_meta = {.rx = *meta};
-    struct plait_buf *mine = packet;
-    if (has_boxes(at)) {
-        mine = copy_of(network, packet);
-        if (mine == NULL) {
-            return;
-        }
-    } else {
-        plait_buf_ref(mine);
-    }
-    if (boxes_pass(at, PL_BOX_OUT, mine)) {
-        send_over(network, &at->up, mine, &link_meta);
-    }
-    plait_buf_unref(mine);
+    count_payload(at, packet);
+    pl_chain_send(&at->boxes, PL_BOX_OUT, packet, meta, *network->clock);
+    arm(at);
+}
+
+static void box_fire(struct pl_timer *timer, plait_time now) {
+    struct pl_attachment *at = PL_CONTAINER(timer, struct pl_attachment, box_timer);
+    pl_chain_tick(&at->boxes, now);
     arm(at);
 }
 
@@ -141,19 +135,11 @@ static void up_fire(struct pl_timer *timer, plait_time now) {
 
 static void down_fire(struct pl_timer *timer, plait_time now) {
     struct pl_attachment *at = PL_CONTAINER(timer, struct pl_attachment, down_timer);
-    struct pl_network *network = at->network;
     struct pl_link_meta meta;
     struct plait_buf *packet;
     while ((packet = pl_link_next(&at->down, now, &meta)) != NULL) {
-        struct plait_buf *copy = copy_of(network, packet);
+        pl_chain_send(&at->boxes, PL_BOX_IN, packet, &meta.rx, now);
         plait_buf_unref(packet);
-        if (copy == NULL) {
-            continue;
-        }
-        if (boxes_pass(at, PL_BOX_IN, copy)) {
-            network->deliver(network->deliver_arg, at->host, at->port, copy, &meta.rx);
-        }
-        plait_buf_unref(copy);
     }
     arm(at);
 }
@@ -165,19 +151,13 @@ static int attach(struct pl_network *network, unsigned host, unsigned port) {
     at->network = network;
     at->host = host;
     at->port = port;
-    at->strip = plan->strip;
-    at->strip_ways = 3;
-    at->rewrite_ppm = plan->rewrite_ppm;
-    pl_rng_init(&at->rng, pl_rng_next(&seeds));
-    at->reseq = plan->reseq;
     pl_timer_init(&at->up_timer, up_fire);
     pl_timer_init(&at->down_timer, down_fire);
-    for (unsigned i = 0; i < 2; i++) {
-        if (plan->nat && plan->nat_outside[i].family != PLAIT_FAMILY_NONE) {
-            pl_nat_init(&at->nat[i], &plan->nat_outside[i], plan->nat_port_first);
-        }
+    pl_timer_init(&at->box_timer, box_fire);
+    int error = pl_chain_init(&at->boxes, network->env, plan->box, plan->box_count, from_boxes, at);
+    if (error == 0) {
+        error = pl_link_init(&at->up, network->env, &plan->up, pl_rng_next(&seeds));
     }
-    int error = pl_link_init(&at->up, network->env, &plan->up, pl_rng_next(&seeds));
     if (error != 0) {
         return error;
     }
@@ -192,7 +172,7 @@ int pl_network_init(struct pl_network *network, const struct pl_plan *plan,
     network->env = env;
     network->timers = timers;
     network->clock = clock;
-    int error = pl_timers_reserve(timers, timers->count + 4 * PL_PLAN_PORTS_MAX);
+    int error = pl_timers_reserve(timers, timers->count + 6 * PL_PLAN_PORTS_MAX);
     for (unsigned h = 0; h < 2; h++) {
         for (unsigned p = 0; p < plan->host[h].port_count && error == 0; p++) {
             error = attach(network, h, p);
@@ -208,6 +188,8 @@ void pl_network_fini(struct pl_network *network) {
             if (at->network != NULL) {
                 pl_timer_cancel(network->timers, &at->up_timer);
                 pl_timer_cancel(network->timers, &at->down_timer);
+                pl_timer_cancel(network->timers, &at->box_timer);
+                pl_chain_fini(&at->boxes);
                 pl_link_fini(&at->up);
                 pl_link_fini(&at->down);
             }
@@ -243,18 +225,7 @@ void pl_network_blackhole(struct pl_network *network, unsigned host, unsigned po
 }
 
 void pl_network_rebind(struct pl_network *network, unsigned host, unsigned port) {
-    for (unsigned i = 0; i < 2; i++) {
-        struct pl_nat *nat = &network->at[host][port].nat[i];
-        if (nat->on) {
-            pl_nat_rebind(nat, NULL);
-        }
-    }
-}
-
-void pl_network_strip(struct pl_network *network, unsigned host, unsigned port, uint32_t segments,
-                      uint32_t ways) {
-    network->at[host][port].strip |= segments;
-    network->at[host][port].strip_ways = ways;
+    pl_chain_rebind(&network->at[host][port].boxes);
 }
 
 static void heal_link(struct pl_network *network, struct pl_link *link) {
@@ -275,8 +246,6 @@ void pl_network_heal(struct pl_network *network) {
             struct pl_attachment *at = &network->at[h][p];
             heal_link(network, &at->up);
             heal_link(network, &at->down);
-            at->strip = 0;
-            at->rewrite_ppm = 0;
             arm(at);
         }
     }

@@ -1,13 +1,13 @@
 /* sim/network.h - everything between the hosts' devices: boxes, links, the router.
  *
- * A packet of a port passes that port's boxes and its up link; the router finds the port that has
- * the destination address (in the plan, or outside a translator: addresses that a host has lost
- * are still routed to it); then that port's down link and boxes. */
+ * A packet of a port passes that port's boxes (net/chain.h) and its up link; the router finds the
+ * port that has the destination address (in the plan, or outside a translator: addresses that a
+ * host has lost are still routed to it); then that port's down link and boxes. */
 #ifndef PL_SIM_NETWORK_H
 #define PL_SIM_NETWORK_H
 
 #include "base/timers.h"
-#include "net/box.h"
+#include "net/chain.h"
 #include "net/link.h"
 #include "sim/plan.h"
 #include "sim/record.h"
@@ -18,13 +18,9 @@ struct pl_attachment {
     struct pl_network *network;
     unsigned host, port;
     struct pl_link up, down;
-    struct pl_timer up_timer, down_timer;
-    struct pl_nat nat[2]; /* IPv4, IPv6 */
-    uint32_t strip;
-    uint32_t strip_ways; /* 1 << enum pl_box_way */
-    uint32_t rewrite_ppm;
-    struct pl_rng rng; /* of the boxes */
-    uint64_t reseq;
+    struct pl_timer up_timer, down_timer, box_timer;
+    struct pl_chain boxes;
+    uint64_t payload_bytes; /* TCP's, that the host sent or got here */
 };
 
 /* A packet for a host. The callee does not keep `packet`. */
@@ -56,10 +52,7 @@ uint32_t pl_network_backlog(struct pl_network *network, unsigned host, unsigned 
                             plait_time *ready);
 void pl_network_blackhole(struct pl_network *network, unsigned host, unsigned port, bool on);
 void pl_network_rebind(struct pl_network *network, unsigned host, unsigned port);
-/* `segments` and `ways` as in PL_ACTION_STRIP. */
-void pl_network_strip(struct pl_network *network, unsigned host, unsigned port, uint32_t segments,
-                      uint32_t ways);
-/* Takes all harm out of the links and the boxes. Translators stay. */
+/* Takes all harm out of the links. Boxes have their own times. */
 void pl_network_heal(struct pl_network *network);
 
 #endif

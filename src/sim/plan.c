@@ -34,9 +34,8 @@ int pl_sim_fault_find(const char *name, size_t len) {
 }
 
 const char *pl_plan_action_name(enum pl_plan_action_kind kind) {
-    static const char *const names[] = {"blackhole", "link_down", "address_removed",
-                                        "backup",    "mtu",       "rebind",
-                                        "strip",     "crash",     "unplug"};
+    static const char *const names[] = {"blackhole", "link_down", "address_removed", "backup",
+                                        "mtu",       "rebind",    "crash",           "unplug"};
     PL_ASSERT((unsigned)kind < sizeof(names) / sizeof(names[0]));
     return names[kind];
 }
@@ -56,6 +55,11 @@ uint64_t pl_plan_log(struct pl_rng *rng, uint64_t lo, uint64_t hi) {
     uint64_t base = lo << pl_rng_range(rng, 0, doublings);
     uint64_t top = base * 2 < hi ? base * 2 : hi;
     return pl_rng_range(rng, base, top);
+}
+
+void pl_plan_add_box(struct pl_plan_port *port, const struct pl_box_config *box) {
+    PL_ASSERT(port->box_count < PL_PLAN_BOXES_MAX);
+    port->box[port->box_count++] = *box;
 }
 
 /* Which faults there are. The density differs between runs: some are crowded, some have one. */

@@ -10,6 +10,7 @@
 #define PL_SIM_PLAN_H
 
 #include "base/rng.h"
+#include "net/chain.h"
 #include "net/link_config.h"
 #include "plait/stack.h"
 
@@ -28,6 +29,7 @@ enum {
     PL_PLAN_CONNS_MAX = 8,
     PL_PLAN_ACTIONS_MAX = 64,
     PL_PLAN_ADDRESSES_MAX = 2, /* of a port */
+    PL_PLAN_BOXES_MAX = PL_CHAIN_MAX,
 };
 
 struct pl_plan_address {
@@ -44,13 +46,9 @@ struct pl_plan_port {
     struct pl_link_config up, down; /* until the network heals; then without the harm */
     bool uncut;                     /* the device hands large packets on as they are */
     bool rx_csum_ok;                /* and says that it has verified checksums */
-    bool nat;
-    struct plait_addr nat_outside[2]; /* by family: 0 IPv4, 1 IPv6; family NONE if there is none */
-    uint16_t nat_port_first;
-    uint32_t ring;  /* the device takes no more while so many packets wait in its link; 0: any */
-    uint32_t strip; /* PL_STRIP_… from the start */
-    uint64_t reseq; /* 0: none */
-    uint32_t rewrite_ppm; /* of packets with payload */
+    uint32_t ring; /* the device takes no more while so many packets wait in its link; 0: any */
+    unsigned box_count;
+    struct pl_box_config box[PL_PLAN_BOXES_MAX]; /* the first is next to the host */
 };
 
 struct pl_plan_host {
@@ -106,7 +104,6 @@ enum pl_plan_action_kind {
     PL_ACTION_PRIORITY,  /* value: backup or not */
     PL_ACTION_MTU,       /* value: the MTU */
     PL_ACTION_REBIND,
-    PL_ACTION_STRIP, /* value: PL_STRIP_… and, shifted by 8, 1 << enum pl_box_way */
     PL_ACTION_CRASH,
     PL_ACTION_UNPLUG, /* value: removed (1) or there (0) */
 };
@@ -119,8 +116,17 @@ struct pl_plan_action {
     uint32_t value;
 };
 
+/* What a box may do to payload where no checksum tells. */
+enum pl_plan_bytes {
+    PL_BYTES_SAME,
+    PL_BYTES_MARKED, /* PL_REWRITE_BIT is set in some */
+    PL_BYTES_OTHER,  /* there may be others, more or fewer */
+};
+
 struct pl_plan {
     uint64_t seed;
+    enum pl_plan_bytes bytes;
+    bool errors_tell; /* an error is a result of the run, not a failure of it */
     bool fault[PL_SIM_FAULT_COUNT];
     plait_time heal_time;
     uint32_t alloc_fail_ppm;
@@ -137,6 +143,9 @@ void pl_plan_draw(struct pl_plan *plan, uint64_t seed, uint64_t allowed);
 void pl_plan_draw_hosts(struct pl_plan *plan);
 void pl_plan_draw_conns(struct pl_plan *plan);
 void pl_plan_draw_actions(struct pl_plan *plan);
+
+/* Puts a box behind those that a port has. */
+void pl_plan_add_box(struct pl_plan_port *port, const struct pl_box_config *box);
 
 /* A generator of its own for a part of a plan. */
 enum pl_plan_part {

@@ -1,7 +1,6 @@
 /* sim/plan_actions.c - faults that happen at a moment. Most come in pairs, harm and repair; what is
  * still broken when the network heals is repaired then. */
 #include "base/assert.h"
-#include "net/box.h"
 #include "sim/plan.h"
 
 static void add(struct pl_plan *plan, struct pl_plan_action action) {
@@ -60,15 +59,15 @@ static void draw_rebinds(struct pl_plan *plan) {
     }
 }
 
+/* A box that comes up at some time. */
 static void draw_strips(struct pl_plan *plan) {
     struct pl_rng rng = pl_plan_rng(plan, PL_SIM_STRIP_DATA);
-    unsigned host = (unsigned)pl_rng_below(&rng, 2);
-    struct pl_plan_action action = draw_target(plan, &rng, PL_ACTION_STRIP, host);
-    if (pl_rng_chance(&rng, 500000)) {
-        action.time = 0;
-    }
-    action.value = PL_STRIP_OTHER | (uint32_t)pl_rng_range(&rng, 1, 3) << 8;
-    add(plan, action);
+    struct pl_plan_host *host = &plan->host[pl_rng_below(&rng, 2)];
+    struct pl_plan_port *port = &host->port[pl_rng_below(&rng, host->port_count)];
+    struct pl_box_config box = {.kind = PL_BOX_KIND_STRIP_OTHER, .until = plan->heal_time};
+    box.from = pl_rng_chance(&rng, 500000) ? 0 : pl_rng_below(&rng, plan->heal_time);
+    box.ways = (uint32_t)pl_rng_range(&rng, PL_BOX_WAY_OUT, PL_BOX_WAY_BOTH);
+    pl_plan_add_box(port, &box);
 }
 
 static void draw_crash(struct pl_plan *plan) {

@@ -1,7 +1,6 @@
 /* sim/plan_hosts.c - hosts, ports, addresses and links of a plan. */
 #include <string.h>
 
-#include "net/box.h"
 #include "sim/plan.h"
 
 #define KIB UINT64_C(1024)
@@ -227,16 +226,25 @@ static void draw_nat(struct pl_plan *plan) {
     struct pl_rng rng = pl_plan_rng(plan, PL_SIM_NAT);
     for (unsigned p = 0; p < plan->host[0].port_count; p++) {
         struct pl_plan_port *port = &plan->host[0].port[p];
-        port->nat = p == 0 || pl_rng_chance(&rng, 500000);
-        port->nat_port_first = (uint16_t)pl_rng_range(&rng, 10000, 60000);
+        struct pl_box_config nat = {.kind = PL_BOX_KIND_NAT, .ways = PL_BOX_WAY_BOTH};
+        bool here = p == 0 || pl_rng_chance(&rng, 500000);
+        nat.port_first = (uint16_t)pl_rng_range(&rng, 10000, 60000);
         for (unsigned i = 0; i < port->address_count; i++) {
             if (port->address[i].addr.family == PLAIT_IPV4) {
-                set_v4(&port->nat_outside[0], 198, 51, 100, (uint8_t)(p + 1));
+                set_v4(&nat.outside[0], 198, 51, 100, (uint8_t)(p + 1));
             } else {
-                set_v6(&port->nat_outside[1], 2, 0, (uint8_t)(p + 1));
+                set_v6(&nat.outside[1], 2, 0, (uint8_t)(p + 1));
             }
         }
+        if (here) {
+            pl_plan_add_box(port, &nat);
+        }
     }
+}
+
+static void add_harm(struct pl_plan *plan, struct pl_plan_port *port, enum pl_box_kind kind) {
+    struct pl_box_config box = {.kind = kind, .ways = PL_BOX_WAY_BOTH, .until = plan->heal_time};
+    pl_plan_add_box(port, &box);
 }
 
 static void draw_boxes(struct pl_plan *plan) {
@@ -247,14 +255,25 @@ static void draw_boxes(struct pl_plan *plan) {
         for (unsigned p = 0; p < plan->host[h].port_count; p++) {
             struct pl_plan_port *port = &plan->host[h].port[p];
             bool rewrites = pl_rng_chance(&rewrite, 500000);
-            uint32_t rewrite_ppm = (uint32_t)pl_plan_log(&rewrite, 1000, 100000);
-            port->rewrite_ppm = plan->fault[PL_SIM_REWRITE] && rewrites ? rewrite_ppm : 0;
+            uint32_t every_bytes = (uint32_t)pl_plan_log(&rewrite, 5000, 500000);
             bool strips = pl_rng_chance(&strip, 500000);
             bool reseqs = pl_rng_chance(&reseq, 500000);
             uint64_t secret = pl_rng_next(&reseq);
-            port->reseq = plan->fault[PL_SIM_RESEQ] && reseqs ? secret : 0;
-            port->strip |= plan->fault[PL_SIM_STRIP_SYN] && strips ? PL_STRIP_SYN : 0;
-            port->strip |= plan->fault[PL_SIM_STRIP_SYN_ACK] && strips ? PL_STRIP_SYN_ACK : 0;
+            if (plan->fault[PL_SIM_STRIP_SYN] && strips) {
+                add_harm(plan, port, PL_BOX_KIND_STRIP_SYN);
+            }
+            if (plan->fault[PL_SIM_STRIP_SYN_ACK] && strips) {
+                add_harm(plan, port, PL_BOX_KIND_STRIP_SYN_ACK);
+            }
+            if (plan->fault[PL_SIM_REWRITE] && rewrites) {
+                add_harm(plan, port, PL_BOX_KIND_REWRITE);
+                port->box[port->box_count - 1].every_bytes = every_bytes;
+            }
+            if (plan->fault[PL_SIM_RESEQ] && reseqs) {
+                const struct pl_box_config box = {
+                    .kind = PL_BOX_KIND_RESEQ, .ways = PL_BOX_WAY_OUT, .seed = secret};
+                pl_plan_add_box(port, &box);
+            }
         }
     }
     if (plan->fault[PL_SIM_NAT]) {
@@ -325,6 +344,7 @@ static void draw_config_faults(struct pl_plan *plan) {
         config->deny_join_initial = plan->fault[PL_SIM_DENY_JOIN] && pl_rng_chance(&deny, 500000);
     }
     if (plan->fault[PL_SIM_REWRITE]) { /* mostly with a way to notice */
+        plan->bytes = PL_BYTES_MARKED;
         plan->host[0].config.checksum = true;
     }
     if (plan->fault[PL_SIM_PLAIN_PEER]) {

@@ -36,6 +36,7 @@ struct pl_app {
     bool crashed;    /* with its host */
     bool fallback;   /* plain TCP, from the beginning or at some time */
     bool connected;  /* has been OPEN */
+    bool altered;    /* read what the peer did not write, where nothing could tell */
     bool proven;     /* has seen a sign of life of the peer's application level */
     int error;       /* why it is DONE, 0 for an orderly end */
     uint64_t unread; /* bytes that waited in the socket when it failed */

@@ -1,0 +1,206 @@
+/* cli/cmd_sim_boxes.c - plait sim boxes: a connection behind every kind of middlebox
+ * (docs/middleboxes.md). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "plait/error.h"
+#include "port/pcapng.h"
+#include "port/posix_env.h"
+#include "sim/boxes.h"
+#include "sim/plan.h"
+
+struct boxes_command {
+    struct pl_sim_options options;
+    uint64_t seed;
+    const char *name;     /* of the only case; NULL: all */
+    unsigned part, parts; /* of the table, from 0 */
+    const char *trace_path, *pcap_path;
+    unsigned failed;
+};
+
+static int cmd_sim_boxes_help(void) {
+    printf(
+        "usage: plait sim boxes [OPTION]...\n\n"
+        "A transfer in both ways over two paths behind each kind of middlebox, in each place,\n"
+        "way and time, and behind every pair of them; a table of what becomes of it. Wrong\n"
+        "bytes or a hang are failures.\n\n"
+        "  --case BOX[+BOX]/PLACE/WAY/TIME/CHECKSUM  only this one: PLACE is first, second or\n"
+        "                  all; WAY to-server, to-client or both; TIME start or middle;\n"
+        "                  CHECKSUM off or on\n"
+        "  --part K/N      the K-th of N parts of the table, for several processes\n"
+        "  --seed S        another seed (default 1)\n"
+        "  --trace FILE    with --case: every event as a line of JSON\n"
+        "  --pcap FILE     with --case: all packets as pcapng\n\nboxes:");
+    for (int i = 0; i < PL_BOX_KIND_COUNT; i++) {
+        printf("%s%s", i % 8 == 0 ? "\n  " : " ", pl_box_name((enum pl_box_kind)i));
+    }
+    printf("\n");
+    return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
+}
+
+/* What cannot be: an error that is none, a box that did nothing, bytes that checksums should have
+ * kept right. The reason, or NULL. */
+static const char *complaint(const struct pl_boxes_case *box, const struct pl_boxes_result *r) {
+    if (r->reason[0] != '\0') {
+        return r->reason;
+    }
+    if (box->count == 1 && !r->acted) {
+        return "the box never did anything";
+    }
+    if (box->checksum && r->altered && r->class != PL_BOXES_FALLBACK) {
+        return "changed bytes got through a checksum";
+    }
+    return NULL;
+}
+
+static void print_row(const struct pl_boxes_case *box, const struct pl_boxes_result *r) {
+    char name[96];
+    pl_boxes_case_name(box, name, sizeof(name));
+    for (char *at = name; *at != '\0'; at++) {
+        *at = *at == '/' ? '\t' : *at;
+    }
+    printf("%s\t%s%s%s\t%s\t%s\n", name, pl_boxes_class_name(r->class),
+           r->class == PL_BOXES_ERROR ? " " : "",
+           r->class == PL_BOXES_ERROR ? plait_error_name(r->error) : "",
+           r->altered ? "changed" : "right", r->noticed);
+}
+
+static int run_case(struct boxes_command *command, const struct pl_boxes_case *box) {
+    struct pl_boxes_result result;
+    int error = pl_boxes_run(box, &command->options, command->seed, &result);
+    if (error < 0) {
+        cli_say("sim: %s", plait_error_text(error));
+        return EXIT_TROUBLE;
+    }
+    const char *wrong = complaint(box, &result);
+    if (wrong == NULL) {
+        print_row(box, &result);
+        return 0;
+    }
+    char name[96];
+    pl_boxes_case_name(box, name, sizeof(name));
+    printf("FAIL %s: %s; replay: plait sim boxes --case %s --seed %llu --trace t.jsonl\n", name,
+           wrong, name, (unsigned long long)command->seed);
+    command->failed++;
+    return 0;
+}
+
+/* The rows of the part asked for. */
+static int run_part(struct boxes_command *command) {
+    struct pl_boxes_case box;
+    unsigned count = 0;
+    int status = 0;
+    while (pl_boxes_case_at(count, &box)) {
+        count++;
+    }
+    unsigned end = count * (command->part + 1) / command->parts;
+    for (unsigned i = count * command->part / command->parts; status == 0 && i < end; i++) {
+        status = pl_boxes_case_at(i, &box) ? run_case(command, &box) : EXIT_TROUBLE;
+    }
+    return status;
+}
+
+static int run_cases(struct boxes_command *command) {
+    struct pl_boxes_case box;
+    int status = 0;
+    if (command->part == 0) {
+        printf("box\tplace\tway\ttime\tchecksum\tresult\tbytes\tnoticed\n");
+    }
+    if (command->name != NULL) {
+        if (!pl_boxes_case_parse(command->name, &box)) {
+            cli_say("sim: no case '%s'; see `plait sim boxes --help`", command->name);
+            return EXIT_USAGE;
+        }
+        status = run_case(command, &box);
+    } else {
+        status = run_part(command);
+    }
+    return status != 0 ? status : command->failed > 0;
+}
+
+static bool take_option(struct boxes_command *command, const char *option, const char *value) {
+    char *end = NULL;
+    if (strcmp(option, "--case") == 0) {
+        command->name = value;
+        return true;
+    }
+    if (strcmp(option, "--trace") == 0) {
+        command->trace_path = value;
+        return true;
+    }
+    if (strcmp(option, "--pcap") == 0) {
+        command->pcap_path = value;
+        return true;
+    }
+    if (strcmp(option, "--part") == 0) {
+        int end_at = 0;
+        int found = sscanf(value, "%u/%u%n", &command->part, &command->parts, &end_at);
+        command->part--; /* 0 becomes too large */
+        return found == 2 && value[end_at] == '\0' && command->part < command->parts;
+    }
+    if (strcmp(option, "--seed") == 0) {
+        command->seed = strtoull(value, &end, 0);
+        return end != value && *end == '\0';
+    }
+    return false;
+}
+
+static bool parse(struct boxes_command *command, int argc, char **argv) {
+    for (int i = 2; i < argc; i += 2) {
+        if (i + 1 == argc || !take_option(command, argv[i], argv[i + 1])) {
+            cli_say("sim: bad option '%s'; see `plait sim boxes --help`", argv[i]);
+            return false;
+        }
+    }
+    if ((command->trace_path != NULL || command->pcap_path != NULL) && command->name == NULL) {
+        cli_say("sim: --trace and --pcap need --case");
+        return false;
+    }
+    return true;
+}
+
+/* False: said why not. */
+static bool open_files(struct boxes_command *command, struct pl_pcapng **pcap) {
+    if (command->trace_path != NULL) {
+        command->options.trace = fopen(command->trace_path, "w");
+        if (command->options.trace == NULL) {
+            cli_say("sim: cannot write %s", command->trace_path);
+            return false;
+        }
+    }
+    if (command->pcap_path != NULL) {
+        *pcap = cli_sim_capture(command->pcap_path, &command->options);
+        return *pcap != NULL;
+    }
+    return true;
+}
+
+int cmd_sim_boxes(int argc, char **argv) {
+    struct boxes_command command = {
+        .options = {.fill = PL_SIM_FILL_DEFAULT}, .seed = 1, .parts = 1};
+    struct pl_posix_env posix;
+    struct pl_pcapng *pcap = NULL;
+    int status = EXIT_TROUBLE;
+    if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
+        return cmd_sim_boxes_help();
+    }
+    if (!parse(&command, argc, argv)) {
+        return EXIT_USAGE;
+    }
+    if (pl_posix_env_init(&posix) != 0) {
+        cli_say("sim: libcrypto has no SHA-256");
+        return EXIT_TROUBLE;
+    }
+    command.options.hashes = &posix.env;
+    if (open_files(&command, &pcap)) {
+        status = run_cases(&command);
+    }
+    (void)pl_pcapng_close(pcap);
+    if (command.options.trace != NULL && fclose(command.options.trace) != 0) {
+        status = EXIT_TROUBLE;
+    }
+    pl_posix_env_fini(&posix);
+    return fflush(stdout) == 0 ? status : EXIT_TROUBLE;
+}
