@@ -23,19 +23,29 @@ struct segment_kind {
 typedef bool option_reader(const uint8_t *opt, uint32_t len, struct segment_kind kind,
                            struct pl_mptcp_options *o);
 
-/* Version 0 has the initiator's key in the SYN, and no data; there, bit B in a SYN may go with any
- * form (RFC 6824 section 3.1). */
+/* Version 0 has the initiator's key in the SYN, and no data. */
 static bool capable_len_ok(const uint8_t *opt, uint32_t len, struct segment_kind kind) {
     bool is_v0 = (opt[2] & 15) == 0;
     if (kind.is_syn) {
-        bool unknown_form = is_v0 && !kind.is_ack && (opt[3] & PL_CAPABLE_EXTENSION) != 0;
-        return unknown_form || len == (is_v0 || kind.is_ack ? 12 : 4);
+        return len == (is_v0 || kind.is_ack ? 12 : 4);
     }
     return kind.is_ack && (len == 20 || (!is_v0 && (len == 22 || len == 24)));
 }
 
+/* Bit B in a SYN of version 0 may go with any form, of which nobody knows more than the first four
+ * octets (RFC 6824 section 3.1). */
+static bool is_unknown_form(const uint8_t *opt, struct segment_kind kind) {
+    return kind.is_syn && !kind.is_ack && (opt[2] & 15) == 0 &&
+           (opt[3] & PL_CAPABLE_EXTENSION) != 0;
+}
+
 static bool read_capable(const uint8_t *opt, uint32_t len, struct segment_kind kind,
                          struct pl_mptcp_options *o) {
+    if (is_unknown_form(opt, kind)) {
+        o->capable.len = 4;
+        o->capable.flags = opt[3];
+        return true;
+    }
     if (!capable_len_ok(opt, len, kind)) {
         return false;
     }

@@ -102,6 +102,9 @@ static void test_capable_forms_v0(void **state) {
         struct pl_mptcp_options o = parsed(opt, len, SYN);
         assert_int_equal(o.present, 1 << PL_MP_CAPABLE);
         assert_int_equal(o.capable.flags, 0x41);
+        assert_int_equal(o.capable.len, 4); /* what can be told of it, and written again */
+        assert_true(o.capable.key_sender == 0);
+        assert_writes(&o, PL_MP_CAPABLE, (const uint8_t[]){30, 4, 0x00, 0x41}, 4);
     }
 }
 
