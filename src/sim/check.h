@@ -85,6 +85,8 @@ struct pl_check {
     bool rewritten; /* a box changes payload: the host may fall back at any time */
     bool stateless; /* with SYN cookies and no memory or token, or in version 0 without the third
                      * ACK, it may fall back with its first byte */
+    bool cookies;   /* each SYN is answered with a cookie: who sends on before it has the keys has
+                     * forgotten MPTCP */
     bool dark;      /* a port was down: what went out over it was not seen */
     bool lenient;   /* allocations fail, or memory is short: windows may shrink */
     struct pl_check_flow *flows;

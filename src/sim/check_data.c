@@ -321,7 +321,8 @@ void pl_check_data_arrived(struct pl_check *check, struct pl_check_flow *flow,
     take_join(check, flow, seg, false);
     bool syn = (seg->flags & PL_TCP_SYN) != 0;
     if (flow->conn == NULL || syn) {
-        flow->plain = flow->plain || (!syn && o->present == 0); /* before the keys came */
+        bool forgotten = check->cookies && flow->capable_out;
+        flow->plain = flow->plain || (!syn && (o->present == 0 || forgotten)); /* before the keys */
         return;
     }
     bool infinite = pl_mptcp_has(o, PL_MP_DSS) && o->dss.has_map && o->dss.len == 0;

@@ -97,8 +97,9 @@ void pl_host_start(struct pl_host *host, struct pl_world *world, unsigned index)
     pl_check_init(&host->check, world->hashes, host->plan, index, &world->verdict);
     host->check.lenient = world->plan->fault[PL_SIM_ALLOC] || world->plan->fault[PL_SIM_MEMORY];
     host->check.rewritten = world->plan->bytes != PL_BYTES_SAME;
+    host->check.cookies = world->plan->fault[PL_SIM_COOKIES];
     bool forgets = world->plan->fault[PL_SIM_ALLOC] || world->plan->fault[PL_SIM_VERSIONS];
-    host->check.stateless = world->plan->fault[PL_SIM_COOKIES] && forgets;
+    host->check.stateless = host->check.cookies && forgets;
     int result = plait_stack_create(&host->stack, &host->env.env, &host->plan->config);
     if (result != 0) {
         fail(host, "stack_create", result);

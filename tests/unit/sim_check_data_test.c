@@ -133,11 +133,39 @@ static void wrong_key_and_token(void **state) {
     done(&f, "token nobody has");
 }
 
+/* Where cookies keep no state, what comes before the keys makes it plain TCP, whatever it says. */
+static void cookie_without_keys(void **state) {
+    (void)state;
+    for (int cookies = 0; cookies < 2; cookies++) {
+        struct fixture f;
+        uint8_t options[40];
+        setup(&f);
+        f.check.cookies = cookies != 0;
+        uint32_t len = capable(options, 4, 0, 0);
+        arrived(&f, (struct say){PL_TCP_SYN, 499, 0, 1000, NULL, options, len});
+        len = capable(options, 12, KEY_US, 0);
+        assert_true(
+            sent(&f, (struct say){PL_TCP_SYN | PL_TCP_ACK, 99, 500, 1000, NULL, options, len}));
+        struct pl_mptcp_options o = {.remove_addr = {.count = 1, .ids = {5}}};
+        len = pl_mptcp_write(options, PL_MP_REMOVE_ADDR, &o);
+        arrived(&f, (struct say){PL_TCP_ACK, 500, 100, 1000, NULL, options, len});
+        len = capable(options, 20, KEY_THEM, KEY_US);
+        arrived(&f, (struct say){PL_TCP_ACK, 500, 100, 1000, NULL, options, len});
+        assert_int_equal(sent(&f, (struct say){PL_TCP_ACK, 100, 500, 1000, "hello", NULL, 0}),
+                         cookies != 0);
+        if (cookies == 0) {
+            done(&f, "without a mapping");
+        } else {
+            pl_check_fini(&f.check);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mappings_change),     cmocka_unit_test(another_byte_at_a_dsn),
         cmocka_unit_test(data_level_window),   cmocka_unit_test(wrong_data_acks),
-        cmocka_unit_test(wrong_key_and_token),
+        cmocka_unit_test(wrong_key_and_token), cmocka_unit_test(cookie_without_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
