@@ -173,6 +173,13 @@ void pl_check_sent(struct pl_check *check, unsigned port, uint32_t mtu, const ui
     pl_check_data_sent(check, flow, &seg);
 }
 
+/* A SYN/ACK to the SYN of an earlier connection between the same two; the host resets it. */
+static bool is_late_answer(const struct pl_check_flow *flow, const struct pl_segment *seg) {
+    const uint8_t both = PL_TCP_SYN | PL_TCP_ACK;
+    return (seg->flags & both) == both && flow->out.isn_known &&
+           seg->ack.v - flow->out.isn - 1 > flow->out.high;
+}
+
 void pl_check_arrived(struct pl_check *check, const uint8_t *packet, uint32_t len) {
     struct pl_ip ip;
     struct pl_segment seg;
@@ -188,7 +195,7 @@ void pl_check_arrived(struct pl_check *check, const uint8_t *packet, uint32_t le
     if (flow == NULL && (seg.flags & PL_TCP_SYN) != 0) {
         flow = flow_add(check, &local, &remote);
     }
-    if (flow != NULL) {
+    if (flow != NULL && !is_late_answer(flow, &seg)) {
         pl_check_flow_arrived(check, flow, &seg);
         pl_check_data_arrived(check, flow, &seg);
     }

@@ -78,11 +78,24 @@ static void wrong_acknowledgements(void **state) {
     done(&f, "did not arrive");
 }
 
+/* A SYN/ACK of an earlier connection between the same ports says nothing about this one. */
+static void late_answers(void **state) {
+    struct fixture f;
+    struct say answer = {.flags = PL_TCP_SYN | PL_TCP_ACK, .seq = 7000, .ack = 90, .window = 10};
+    (void)state;
+    setup(&f);
+    assert_true(sent(&f, (struct say){.flags = PL_TCP_SYN, .seq = 99, .window = 1000}));
+    arrived(&f, answer);
+    handshake(&f);
+    assert_false(sent(&f, (struct say){.flags = PL_TCP_ACK, .seq = 100, .ack = 7001}));
+    done(&f, "did not arrive");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_packets),          cmocka_unit_test(another_byte),
         cmocka_unit_test(beyond_window),          cmocka_unit_test(hole_and_data_behind_fin),
-        cmocka_unit_test(wrong_acknowledgements),
+        cmocka_unit_test(wrong_acknowledgements), cmocka_unit_test(late_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
