@@ -32,7 +32,7 @@ struct plait_monitor_event {
     bool deny_join_id0;                  /* CREATED, ESTABLISHED: the peer's C flag */
 };
 
-/* Keeps the last events from now on, `capacity` (1..65536) that nobody has taken; more are counted
+/* Keeps events from now on, the first `capacity` (1..65536) that nobody has taken; more are counted
  * and lost. 0 ends it. What was kept before is forgotten. Errors: BAD_ARGUMENT, NO_MEMORY. */
 PLAIT_MUST_CHECK int plait_monitor_start(struct plait_stack *stack, uint32_t capacity);
 /* The oldest event; false when there is none. */
