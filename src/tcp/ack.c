@@ -21,7 +21,7 @@ static void cumulative(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
             pl_tcp_rack_delivered(tcp, rec, pl_seq32_add(rec->seq, n), f);
             pl_tcp_rate_delivered(tcp, rec, f);
             f->delivered += n;
-            f->repair = f->repair || rec->repaired;
+            f->repair = f->repair || pl_tcp_undo_is_repair(tcp, rec, f->seg);
         }
         f->payload_bytes += rec->chunk != NULL ? n : 0;
         if (n < rec->len) {

@@ -28,7 +28,7 @@ struct pl_tcp_ack_facts {
     struct pl_tcp_rate_mark rate_mark; /* rate.c */
     bool has_dsack;
     bool round_start;
-    bool repair; /* some of it had been sent again before the present reaction to loss */
+    bool repair; /* some of it was sent again before what it echoes: maybe not the first copy */
     bool marked; /* ECE */
 };
 
@@ -142,6 +142,8 @@ void pl_tcp_undo_begin(struct pl_tcp *tcp);
 void pl_tcp_undo_forget(struct pl_tcp *tcp);
 void pl_tcp_undo_linger(struct pl_tcp *tcp);
 void pl_tcp_undo_sent(struct pl_tcp *tcp, uint32_t bytes, plait_time now);
+bool pl_tcp_undo_is_repair(const struct pl_tcp *tcp, const struct pl_tcp_record *rec,
+                           const struct pl_segment *seg);
 bool pl_tcp_undo_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f);
 void pl_tcp_frto_begin(struct pl_tcp *tcp, bool in_recovery);
 bool pl_tcp_frto_new_first(const struct pl_tcp *tcp);

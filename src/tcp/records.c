@@ -152,8 +152,9 @@ void pl_tcp_record_mark_sent(struct pl_tcp *tcp, struct pl_tcp_record *rec, plai
     if (rec->lost) {
         unlose(tcp, rec);
     }
-    if (!rec->unsent) {
+    if (!rec->unsent && !rec->retransmitted) {
         rec->retransmitted = true;
+        rec->again_ts = pl_tcp_ts_of(tcp, now);
     }
     rec->unsent = false;
     rec->sent_at = now;

@@ -45,14 +45,14 @@ struct pl_tcp_record {
     plait_time sent_at;     /* the last transmission */
     pl_seq32 seq;
     uint32_t len;
-    uint32_t offset; /* in chunk */
-    uint16_t cut;    /* payload per packet when it was sent last */
+    uint32_t offset;   /* in chunk */
+    uint32_t again_ts; /* our timestamp of the second transmission */
+    uint16_t cut;      /* payload per packet when it was sent last */
     uint16_t sacked : 1;
     uint16_t lost : 1;          /* to be sent (again) */
     uint16_t unsent : 1;        /* never sent so far; lost is set */
-    uint16_t retransmitted : 1; /* sent more than once */
+    uint16_t retransmitted : 1; /* sent more than once: again_ts is valid */
     uint16_t push : 1;
-    uint16_t repaired : 1; /* sent again before the present reaction to loss began */
     uint16_t measured : 1; /* it has a mark: its congestion control has a model */
     struct pl_tcp_origin origin;
     struct pl_tcp_rate_mark mark[];

@@ -3,8 +3,7 @@
  * A reaction to loss keeps what was before it (struct pl_tcp_undo, there only as long as it may be
  * of use). Three kinds of proof that it was needless:
  *   - Eifel (RFC 3522): an ACK that advances echoes a timestamp from before the first
- *     retransmission, so the original had arrived (or a retransmission of an earlier reaction,
- *     which proves nothing);
+ *     retransmission of what it acknowledges, so the original had arrived;
  *   - D-SACK (RFC 3708): everything that was retransmitted arrived twice. That is known a round
  *     trip later, often after the recovery;
  *   - F-RTO with SACK (RFC 5682 section 3): after a timeout only the head is sent again, then up
@@ -18,15 +17,6 @@ enum { NEW_SEGMENTS = 2 };
 
 /* ---- the memory of an episode ---- */
 
-/* ACKs of what was sent again before may be for that: they prove nothing about this reaction. */
-static void note_repairs(struct pl_tcp *tcp) {
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
-        struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
-        PL_ASSERT(rec->len > 0);
-        rec->repaired = rec->retransmitted;
-    }
-}
-
 /* A reaction begins. Without memory it cannot be taken back, which is all. */
 void pl_tcp_undo_begin(struct pl_tcp *tcp) {
     struct pl_tcp_undo *u = tcp->rec.undo;
@@ -36,7 +26,6 @@ void pl_tcp_undo_begin(struct pl_tcp *tcp) {
     }
     if (u != NULL) {
         *u = (struct pl_tcp_undo){.cc = tcp->cc, .start = tcp->snd.una, .end = tcp->snd.nxt};
-        note_repairs(tcp);
     }
     tcp->rec.undo = u;
 }
@@ -71,20 +60,29 @@ void pl_tcp_undo_sent(struct pl_tcp *tcp, uint32_t bytes, plait_time now) {
 
 /* ---- proofs ---- */
 
+static bool is_older(const struct pl_tcp *tcp, const struct pl_segment *seg, uint32_t stamp) {
+    const struct pl_tcp_options *o = &seg->options;
+    PL_ASSERT((seg->flags & PL_TCP_ACK) != 0);
+    bool echoes = tcp->ts.on && o->has_timestamps && o->ts_ecr != 0;
+    return echoes && (int32_t)(o->ts_ecr - stamp) < 0;
+}
+
+/* Whether `seg`, which acknowledges `rec`, may do so for a second copy, by whatever reaction or
+ * loss probe that was sent: then the first one was lost, and the reaction stands. */
+bool pl_tcp_undo_is_repair(const struct pl_tcp *tcp, const struct pl_tcp_record *rec,
+                           const struct pl_segment *seg) {
+    PL_ASSERT(!rec->unsent);
+    return rec->retransmitted && !is_older(tcp, seg, rec->again_ts);
+}
+
 static bool echo_is_older(const struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     const struct pl_tcp_undo *u = tcp->rec.undo;
-    const struct pl_tcp_options *o = &f->seg->options;
     PL_ASSERT(u != NULL);
-    /* After a time-out it is believed of repairs too: that the path carries them is news enough. */
-    bool doubtful = f->repair && tcp->rec.phase == PL_TCP_PHASE_RECOVERY;
-    if (f->cum_bytes == 0 || u->retransmitted == 0 || doubtful ||
+    if (f->cum_bytes == 0 || u->retransmitted == 0 || f->repair ||
         tcp->rec.phase == PL_TCP_PHASE_OPEN) {
         return false;
     }
-    if (!tcp->ts.on || !o->has_timestamps || o->ts_ecr == 0) {
-        return false;
-    }
-    return (int32_t)(o->ts_ecr - u->stamp) < 0;
+    return is_older(tcp, f->seg, u->stamp);
 }
 
 static bool all_arrived_twice(const struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
