@@ -256,6 +256,18 @@ void pl_tcp_recovery_repaired(struct pl_tcp *tcp, plait_time now) {
 
 /* ---- the retransmission timer, RFC 6298 section 5 and RFC 5681 section 3.1 ---- */
 
+/* What the recovery sent again is lost, too: another indication of congestion (RFC 5681 section
+ * 4.3), from the window that the recovery was to end with. */
+static void reduce_again(struct pl_tcp *tcp) {
+    PL_ASSERT(tcp->rec.phase == PL_TCP_PHASE_RECOVERY);
+    if (pl_cc_has_model(&tcp->cc)) {
+        return;
+    }
+    tcp->snd.cwr_due = tcp->snd.ecn;
+    tcp->cc.cwnd = tcp->cc.ssthresh;
+    pl_cc_loss(&tcp->cc, tcp->cc.ssthresh);
+}
+
 void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
     struct pl_tcp_recovery *r = &tcp->rec;
     const struct pl_tcp_record *head = pl_tcp_record_first(tcp);
@@ -266,6 +278,8 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
     }
     if (r->phase == PL_TCP_PHASE_OPEN || (r->phase == PL_TCP_PHASE_LOSS && r->rto_count == 0)) {
         reduce(tcp);
+    } else if (r->phase == PL_TCP_PHASE_RECOVERY && head->retransmitted) {
+        reduce_again(tcp);
     }
     if (r->rto_count == 0) {
         r->rto_first_ms = (uint32_t)(now / PLAIT_NS_PER_MS);
