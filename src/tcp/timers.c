@@ -179,8 +179,9 @@ static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
         fire_syn(tcp, now);
         return;
     }
-    if (tcp->deadline[PL_TCP_SLOT_PROBE] <= now && !tcp->rack.waiting) {
-        pl_tcp_rexmit_restart(tcp, now); /* a loss probe goes first (RFC 8985 section 7.2) */
+    bool rack_first = tcp->deadline[PL_TCP_SLOT_PROBE] <= now || tcp->rack.waiting;
+    if (rack_first && !out_of_patience(tcp, now)) {
+        pl_tcp_rexmit_restart(tcp, now); /* RFC 8985 sections 7.2 and 8 */
         return;
     }
     if (pl_list_empty(&tcp->snd.records)) {
