@@ -167,3 +167,21 @@ struct pl_hash_node *pl_hash_find_next(const struct pl_hash_node *node) {
     PL_ASSERT(node != NULL);
     return skip_to(node->next, node->hash);
 }
+
+struct pl_hash_node *pl_hash_find_ending(const struct pl_hash_table *t, uint64_t ending,
+                                         unsigned bits, const struct pl_hash_node *node) {
+    PL_ASSERT(bits >= 1 && bits <= 20);
+    uint64_t mask = ((uint64_t)1 << bits) - 1;
+    uint64_t at = (node != NULL ? node->hash : ending & mask) & (t->bucket_count - 1);
+    struct pl_hash_node *next = node != NULL ? node->next : t->buckets[at];
+    for (;;) {
+        while (next != NULL && ((next->hash ^ ending) & mask) != 0) {
+            next = next->next;
+        }
+        at += mask + 1; /* the buckets of a large table that have these bits, too */
+        if (next != NULL || at >= t->bucket_count) {
+            return next;
+        }
+        next = t->buckets[at];
+    }
+}

@@ -28,5 +28,9 @@ void pl_hash_remove(struct pl_hash_table *t, struct pl_hash_node *node);
 /* First node with this hash, then the following ones: the caller compares keys. */
 struct pl_hash_node *pl_hash_find(const struct pl_hash_table *t, uint64_t hash);
 struct pl_hash_node *pl_hash_find_next(const struct pl_hash_node *node);
+/* The node behind `node` (NULL: the first) of those whose hash ends in these `bits` (1..20) bits:
+ * without looking at many others. */
+struct pl_hash_node *pl_hash_find_ending(const struct pl_hash_table *t, uint64_t ending,
+                                         unsigned bits, const struct pl_hash_node *node);
 
 #endif

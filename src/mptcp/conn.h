@@ -75,11 +75,28 @@ bool pl_conn_is_early(const struct pl_conn *conn);
 /* What became of pl_conn_setup.fastopen; false when there was none, or it was taken before. */
 bool pl_conn_take_fastopen(struct pl_conn *conn, struct pl_conn_fastopen *out);
 void pl_conn_confirm(struct pl_conn *conn, plait_time now);
-/* A SYN with MP_JOIN whose token is this connection's. Returns 0 when a subflow was made, or a
- * negative error: the stack answers with RST (and MP_TCPRST, `reason` is set). */
-PLAIT_MUST_CHECK int pl_conn_join(struct pl_conn *conn, plait_port_id port,
-                                  struct pl_tcp_tuple tuple, const struct pl_segment *syn,
+
+/* A SYN with MP_JOIN whose token is this connection's. */
+struct pl_join_request {
+    plait_port_id port;
+    struct pl_tcp_tuple tuple;
+    const struct pl_segment *syn;
+    bool stateless; /* its SYN/ACK has gone out with this nonce, and the third ACK is good */
+    uint32_t nonce;
+};
+/* Returns 0 when a subflow was made, or a negative error: the stack answers with RST (and
+ * MP_TCPRST, `reason` is set). */
+PLAIT_MUST_CHECK int pl_conn_join(struct pl_conn *conn, const struct pl_join_request *join,
                                   uint8_t *reason, plait_time now);
+/* Whether as many joins are half-open as may be. */
+bool pl_conn_joins_crowd(const struct pl_conn *conn);
+/* The MP_JOIN for a SYN/ACK with join->nonce that no subflow is made for yet (stack/joincookie.h):
+ * 16 bytes, or 0 when the join is not welcome or there is no room. And its window. */
+uint32_t pl_conn_join_stateless(struct pl_conn *conn, const struct pl_join_request *join,
+                                uint16_t *window_raw, uint8_t *out, uint32_t room);
+/* Whether the HMAC of a third ACK says that its sender knows the keys. */
+bool pl_conn_join_proved(const struct pl_conn *conn, uint32_t nonce_local, uint32_t nonce_remote,
+                         const uint8_t hmac[20]);
 
 /* Whether the peer would read why its subflow was reset (MP_TCPRST). */
 bool pl_conn_gives_reasons(const struct pl_conn *conn);

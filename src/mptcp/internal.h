@@ -55,6 +55,9 @@ uint32_t pl_join_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint
                        uint32_t room, plait_time now);
 enum pl_verdict pl_join_in(struct pl_subflow *sf, const struct pl_segment *seg,
                            enum pl_seg_kind kind, plait_time now);
+/* The HMAC of a SYN/ACK that answers a join. */
+void pl_join_answer(const struct pl_conn *conn, uint32_t nonce_local, uint32_t nonce_remote,
+                    uint8_t hmac[8]);
 void pl_join_run(struct pl_conn *conn, plait_time now);
 plait_time pl_join_deadline(const struct pl_conn *conn);
 

@@ -151,6 +151,27 @@ enum pl_verdict pl_join_in(struct pl_subflow *sf, const struct pl_segment *seg,
     return PL_VERDICT_OK;
 }
 
+void pl_join_answer(const struct pl_conn *conn, uint32_t nonce_local, uint32_t nonce_remote,
+                    uint8_t hmac[8]) {
+    const struct pl_mp_keys *k = &conn->keys;
+    uint8_t digest[PL_DIGEST_MAX];
+    pl_join_hmac(conn->version, conn->ctx->env, k->local_key, k->remote_key, nonce_local,
+                 nonce_remote, digest);
+    memcpy(hmac, digest, 8);
+}
+
+bool pl_conn_join_proved(const struct pl_conn *conn, uint32_t nonce_local, uint32_t nonce_remote,
+                         const uint8_t hmac[20]) {
+    const struct pl_mp_keys *k = &conn->keys;
+    uint8_t digest[PL_DIGEST_MAX];
+    if (!pl_conn_fully_established(conn)) {
+        return false;
+    }
+    pl_join_hmac(conn->version, conn->ctx->env, k->remote_key, k->local_key, nonce_remote,
+                 nonce_local, digest);
+    return pl_secret_equal(digest, hmac, 20);
+}
+
 void pl_join_run(struct pl_conn *conn, plait_time now) {
     PL_SUBFLOW_FOREACH(sf, conn) {
         if (sf->phase != PL_SF_PRE || sf->join_resend_at > now) {

@@ -27,6 +27,7 @@ int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup
         return PLAIT_E_NO_MEMORY;
     }
     sf->serial = conn->serial_next;
+    bool by_cookie = setup->join ? setup->stateless : conn->key_given;
     struct pl_tcp_setup tcp = {
         .tuple = tuple,
         .ops = conn->mode == PL_MODE_MPTCP ? &pl_upper_mptcp : &pl_upper_plain,
@@ -42,7 +43,7 @@ int pl_subflow_create(struct pl_conn *conn, const struct pl_subflow_setup *setup
         .syn_timeout_ns = setup->join && setup->syn_timeout_ns == 0 ? JOIN_SECONDS * PLAIT_NS_PER_S
                                                                     : setup->syn_timeout_ns,
         /* A SYN cookie has promised the stack's scale; nobody knows it but the peer. */
-        .receive_buffer_bytes = conn->key_given && !setup->join ? 0 : conn->recv.limit_bytes,
+        .receive_buffer_bytes = by_cookie ? 0 : conn->recv.limit_bytes,
     };
     rc = pl_tcp_init(&sf->tcp, conn->ctx, &tcp);
     if (rc < 0) {

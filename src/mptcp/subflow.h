@@ -8,6 +8,7 @@ struct pl_subflow_setup {
     plait_port_id port;
     struct pl_tcp_tuple tuple;
     bool initiator, join, backup;
+    bool stateless; /* a cookie has promised the stack's window scale */
     uint8_t local_id, remote_id;
     uint64_t syn_timeout_ns; /* 0: the usual */
 };

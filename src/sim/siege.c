@@ -9,6 +9,7 @@ enum {
     UNIT = 1000,    /* bytes that each application writes */
     TOTAL = 300000, /* each way */
     BATCH = 16,
+    READ_BATCH = 64,
     PATTERN = 77,
     TURNS_MAX = 1000,
     MTU = 1500,
@@ -211,6 +212,9 @@ static void watch_subflows(struct pl_siege_host *host) {
     siege->result->foreign = foreign > siege->result->foreign ? foreign : siege->result->foreign;
     if (host->index == SIEGE_SERVER && !host->shut) {
         siege->result->joined = own == SIEGE_FLOWS;
+        if (siege->now == siege->attack->joined_by && own != SIEGE_FLOWS) {
+            pl_sim_fail(&siege->verdict, "a true join had to wait for the end of the flood");
+        }
     }
 }
 
@@ -289,9 +293,13 @@ static void step(struct pl_siege *siege) {
 static void turn(struct pl_siege *siege) {
     struct pl_link_meta meta;
     struct plait_buf *buf;
-    while ((buf = pl_link_next(&siege->wire, siege->now, &meta)) != NULL) {
+    for (unsigned i = 1; (buf = pl_link_next(&siege->wire, siege->now, &meta)) != NULL; i++) {
         deliver(siege, buf, &meta);
         plait_buf_unref(buf);
+        if (i % READ_BATCH == 0) { /* as an event loop does it */
+            serve(&siege->host[SIEGE_CLIENT]);
+            serve(&siege->host[SIEGE_SERVER]);
+        }
     }
     if (siege->now >= siege->write_at) {
         write_some(&siege->host[SIEGE_CLIENT]);
@@ -358,7 +366,7 @@ static void conclude(struct pl_siege *siege) {
         pl_sim_fail(&siege->verdict, "%u packets for %u of the attacker's", (unsigned)r->answers,
                     (unsigned)r->forged);
     }
-    if (!attack->single && !attack->blocks_joins && !r->joined && r->foreign == 0) {
+    if (!attack->single && !r->joined && r->foreign == 0) {
         pl_sim_fail(&siege->verdict, "the second path is not in use in the end");
     }
     memcpy(r->reason, siege->verdict.reason, sizeof(r->reason));

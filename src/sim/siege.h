@@ -64,8 +64,8 @@ struct pl_siege_attack {
     uint32_t answers_max;   /* packets for each that the attacker sent, by 100; 0: any */
     bool single;            /* the connection has one path */
     bool checksum;          /* with DSS checksums */
-    bool blocks_joins;      /* no second path while it goes on, or in the end */
-    bool away;              /* the client's second address goes and returns meanwhile */
+    bool away;              /* the client's second address goes and returns meanwhile, ... */
+    plait_time joined_by;   /* ... and its path is in use again by then; 0: in the end */
     bool as_tcp;            /* wrong bytes are what TCP would have taken, too */
     /* Optional. A packet of a host; false: it does not arrive. */
     bool (*see)(struct pl_siege *siege, struct pl_siege_packet *packet);

@@ -47,7 +47,8 @@ static int flow_prepare(void *arg, plait_port_id id, struct pl_tcp_tuple *tuple,
         .tso = (port->flags & PLAIT_PORT_TSO) != 0,
         .backup = (port->flags & PLAIT_PORT_BACKUP) != 0,
         .iss = choose_iss(stack, tuple),
-        .ts_offset = pl_demux_ts_offset(stack, tuple),
+        .ts_offset =
+            stack->iss_rule.has_ts ? stack->iss_rule.ts_offset : pl_demux_ts_offset(stack, tuple),
     };
     return 0;
 }

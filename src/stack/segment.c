@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "stack/conns.h"
 #include "stack/demux.h"
+#include "stack/joincookie.h"
 #include "stack/listen.h"
 #include "stack/port.h"
 #include "stack/reply.h"
@@ -54,7 +55,8 @@ static struct pl_subflow *end_time_wait(struct plait_stack *stack, const struct 
     if (!pl_tcp_time_wait_reusable(tcp, &packet->seg)) {
         return sf;
     }
-    stack->iss_rule = (struct pl_iss_rule){PL_ISS_AT_LEAST, pl_tcp_time_wait_next_iss(tcp)};
+    stack->iss_rule =
+        (struct pl_iss_rule){.kind = PL_ISS_AT_LEAST, .seq = pl_tcp_time_wait_next_iss(tcp)};
     pl_tcp_abort(tcp, 0, stack->now);
     pl_conns_settle(stack);
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
@@ -122,6 +124,7 @@ static void demultiplex(struct plait_stack *stack, struct pl_packet *packet) {
     if (sf != NULL) {
         sf = end_time_wait(stack, packet, sf);
     }
+    sf = sf != NULL ? sf : pl_joincookie_take(stack, packet);
     if (sf == NULL && pl_syncookie_take(stack, packet)) {
         with_cookie(stack, packet);
         return;

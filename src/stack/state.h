@@ -95,6 +95,8 @@ enum pl_iss_kind {
 struct pl_iss_rule {
     enum pl_iss_kind kind;
     pl_seq32 seq;
+    bool has_ts; /* so has the clock of its time stamps */
+    uint32_t ts_offset;
 };
 
 struct pl_peers { /* peers.c */
@@ -108,6 +110,12 @@ struct pl_syncookie { /* syncookie.c */
     plait_time sent_at;
     uint8_t secret[2][32]; /* by the low bit of the period */
     uint8_t taken[2][512]; /* bits by a part of the MAC: cookies that opened a connection */
+};
+
+struct pl_joincookie { /* joincookie.c */
+    struct pl_secrets secrets;
+    plait_time sent_at;
+    uint8_t taken[2][512]; /* bits by the nonce: cookies that opened a subflow */
 };
 
 struct pl_monitor {                   /* monitor.c */
@@ -135,6 +143,7 @@ struct plait_stack {
     uint32_t ephemeral_next;
     struct pl_iss_rule iss_rule; /* ANY between verbs */
     struct pl_syncookie syncookie;
+    struct pl_joincookie joincookie;
     struct pl_secrets fastopen; /* fastopen.c */
     struct pl_peers peers;
     plait_time relieved_at; /* memory.c */

@@ -4,6 +4,7 @@
 #include "mptcp/version.h"
 #include "stack/demux.h"
 #include "stack/fastopen.h"
+#include "stack/joincookie.h"
 #include "stack/listen.h"
 #include "stack/syncookie.h"
 #include "wire/addr.h"
@@ -41,10 +42,13 @@ static int join(struct plait_stack *stack, const struct pl_packet *packet) {
         PL_COUNT(&stack->ctx, MPJoinRejected);
         return reasons ? REASON_MPTCP : PL_SYN_REFUSED;
     }
+    if (pl_joincookie_answer(stack, conn, packet)) {
+        return PL_SYN_TAKEN;
+    }
     uint8_t reason = 0;
-    int error = pl_conn_join(conn, packet->port->id, pl_packet_tuple(packet), &packet->seg, &reason,
-                             stack->now);
-    if (error == 0) {
+    struct pl_join_request join = {
+        .port = packet->port->id, .tuple = pl_packet_tuple(packet), .syn = &packet->seg};
+    if (pl_conn_join(conn, &join, &reason, stack->now) == 0) {
         return PL_SYN_TAKEN;
     }
     return reasons ? reason : PL_SYN_REFUSED;

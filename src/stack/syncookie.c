@@ -86,7 +86,7 @@ static struct cookie make(const struct plait_stack *stack, unsigned which, unsig
     return (struct cookie){.number = head | mid | low, .key = pl_get64(whole + 8)};
 }
 
-static unsigned mss_index(const struct pl_segment *syn, uint8_t family) {
+unsigned pl_syncookie_mss_index(const struct pl_segment *syn, uint8_t family) {
     uint16_t mss = family == PLAIT_IPV6 ? 1220 : 536;
     unsigned i = MSS_COUNT - 1;
     mss = syn->options.has_mss ? syn->options.mss : mss;
@@ -95,6 +95,11 @@ static unsigned mss_index(const struct pl_segment *syn, uint8_t family) {
     }
     PL_ASSERT(i < MSS_COUNT);
     return i;
+}
+
+uint16_t pl_syncookie_mss(unsigned index) {
+    PL_ASSERT(index < MSS_COUNT);
+    return mss_table[index];
 }
 
 /* The present time stamp with its low bits replaced, and not later than it. */
@@ -131,7 +136,7 @@ static bool token_is_free(const struct plait_stack *stack, const struct pl_liste
     return pl_demux_token(stack, token) == NULL;
 }
 
-static uint16_t mss_offer(const struct pl_packet *packet) {
+uint16_t pl_syncookie_mss_offer(const struct pl_packet *packet) {
     uint32_t headers = PL_TCP_HEADER + (packet->ip.src.family == PLAIT_IPV6 ? 40 : 20);
     uint32_t mss = packet->port->mtu - headers;
     PL_ASSERT(packet->port->mtu > headers);
@@ -142,7 +147,7 @@ static void put_options(struct plait_stack *stack, const struct pl_listener *lis
                         const struct pl_packet *packet, uint64_t key, struct pl_reply *reply) {
     const struct pl_tcp_options *o = &packet->seg.options;
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
-    uint32_t len = pl_tcp_put_mss(reply->options, mss_offer(packet));
+    uint32_t len = pl_tcp_put_mss(reply->options, pl_syncookie_mss_offer(packet));
     if (o->has_timestamps) {
         bool ecn = (reply->flags & PL_TCP_ECE) != 0;
         uint32_t value = stamp(stack, &tuple, &packet->seg, ecn);
@@ -176,7 +181,8 @@ void pl_syncookie_answer(struct plait_stack *stack, const struct pl_listener *li
     bool asks_ecn = (syn->flags & (PL_TCP_ECE | PL_TCP_CWR)) == (PL_TCP_ECE | PL_TCP_CWR);
     rotate(stack);
     unsigned which = stack->syncookie.period & 1;
-    struct cookie cookie = make(stack, which, mss_index(syn, tuple.local.family), &tuple, syn->seq);
+    struct cookie cookie =
+        make(stack, which, pl_syncookie_mss_index(syn, tuple.local.family), &tuple, syn->seq);
     uint32_t window = listener->setup.receive_buffer_bytes != 0
                           ? listener->setup.receive_buffer_bytes
                           : stack->ctx.config.receive_buffer_bytes;
@@ -238,11 +244,13 @@ static void restore_capable(const struct pl_segment *ack, uint64_t key, struct p
     }
 }
 
-/* What opens a connection: an ACK, with or without payload, while cookies are about. */
+/* What opens a connection: an ACK, with or without payload, while cookies are about. One that joins
+ * opens none. */
 static bool may_be_cookie(const struct plait_stack *stack, const struct pl_segment *seg) {
     const struct pl_syncookie *c = &stack->syncookie;
     bool is_ack = (seg->flags & (PL_TCP_ACK | PL_TCP_SYN | PL_TCP_RST)) == PL_TCP_ACK;
-    return is_ack && c->on && stack->now - c->sent_at < 2 * PERIOD_SECONDS * PLAIT_NS_PER_S;
+    return is_ack && c->on && !pl_mptcp_has(&seg->options.mptcp, PL_MP_JOIN) &&
+           stack->now - c->sent_at < 2 * PERIOD_SECONDS * PLAIT_NS_PER_S;
 }
 
 /* ---- cookies that were good once ---- */
@@ -293,7 +301,7 @@ static enum verdict restore(struct plait_stack *stack, const struct pl_packet *p
         return verdict;
     }
     syn->options.has_mss = true;
-    syn->options.mss = mss_table[index];
+    syn->options.mss = pl_syncookie_mss(index);
     restore_options(ack, syn);
     restore_capable(ack, cookie.key, syn);
     *key = cookie.key;
@@ -321,8 +329,8 @@ bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet
         return true; /* PLAIT_OPT_DEFER_ACCEPT: the first data brings the cookie, too */
     }
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
-    stack->iss_rule =
-        (struct pl_iss_rule){PL_ISS_EXACTLY, pl_seq32_add(packet->seg.ack, UINT32_MAX)};
+    stack->iss_rule = (struct pl_iss_rule){.kind = PL_ISS_EXACTLY,
+                                           .seq = pl_seq32_add(packet->seg.ack, UINT32_MAX)};
     pl_listen_resume(stack, listener, packet->port, &tuple, &syn, key);
     remember(stack, packet->seg.ack.v - 1);
     return true;

@@ -24,4 +24,10 @@ void pl_syncookie_answer(struct plait_stack *stack, const struct pl_listener *li
  * connection is no more, gets its reset (RFC 9293 section 3.10.7.2). */
 bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet);
 
+/* What a cookie says of a SYN's MSS, in three bits, and what it comes back as. */
+unsigned pl_syncookie_mss_index(const struct pl_segment *syn, uint8_t family);
+uint16_t pl_syncookie_mss(unsigned index);
+/* The MSS option of the answer. */
+uint16_t pl_syncookie_mss_offer(const struct pl_packet *packet);
+
 #endif

@@ -295,7 +295,7 @@ static void run_with_cookies(struct strip *s) {
     }
     link_connect(&l);
     link_transfer(&l, 300000);
-    assert_int_equal(link_count(&l, PAIR_B, PLAIT_COUNTER_SyncookiesRecv), 1);
+    assert_int_equal(link_count(&l, PAIR_B, PLAIT_COUNTER_SyncookiesRecv), s == NULL ? 2 : 1);
     assert_int_equal(link_is_mptcp(&l), s == NULL);
     assert_int_equal(link_subflows(&l), s == NULL ? 2 : 1);
     link_finish(&l);
