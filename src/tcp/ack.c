@@ -86,7 +86,7 @@ static bool speaks_sack(const struct pl_tcp *tcp, const struct pl_segment *seg) 
  * (RFC 8684 section 3). */
 static bool is_duplicate(const struct pl_tcp *tcp, const struct pl_segment *seg, uint32_t wnd) {
     bool bare = seg->payload_len == 0 && (seg->flags & (PL_TCP_SYN | PL_TCP_FIN)) == 0;
-    if (!bare || !pl_seq32_eq(seg->ack, tcp->snd.una) || pl_list_empty(&tcp->snd.records)) {
+    if (!bare || !pl_seq32_eq(seg->ack, tcp->snd.una) || pl_list_empty(&tcp->flight->records)) {
         return false;
     }
     PL_ASSERT((seg->flags & PL_TCP_RST) == 0);
@@ -148,7 +148,7 @@ static void blind_duplicate(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
 }
 
 static void blind(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f, uint32_t wnd_before) {
-    PL_ASSERT(tcp->snd.sack_ok || tcp->snd.sacked_bytes == 0);
+    PL_ASSERT(tcp->snd.sack_ok || tcp->flight->sacked_bytes == 0);
     PL_ASSERT(!pl_seq32_lt(tcp->snd.una, f->seg->ack));
     if (f->cum_bytes > 0) {
         blind_advance(tcp, f);
@@ -166,7 +166,7 @@ static void move_timers(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     if (f->cum_bytes == 0) {
         return;
     }
-    if (pl_list_empty(&tcp->snd.records)) {
+    if (pl_list_empty(&tcp->flight->records)) {
         tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
         tcp->deadline[PL_TCP_SLOT_PROBE] = PLAIT_TIME_NEVER;
         tcp->rack.waiting = false;
@@ -224,13 +224,13 @@ void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time 
     } else {
         blind(tcp, &f, wnd_before);
     }
-    PL_ASSERT(f.lost <= tcp->snd.lost_bytes);
+    PL_ASSERT(f.lost <= tcp->flight->lost_bytes);
     pl_tcp_recovery_ack(tcp, &f);
     if (repaired) {
         pl_tcp_recovery_repaired(tcp, now);
     }
     move_timers(tcp, &f);
-    bool lost = !pl_list_empty(&tcp->rack.lost);
+    bool lost = !pl_list_empty(&tcp->flight->lost);
     if (lost || tcp->snd.more || tcp->snd.fin_wanted) {
         pl_tcp_link(tcp);
     }

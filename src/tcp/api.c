@@ -11,7 +11,7 @@ int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx, const struct pl_tcp_setu
     PL_ASSERT(setup->tuple.local.family != PLAIT_FAMILY_NONE);
     memset(tcp, 0, sizeof(*tcp));
     pl_list_init(&tcp->out_link);
-    pl_list_init(&tcp->snd.records);
+    pl_tcp_flight_init(tcp);
     tcp->ctx = ctx;
     pl_tcp_timers_init(tcp);
     int rc = pl_ctx_timers_add(ctx, 1);
@@ -209,13 +209,13 @@ void pl_tcp_check(const struct pl_tcp *tcp) {
     PL_ASSERT(pl_seq32_le(tcp->snd.una, tcp->snd.nxt));
     PL_ASSERT(tcp->cc.cwnd > 0 && tcp->cc.mss > 0);
     if (tcp->life.state == PL_TCP_ST_CLOSED || tcp->life.state == PL_TCP_ST_TIME_WAIT) {
-        PL_ASSERT(pl_list_empty(&tcp->snd.records));
+        PL_ASSERT(pl_list_empty(&tcp->flight->records));
         PL_ASSERT(pl_list_empty(&tcp->rcv.islands));
         return;
     }
     pl_tcp_records_check(tcp);
     pl_tcp_receive_check(tcp);
-    if (!pl_list_empty(&tcp->snd.records)) {
+    if (!pl_list_empty(&tcp->flight->records)) {
         PL_ASSERT(tcp->deadline[PL_TCP_SLOT_REXMIT] != PLAIT_TIME_NEVER ||
                   tcp->deadline[PL_TCP_SLOT_PACE] != PLAIT_TIME_NEVER);
     }

@@ -16,7 +16,7 @@ static void release(struct pl_tcp *tcp, const struct pl_cc_ops *ops, void *state
 
 /* What is in flight was marked with the totals of another state. */
 static void forget_marks(struct pl_tcp *tcp) {
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
+    PL_LIST_FOREACH(it, &tcp->flight->records) {
         struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
         if (rec->measured) {
             rec->mark[0].valid = false;
@@ -68,7 +68,7 @@ void pl_tcp_control_change(struct pl_tcp *tcp) {
 
 /* There will be nothing to send. */
 void pl_tcp_control_stop(struct pl_tcp *tcp) {
-    PL_ASSERT(pl_list_empty(&tcp->snd.records));
+    PL_ASSERT(pl_list_empty(&tcp->flight->records));
     if (tcp->cc.ops->state_size > 0) {
         change(tcp, PLAIT_CC_CUBIC);
     }

@@ -82,6 +82,8 @@ void pl_tcp_time_wait_input(struct pl_tcp *tcp, const struct pl_segment *seg, pl
 struct pl_tcp_record *pl_tcp_record_new(struct pl_tcp *tcp);
 void pl_tcp_record_append(struct pl_tcp *tcp, struct pl_tcp_record *rec);
 void pl_tcp_record_free(struct pl_tcp *tcp, struct pl_tcp_record *rec);
+void pl_tcp_flight_init(struct pl_tcp *tcp);
+bool pl_tcp_flight_exists(const struct pl_tcp *tcp);
 void pl_tcp_records_clear(struct pl_tcp *tcp);
 struct pl_tcp_record *pl_tcp_record_first(const struct pl_tcp *tcp);
 struct pl_tcp_record *pl_tcp_record_last(const struct pl_tcp *tcp);
@@ -137,7 +139,13 @@ void pl_tcp_ecn_data(struct pl_tcp *tcp, struct pl_tcp_tx *tx);
 void pl_tcp_ecn_in(struct pl_tcp *tcp, const struct pl_segment *seg);
 bool pl_tcp_ecn_marked(const struct pl_tcp *tcp, const struct pl_segment *seg);
 
-/* undo.c */
+/* undo.c. What was before a reaction to loss: */
+struct pl_tcp_undo {
+    struct pl_cc cc;
+    pl_seq32 start, end;           /* D-SACKs in here are for our retransmissions */
+    uint32_t stamp;                /* our timestamp of the first retransmission */
+    uint32_t retransmitted, twice; /* bytes: sent again, and reported to have arrived twice */
+};
 void pl_tcp_undo_begin(struct pl_tcp *tcp);
 void pl_tcp_undo_forget(struct pl_tcp *tcp);
 void pl_tcp_undo_linger(struct pl_tcp *tcp);

@@ -61,7 +61,7 @@ static void attach(struct pl_tcp *tcp, struct pl_tcp_tx *tx, struct pl_tcp_recor
 /* The first SYN has its options: calls the upper for payload behind them. */
 void pl_tcp_fast_fill(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     PL_ASSERT(tcp->life.fast && tcp->life.state == PL_TCP_ST_SYN_SENT);
-    PL_ASSERT(pl_list_empty(&tcp->snd.records) && tx->payload_len == 0);
+    PL_ASSERT(pl_list_empty(&tcp->flight->records) && tx->payload_len == 0);
     struct pl_tcp_payload payload = {0};
     uint32_t room = room_in_syn(tcp, tx->options_len);
     tcp->life.fast = false;
@@ -71,7 +71,7 @@ void pl_tcp_fast_fill(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) 
         return;
     }
     if (tcp->ops->next(tcp->up, room, 0, &payload, now) != PL_TCP_NEXT_DATA) {
-        pl_ctx_free(tcp->ctx, rec, sizeof(*rec));
+        pl_tcp_record_free(tcp, rec);
         return;
     }
     PL_ASSERT(payload.len <= room);
@@ -99,7 +99,7 @@ void pl_tcp_fast_answered(struct pl_tcp *tcp, const struct pl_segment *seg, plai
             0; /* one segment has no holes: what is not acknowledged goes again */
         pl_tcp_ack_in(tcp, &plain, now);
     }
-    if (!pl_tcp_synchronized(tcp) || pl_list_empty(&tcp->snd.records)) {
+    if (!pl_tcp_synchronized(tcp) || pl_list_empty(&tcp->flight->records)) {
         return;
     }
     take_back(tcp);

@@ -123,7 +123,7 @@ void pl_tcp_early_confirmed(struct pl_tcp *tcp, const struct pl_segment *seg, pl
         pl_tcp_rtt_sample(tcp, rtt_ns, now);
     }
     tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER;
-    if (!pl_list_empty(&tcp->snd.records)) {
+    if (!pl_list_empty(&tcp->flight->records)) {
         pl_tcp_rexmit_restart(tcp, now);
     }
     pl_tcp_keepalive_restart(tcp, now);
@@ -208,7 +208,7 @@ void pl_tcp_established(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
     if (retried && tcp->life.state != PL_TCP_ST_CLOSED) {
         tcp->ops->event(tcp->up, PL_TCP_PROGRESS, 0, now);
     }
-    if (!pl_list_empty(&tcp->snd.records)) {
+    if (!pl_list_empty(&tcp->flight->records)) {
         pl_tcp_fast_answered(tcp, seg, now);
     }
 }

@@ -29,7 +29,7 @@ static uint8_t ca_state_of(const struct pl_tcp *tcp) {
         case PL_TCP_PHASE_OPEN:
             break;
     }
-    return tcp->snd.sacked_bytes > 0 ? CA_DISORDER : CA_OPEN;
+    return tcp->flight->sacked_bytes > 0 ? CA_DISORDER : CA_OPEN;
 }
 
 static uint32_t us(uint64_t ns) {
@@ -51,8 +51,8 @@ static void put_send_side(const struct pl_tcp *tcp, struct plait_tcp_info *out, 
     const struct pl_tcp_snd *s = &tcp->snd;
     out->tcpi_snd_mss = tcp->cc.mss;
     out->tcpi_unacked = segments(tcp, (uint32_t)pl_seq32_diff(s->nxt, s->una));
-    out->tcpi_sacked = segments(tcp, s->sacked_bytes);
-    out->tcpi_lost = segments(tcp, s->lost_bytes);
+    out->tcpi_sacked = segments(tcp, tcp->flight->sacked_bytes);
+    out->tcpi_lost = segments(tcp, tcp->flight->lost_bytes);
     out->tcpi_last_data_sent = ms_since(s->last_sent, now);
     out->tcpi_pmtu = s->mtu;
     out->tcpi_snd_cwnd = segments(tcp, tcp->cc.cwnd);

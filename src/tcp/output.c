@@ -124,7 +124,7 @@ static bool send_lost(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) 
 
 /* A closed window stops us and nothing in flight will bring news: probe. */
 static void persist(struct pl_tcp *tcp, plait_time now) {
-    if (!pl_list_empty(&tcp->snd.records)) {
+    if (!pl_list_empty(&tcp->flight->records)) {
         return;
     }
     PL_ASSERT(pl_tcp_flight(tcp) == 0);
@@ -141,7 +141,7 @@ static void unblock(struct pl_tcp *tcp) {
     if (!tcp->snd.blocked) {
         return;
     }
-    PL_ASSERT(pl_list_empty(&tcp->snd.records));
+    PL_ASSERT(pl_list_empty(&tcp->flight->records));
     tcp->snd.blocked = false;
     tcp->rtt.backoff = 0;
     tcp->life.retries = 0;
@@ -150,7 +150,7 @@ static void unblock(struct pl_tcp *tcp) {
 
 /* RFC 5681 section 4.1. */
 static void restart_after_idle(struct pl_tcp *tcp, plait_time now) {
-    if (!pl_list_empty(&tcp->snd.records) || tcp->stats.bytes_sent == 0) {
+    if (!pl_list_empty(&tcp->flight->records) || tcp->stats.bytes_sent == 0) {
         return;
     }
     uint64_t rto_ns = pl_tcp_rto_base_ns(tcp);
@@ -167,7 +167,7 @@ static uint32_t fit_window(struct pl_tcp *tcp, uint32_t allowed, plait_time now)
         persist(tcp, now);
         return 0;
     }
-    if (usable < mss && usable < tcp->snd.wnd_max / 2 && !pl_list_empty(&tcp->snd.records)) {
+    if (usable < mss && usable < tcp->snd.wnd_max / 2 && !pl_list_empty(&tcp->flight->records)) {
         return 0;
     }
     uint32_t len = allowed < usable ? allowed : usable;
@@ -211,7 +211,8 @@ static uint32_t payload_unit(struct pl_tcp *tcp) {
 static void hold(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(!tcp->snd.blocked);
     tcp->snd.held = true;
-    if (pl_list_empty(&tcp->snd.records) && tcp->deadline[PL_TCP_SLOT_REXMIT] == PLAIT_TIME_NEVER) {
+    if (pl_list_empty(&tcp->flight->records) &&
+        tcp->deadline[PL_TCP_SLOT_REXMIT] == PLAIT_TIME_NEVER) {
         tcp->deadline[PL_TCP_SLOT_REXMIT] = now + CORK_NS_MAX;
     }
 }
@@ -323,7 +324,7 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
         return false;
     }
     PL_ASSERT(len <= allowed);
-    PL_ASSERT(pl_list_empty(&tcp->rack.lost) || probe || pl_tcp_frto_new_first(tcp));
+    PL_ASSERT(pl_list_empty(&tcp->flight->lost) || probe || pl_tcp_frto_new_first(tcp));
     struct pl_tcp_record *rec = fetch(tcp, len, payload_unit(tcp), false, now);
     if (rec == NULL || !transmit(tcp, tx, rec, now)) {
         return false;
@@ -371,7 +372,7 @@ static bool send_tlp(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
 
 static bool send_fin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     bool due = tcp->snd.fin_wanted && !tcp->snd.fin_sent && !tcp->snd.more && sends_payload(tcp) &&
-               pl_list_empty(&tcp->rack.lost);
+               pl_list_empty(&tcp->flight->lost);
     if (!due) {
         return false;
     }
@@ -432,7 +433,7 @@ static bool send_payload(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time no
     if (tcp->rec.frto == PL_TCP_FRTO_NEW) {
         return false; /* what the next ACK acknowledges must not be ambiguous */
     }
-    bool lost = !pl_list_empty(&tcp->rack.lost);
+    bool lost = !pl_list_empty(&tcp->flight->lost);
     return lost ? send_lost(tcp, tx, now) : send_new(tcp, tx, false, now);
 }
 
@@ -487,6 +488,6 @@ bool pl_tcp_can_send(const struct pl_tcp *tcp, plait_time now) {
     }
     uint32_t usable = pl_tcp_window_usable(tcp);
     bool window = usable >= tcp->cc.mss || (usable > 0 && usable >= tcp->snd.wnd_max / 2);
-    return window && pl_list_empty(&tcp->rack.lost) && window_room(tcp, tcp->cc.mss) > 0 &&
+    return window && pl_list_empty(&tcp->flight->lost) && window_room(tcp, tcp->cc.mss) > 0 &&
            !defer(tcp, now) && pl_tcp_pace_open(tcp, now);
 }

@@ -69,7 +69,7 @@ static void lower(struct pl_tcp *tcp, uint32_t mtu, plait_time now) {
     }
     uint32_t mss = tcp->cc.mss;
     PL_ASSERT(mss > 0);
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
+    PL_LIST_FOREACH(it, &tcp->flight->records) {
         struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
         uint32_t packet = rec->len < rec->cut ? rec->len : rec->cut;
         if (packet > mss) {
@@ -224,7 +224,7 @@ uint32_t pl_tcp_pmtu_due(struct pl_tcp *tcp, plait_time now) {
         return 0; /* the segment size is another now */
     }
     bool calm = tcp->rec.phase == PL_TCP_PHASE_OPEN && tcp->rec.rto_count == 0 &&
-                tcp->snd.sacked_bytes == 0 && tcp->snd.sack_ok;
+                tcp->flight->sacked_bytes == 0 && tcp->snd.sack_ok;
     uint32_t mss = tcp->cc.mss, flight = pl_tcp_flight(tcp);
     if (now < p->next || !calm || tcp->cc.cwnd < SEARCH_SEGMENTS_MIN * mss) {
         return 0;

@@ -14,9 +14,7 @@ enum { DUP_THRESH = 3, REO_PERSIST = 16 };
 #define PTO_MARGIN_NS (2 * PLAIT_NS_PER_MS)
 
 void pl_tcp_rack_init(struct pl_tcp *tcp) {
-    PL_ASSERT(pl_list_empty(&tcp->snd.records));
-    pl_list_init(&tcp->rack.sent);
-    pl_list_init(&tcp->rack.lost);
+    PL_ASSERT(pl_list_empty(&tcp->flight->records));
     tcp->rack.reo_mult = 1;
     tcp->rack.fack = tcp->snd.iss;
     tcp->rack.tlp_sampled = true;
@@ -96,7 +94,7 @@ static uint64_t reo_wnd_ns(const struct pl_tcp *tcp) {
         if (pl_tcp_repairing(tcp)) {
             return 0;
         }
-        if (tcp->snd.sacked_bytes >= DUP_THRESH * tcp->cc.mss) {
+        if (tcp->flight->sacked_bytes >= DUP_THRESH * tcp->cc.mss) {
             return 0;
         }
     }
@@ -125,7 +123,7 @@ uint32_t pl_tcp_rack_detect(struct pl_tcp *tcp, plait_time now) {
     uint64_t wait = k->rtt_ns + reo_wnd_ns(tcp);
     plait_time timeout = 0;
     uint32_t lost = 0;
-    PL_LIST_FOREACH_SAFE(it, &tcp->rack.sent) {
+    PL_LIST_FOREACH_SAFE(it, &tcp->flight->sent) {
         struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, order);
         if (rec->sent_at > k->xmit_at) {
             break;
@@ -142,7 +140,7 @@ uint32_t pl_tcp_rack_detect(struct pl_tcp *tcp, plait_time now) {
         }
     }
     PL_ASSERT(timeout == 0 || timeout > now);
-    PL_ASSERT(lost <= tcp->snd.lost_bytes);
+    PL_ASSERT(lost <= tcp->flight->lost_bytes);
     if (timeout > 0) {
         tcp->deadline[PL_TCP_SLOT_PROBE] = timeout;
         tcp->rack.waiting = true;
@@ -163,9 +161,9 @@ void pl_tcp_rack_timeout(struct pl_tcp *tcp, plait_time now) {
 
 /* Section 6.3: the retransmission timer ran out. */
 void pl_tcp_rack_rto(struct pl_tcp *tcp, plait_time now) {
-    PL_ASSERT(!pl_list_empty(&tcp->snd.records));
+    PL_ASSERT(!pl_list_empty(&tcp->flight->records));
     uint64_t wait = tcp->rack.rtt_ns + reo_wnd_ns(tcp);
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
+    PL_LIST_FOREACH(it, &tcp->flight->records) {
         struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
         if (rec->sacked || rec->lost) {
             continue;
@@ -175,7 +173,7 @@ void pl_tcp_rack_rto(struct pl_tcp *tcp, plait_time now) {
             lose(tcp, rec, PL_TCP_LOST_RTO, now);
         }
     }
-    PL_ASSERT(tcp->snd.lost_bytes > 0);
+    PL_ASSERT(tcp->flight->lost_bytes > 0);
 }
 
 /* The path's MTU shrank: what is larger cannot arrive. Or, without SACK, a segment was missed by
@@ -207,8 +205,8 @@ void pl_tcp_tlp_arm(struct pl_tcp *tcp, plait_time now) {
     }
     tcp->deadline[PL_TCP_SLOT_PROBE] = PLAIT_TIME_NEVER;
     uint32_t flight = pl_tcp_flight(tcp);
-    if (!tcp->snd.sack_ok || pl_tcp_repairing(tcp) || tcp->snd.sacked_bytes > 0 || flight == 0 ||
-        k->tlp_out || !k->tlp_sampled) {
+    if (!tcp->snd.sack_ok || pl_tcp_repairing(tcp) || tcp->flight->sacked_bytes > 0 ||
+        flight == 0 || k->tlp_out || !k->tlp_sampled) {
         return;
     }
     uint64_t pto = PLAIT_NS_PER_S;
@@ -224,13 +222,13 @@ void pl_tcp_tlp_arm(struct pl_tcp *tcp, plait_time now) {
 
 void pl_tcp_tlp_timeout(struct pl_tcp *tcp) {
     bool may = !tcp->rack.tlp_out && tcp->rack.tlp_sampled;
-    tcp->rack.tlp_due = may && !pl_list_empty(&tcp->snd.records);
+    tcp->rack.tlp_due = may && !pl_list_empty(&tcp->flight->records);
 }
 
 /* Section 7.3: a probe left. */
 void pl_tcp_tlp_sent(struct pl_tcp *tcp, bool retransmission, plait_time now) {
     PL_ASSERT(!tcp->rack.tlp_out);
-    PL_ASSERT(!pl_list_empty(&tcp->snd.records));
+    PL_ASSERT(!pl_list_empty(&tcp->flight->records));
     tcp->rack.tlp_due = false;
     tcp->rack.tlp_out = true;
     tcp->rack.tlp_retrans = retransmission;

@@ -53,7 +53,7 @@ void pl_tcp_rate_delivered(struct pl_tcp *tcp, const struct pl_tcp_record *rec,
  * now is not delivered, samples may be too low. */
 void pl_tcp_rate_limited(struct pl_tcp *tcp) {
     struct pl_rate *rate = pl_cc_rate(&tcp->cc);
-    if (rate == NULL || !pl_list_empty(&tcp->rack.lost)) {
+    if (rate == NULL || !pl_list_empty(&tcp->flight->lost)) {
         return;
     }
     rate->limited_until = rate->delivered + pl_tcp_flight(tcp);

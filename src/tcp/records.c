@@ -4,7 +4,8 @@
  * 64 KB of payload, or the FIN. Partial acknowledgements trim it, selective ones split it, and what
  * must be sent again is split to what may be sent now; all parts keep the origin. Records never own
  * payload: they hold a reference on the chunk in which they begin. Two orders are kept besides the
- * sequence: rack.sent by last transmission, for RACK, and rack.lost by sequence, for sending. */
+ * sequence: flight.sent by last transmission, for RACK, and flight.lost by sequence, for sending.
+ */
 #include "base/assert.h"
 #include "tcp/engine.h"
 
@@ -16,11 +17,54 @@ static size_t record_size(bool measured) {
     return sizeof(struct pl_tcp_record) + (measured ? sizeof(struct pl_tcp_rate_mark) : 0);
 }
 
+static const struct pl_tcp_flight flight_none = {
+    .records = {(struct pl_list *)&flight_none.records, (struct pl_list *)&flight_none.records},
+    .sent = {(struct pl_list *)&flight_none.sent, (struct pl_list *)&flight_none.sent},
+    .lost = {(struct pl_list *)&flight_none.lost, (struct pl_list *)&flight_none.lost},
+};
+
+bool pl_tcp_flight_exists(const struct pl_tcp *tcp) {
+    return tcp->flight != &flight_none;
+}
+
+void pl_tcp_flight_init(struct pl_tcp *tcp) {
+    tcp->flight = (struct pl_tcp_flight *)&flight_none; /* a constant: nobody writes to it */
+}
+
+static bool flight_make(struct pl_tcp *tcp) {
+    if (pl_tcp_flight_exists(tcp)) {
+        return true;
+    }
+    struct pl_tcp_flight *flight = pl_ctx_alloc(tcp->ctx, sizeof(*flight));
+    if (flight == NULL) {
+        return false;
+    }
+    pl_list_init(&flight->records);
+    pl_list_init(&flight->sent);
+    pl_list_init(&flight->lost);
+    tcp->flight = flight;
+    return true;
+}
+
+static void flight_end(struct pl_tcp *tcp) {
+    if (!pl_tcp_flight_exists(tcp) || !pl_list_empty(&tcp->flight->records)) {
+        return;
+    }
+    PL_ASSERT(pl_list_empty(&tcp->flight->sent) && pl_list_empty(&tcp->flight->lost));
+    PL_ASSERT(tcp->flight->lost_bytes == 0 && tcp->flight->sacked_bytes == 0);
+    pl_ctx_free(tcp->ctx, tcp->flight, sizeof(*tcp->flight));
+    pl_tcp_flight_init(tcp);
+}
+
 struct pl_tcp_record *pl_tcp_record_new(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->ctx != NULL);
+    if (!flight_make(tcp)) {
+        return NULL;
+    }
     bool measured = pl_cc_rate(&tcp->cc) != NULL;
     struct pl_tcp_record *rec = pl_ctx_alloc(tcp->ctx, record_size(measured));
     if (rec == NULL) {
+        flight_end(tcp);
         return NULL;
     }
     rec->measured = measured;
@@ -35,23 +79,23 @@ void pl_tcp_record_append(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
     PL_ASSERT(pl_seq32_eq(rec->seq, tcp->snd.nxt));
     rec->lost = true;
     rec->unsent = true;
-    pl_list_append(&tcp->snd.records, &rec->link);
-    pl_list_append(&tcp->rack.lost, &rec->order);
+    pl_list_append(&tcp->flight->records, &rec->link);
+    pl_list_append(&tcp->flight->lost, &rec->order);
     tcp->snd.nxt = pl_seq32_add(tcp->snd.nxt, rec->len);
-    tcp->snd.lost_bytes += rec->len;
+    tcp->flight->lost_bytes += rec->len;
 }
 
 void pl_tcp_record_free(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
     if (rec->lost) {
-        PL_ASSERT(tcp->snd.lost_bytes >= rec->len);
-        tcp->snd.lost_bytes -= rec->len;
+        PL_ASSERT(tcp->flight->lost_bytes >= rec->len);
+        tcp->flight->lost_bytes -= rec->len;
     }
     if (rec->sacked) {
-        PL_ASSERT(tcp->snd.sacked_bytes >= rec->len);
-        tcp->snd.sacked_bytes -= rec->len;
+        PL_ASSERT(tcp->flight->sacked_bytes >= rec->len);
+        tcp->flight->sacked_bytes -= rec->len;
     }
-    if (tcp->snd.cursor == rec) {
-        tcp->snd.cursor = pl_tcp_record_next(tcp, rec);
+    if (tcp->flight->cursor == rec) {
+        tcp->flight->cursor = pl_tcp_record_next(tcp, rec);
     }
     pl_list_remove(&rec->link);
     pl_list_remove(&rec->order);
@@ -59,41 +103,40 @@ void pl_tcp_record_free(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
         pl_chunk_unref(rec->chunk);
     }
     pl_ctx_free(tcp->ctx, rec, record_size(rec->measured));
+    flight_end(tcp);
 }
 
 void pl_tcp_records_clear(struct pl_tcp *tcp) {
-    PL_LIST_FOREACH_SAFE(it, &tcp->snd.records) {
-        pl_tcp_record_free(tcp, PL_CONTAINER(it, struct pl_tcp_record, link));
+    struct pl_tcp_record *rec;
+    while ((rec = pl_tcp_record_first(tcp)) != NULL) {
+        pl_tcp_record_free(tcp, rec);
     }
-    PL_ASSERT(tcp->snd.lost_bytes == 0);
-    PL_ASSERT(tcp->snd.sacked_bytes == 0);
-    tcp->snd.cursor = NULL;
 }
 
 struct pl_tcp_record *pl_tcp_record_first(const struct pl_tcp *tcp) {
-    if (pl_list_empty(&tcp->snd.records)) {
+    if (pl_list_empty(&tcp->flight->records)) {
         return NULL;
     }
-    return PL_CONTAINER(tcp->snd.records.next, struct pl_tcp_record, link);
+    return PL_CONTAINER(tcp->flight->records.next, struct pl_tcp_record, link);
 }
 
 struct pl_tcp_record *pl_tcp_record_last(const struct pl_tcp *tcp) {
-    if (pl_list_empty(&tcp->snd.records)) {
+    if (pl_list_empty(&tcp->flight->records)) {
         return NULL;
     }
-    return PL_CONTAINER(tcp->snd.records.prev, struct pl_tcp_record, link);
+    return PL_CONTAINER(tcp->flight->records.prev, struct pl_tcp_record, link);
 }
 
 struct pl_tcp_record *pl_tcp_record_next(const struct pl_tcp *tcp,
                                          const struct pl_tcp_record *rec) {
-    if (rec->link.next == &tcp->snd.records) {
+    if (rec->link.next == &tcp->flight->records) {
         return NULL;
     }
     return PL_CONTAINER(rec->link.next, struct pl_tcp_record, link);
 }
 
 struct pl_tcp_record *pl_tcp_record_first_lost(const struct pl_tcp *tcp) {
-    return pl_list_empty(&tcp->rack.lost) ? NULL : of_order(tcp->rack.lost.next);
+    return pl_list_empty(&tcp->flight->lost) ? NULL : of_order(tcp->flight->lost.next);
 }
 
 /* The bytes of a record from `n` on become a record of their own, which is returned. */
@@ -137,13 +180,13 @@ void pl_tcp_record_trim(struct pl_tcp *tcp, struct pl_tcp_record *rec, uint32_t 
     }
     rec->seq = pl_seq32_add(rec->seq, n);
     rec->len -= n;
-    tcp->snd.lost_bytes -= rec->lost ? n : 0;
-    tcp->snd.sacked_bytes -= rec->sacked ? n : 0;
+    tcp->flight->lost_bytes -= rec->lost ? n : 0;
+    tcp->flight->sacked_bytes -= rec->sacked ? n : 0;
 }
 
 static void unlose(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
-    PL_ASSERT(tcp->snd.lost_bytes >= rec->len);
-    tcp->snd.lost_bytes -= rec->len;
+    PL_ASSERT(tcp->flight->lost_bytes >= rec->len);
+    tcp->flight->lost_bytes -= rec->len;
     rec->lost = false;
 }
 
@@ -159,16 +202,16 @@ void pl_tcp_record_mark_sent(struct pl_tcp *tcp, struct pl_tcp_record *rec, plai
     rec->unsent = false;
     rec->sent_at = now;
     pl_list_remove(&rec->order);
-    pl_list_append(&tcp->rack.sent, &rec->order);
+    pl_list_append(&tcp->flight->sent, &rec->order);
 }
 
 void pl_tcp_record_mark_lost(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
     PL_ASSERT(!rec->sacked && !rec->lost);
     rec->lost = true;
-    tcp->snd.lost_bytes += rec->len;
+    tcp->flight->lost_bytes += rec->len;
     pl_list_remove(&rec->order);
-    struct pl_list *at = &tcp->rack.lost;
-    while (at->prev != &tcp->rack.lost && pl_seq32_lt(rec->seq, of_order(at->prev)->seq)) {
+    struct pl_list *at = &tcp->flight->lost;
+    while (at->prev != &tcp->flight->lost && pl_seq32_lt(rec->seq, of_order(at->prev)->seq)) {
         at = at->prev;
     }
     pl_list_insert_before(at, &rec->order);
@@ -180,7 +223,7 @@ void pl_tcp_record_mark_sacked(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
         unlose(tcp, rec);
     }
     rec->sacked = true;
-    tcp->snd.sacked_bytes += rec->len;
+    tcp->flight->sacked_bytes += rec->len;
     pl_list_remove(&rec->order);
 }
 
@@ -192,11 +235,11 @@ void pl_tcp_record_mark_flying(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
     }
     if (rec->sacked) {
         rec->sacked = false;
-        tcp->snd.sacked_bytes -= rec->len;
+        tcp->flight->sacked_bytes -= rec->len;
     }
     pl_list_remove(&rec->order);
-    struct pl_list *at = &tcp->rack.sent;
-    while (at->prev != &tcp->rack.sent && of_order(at->prev)->sent_at > rec->sent_at) {
+    struct pl_list *at = &tcp->flight->sent;
+    while (at->prev != &tcp->flight->sent && of_order(at->prev)->sent_at > rec->sent_at) {
         at = at->prev;
     }
     pl_list_insert_before(at, &rec->order);
@@ -204,8 +247,8 @@ void pl_tcp_record_mark_flying(struct pl_tcp *tcp, struct pl_tcp_record *rec) {
 
 uint32_t pl_tcp_flight(const struct pl_tcp *tcp) {
     uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
-    PL_ASSERT(span >= tcp->snd.sacked_bytes);
-    uint32_t away = tcp->snd.sacked_bytes + tcp->snd.lost_bytes;
+    PL_ASSERT(span >= tcp->flight->sacked_bytes);
+    uint32_t away = tcp->flight->sacked_bytes + tcp->flight->lost_bytes;
     if (tcp->snd.dupacks > 0) { /* without SACK a duplicate ACK stands for one segment */
         uint32_t guess = tcp->snd.dupacks * tcp->cc.mss;
         away += guess < span - away ? guess : span - away;
@@ -217,8 +260,8 @@ uint32_t pl_tcp_flight(const struct pl_tcp *tcp) {
 /* snd.nxt as the network knows it: records that were never sent are at the end. */
 pl_seq32 pl_tcp_sent_end(const struct pl_tcp *tcp) {
     pl_seq32 end = tcp->snd.nxt;
-    const struct pl_list *at = tcp->snd.records.prev;
-    while (at != &tcp->snd.records) {
+    const struct pl_list *at = tcp->flight->records.prev;
+    while (at != &tcp->flight->records) {
         const struct pl_tcp_record *rec = PL_CONTAINER(at, struct pl_tcp_record, link);
         if (!rec->unsent) {
             break;
@@ -230,7 +273,7 @@ pl_seq32 pl_tcp_sent_end(const struct pl_tcp *tcp) {
 }
 
 void pl_tcp_inflight_walk(const struct pl_tcp *tcp, pl_tcp_visit *visit, void *arg) {
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
+    PL_LIST_FOREACH(it, &tcp->flight->records) {
         struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
         if (rec->chunk == NULL) {
             continue;
@@ -258,18 +301,18 @@ void pl_tcp_records_check(const struct pl_tcp *tcp) {
     bool syn = tcp->life.early || !pl_tcp_synchronized(tcp); /* ours is not acknowledged */
     pl_seq32 seq = pl_seq32_add(tcp->snd.una, syn ? 1 : 0);
     uint32_t lost = 0, sacked = 0;
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
+    PL_LIST_FOREACH(it, &tcp->flight->records) {
         const struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
         check_record(rec, seq);
         seq = pl_seq32_add(seq, rec->len);
         lost += rec->lost ? rec->len : 0;
         sacked += rec->sacked ? rec->len : 0;
     }
-    PL_ASSERT(lost == tcp->snd.lost_bytes);
-    PL_ASSERT(sacked == tcp->snd.sacked_bytes);
-    PL_ASSERT(pl_list_empty(&tcp->snd.records) || pl_seq32_eq(seq, tcp->snd.nxt));
+    PL_ASSERT(lost == tcp->flight->lost_bytes);
+    PL_ASSERT(sacked == tcp->flight->sacked_bytes);
+    PL_ASSERT(pl_list_empty(&tcp->flight->records) || pl_seq32_eq(seq, tcp->snd.nxt));
     plait_time last = 0;
-    PL_LIST_FOREACH(it, &tcp->rack.sent) {
+    PL_LIST_FOREACH(it, &tcp->flight->sent) {
         PL_ASSERT(of_order(it)->sent_at >= last);
         last = of_order(it)->sent_at;
     }

@@ -35,15 +35,15 @@ static void prr_begin(struct pl_tcp *tcp, uint32_t just_delivered) {
     r->prr_delivered = 0;
     r->prr_out = 0;
     uint32_t span = (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una);
-    PL_ASSERT(span >= tcp->snd.sacked_bytes);
-    r->prr_flight = span - tcp->snd.sacked_bytes + just_delivered;
+    PL_ASSERT(span >= tcp->flight->sacked_bytes);
+    r->prr_flight = span - tcp->flight->sacked_bytes + just_delivered;
     r->prr_flight = r->prr_flight > 0 ? r->prr_flight : 1;
     r->recover = tcp->snd.nxt;
     r->seen = true;
 }
 
 static void enter(struct pl_tcp *tcp, uint32_t just_delivered, plait_time now) {
-    PL_ASSERT(tcp->snd.lost_bytes > 0);
+    PL_ASSERT(tcp->flight->lost_bytes > 0);
     if (tcp->rec.phase == PL_TCP_PHASE_OPEN) {
         reduce(tcp);
         prr_begin(tcp, just_delivered);
@@ -100,7 +100,7 @@ static void leave(struct pl_tcp *tcp, plait_time now) {
 
 /* RACK's timer marked losses outside an ACK. */
 void pl_tcp_recovery_lost(struct pl_tcp *tcp, plait_time now) {
-    PL_ASSERT(tcp->snd.lost_bytes > 0);
+    PL_ASSERT(tcp->flight->lost_bytes > 0);
     if (!pl_tcp_repairing(tcp)) {
         enter(tcp, 0, now);
     }
@@ -300,7 +300,7 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now) {
     pl_cc_restart(&tcp->cc);
     tcp->cc.cwnd = pl_tcp_flight(tcp) + tcp->cc.mss;
     PL_ASSERT(tcp->cc.cwnd > pl_tcp_flight(tcp));
-    PL_ASSERT(tcp->snd.lost_bytes > 0);
+    PL_ASSERT(tcp->flight->lost_bytes > 0);
     pl_tcp_rexmit_restart(tcp, now);
     PL_COUNT(tcp->ctx, Timeouts);
     trace_phase(tcp, now);

@@ -4,16 +4,18 @@
  * of the packets it was cut into, so that a peer cannot make us keep crumbs. Blocks grow from ACK
  * to ACK: what the last ACK said already is skipped, and the search starts where the last one
  * ended. Reneging is allowed to the receiver: sacked payload is kept until it is acknowledged. */
+#include <string.h>
+
 #include "base/assert.h"
 #include "tcp/engine.h"
 
 /* The record that holds `seq`, or the first behind it. */
 static struct pl_tcp_record *locate(struct pl_tcp *tcp, pl_seq32 seq) {
-    struct pl_tcp_record *rec = tcp->snd.cursor;
+    struct pl_tcp_record *rec = tcp->flight->cursor;
     if (rec == NULL) {
         rec = pl_tcp_record_first(tcp);
     }
-    while (rec != NULL && pl_seq32_lt(seq, rec->seq) && rec->link.prev != &tcp->snd.records) {
+    while (rec != NULL && pl_seq32_lt(seq, rec->seq) && rec->link.prev != &tcp->flight->records) {
         rec = PL_CONTAINER(rec->link.prev, struct pl_tcp_record, link);
     }
     while (rec != NULL && pl_seq32_le(pl_seq32_add(rec->seq, rec->len), seq)) {
@@ -53,7 +55,7 @@ static void apply(struct pl_tcp *tcp, const struct pl_sack_block *block, pl_seq3
     PL_ASSERT(pl_seq32_le(block->end, tcp->snd.nxt));
     struct pl_tcp_record *rec = locate(tcp, from);
     while (rec != NULL && pl_seq32_lt(rec->seq, block->end)) {
-        tcp->snd.cursor = rec;
+        tcp->flight->cursor = rec;
         if (!rec->sacked && !rec->unsent) {
             struct pl_tcp_record *part = isolate(tcp, rec, block);
             if (part != NULL) {
@@ -93,7 +95,7 @@ static bool answers_probe(const struct pl_tcp *tcp, const struct pl_sack_block *
 /* Where the part of a block begins that the last ACK did not report. */
 static pl_seq32 unseen(const struct pl_tcp *tcp, const struct pl_sack_block *block) {
     for (int i = 0; i < PL_TCP_SEEN; i++) {
-        const struct pl_sack_block *old = &tcp->snd.seen[i];
+        const struct pl_sack_block *old = &tcp->flight->seen[i];
         if (pl_seq32_lt(old->start, old->end) && pl_seq32_le(old->start, block->start) &&
             pl_seq32_lt(block->start, old->end) && pl_seq32_le(old->end, block->end)) {
             return old->end;
@@ -103,8 +105,11 @@ static pl_seq32 unseen(const struct pl_tcp *tcp, const struct pl_sack_block *blo
 }
 
 static void forget_seen(struct pl_tcp *tcp) {
+    if (!pl_tcp_flight_exists(tcp)) {
+        return;
+    }
     for (int i = 0; i < PL_TCP_SEEN; i++) {
-        tcp->snd.seen[i] = (struct pl_sack_block){tcp->snd.una, tcp->snd.una};
+        tcp->flight->seen[i] = (struct pl_sack_block){tcp->snd.una, tcp->snd.una};
     }
 }
 
@@ -137,20 +142,20 @@ void pl_tcp_sack_in(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
             seen[kept++] = *b;
         }
     }
-    for (unsigned k = 0; k < PL_TCP_SEEN; k++) {
-        tcp->snd.seen[k] = seen[k];
+    if (pl_tcp_flight_exists(tcp)) {
+        memcpy(tcp->flight->seen, seen, sizeof(seen));
     }
-    PL_ASSERT(tcp->snd.sacked_bytes <= (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una));
+    PL_ASSERT(tcp->flight->sacked_bytes <= (uint32_t)pl_seq32_diff(tcp->snd.nxt, tcp->snd.una));
 }
 
 /* The receiver dropped what it had reported (RFC 2018 section 8): believe nothing of it. */
 void pl_tcp_sack_forget(struct pl_tcp *tcp) {
-    PL_LIST_FOREACH(it, &tcp->snd.records) {
+    PL_LIST_FOREACH(it, &tcp->flight->records) {
         struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
         if (rec->sacked) {
             pl_tcp_record_mark_flying(tcp, rec);
         }
     }
     forget_seen(tcp);
-    PL_ASSERT(tcp->snd.sacked_bytes == 0);
+    PL_ASSERT(tcp->flight->sacked_bytes == 0);
 }

@@ -3,8 +3,8 @@
  * Only src/tcp writes here; whoever embeds a pl_tcp uses out_link and timer as list and heap
  * members and reads the rest through tcp/tcp.h. Every part below belongs to the file named with
  * it. Sequence-space facts that hold between any two calls (pl_tcp_check):
- *   - snd.records are contiguous from max(una, iss + 1) to nxt (the FIN is a record of length 1);
- *   - a record is in rack.sent (in flight), in rack.lost (to be sent), or sacked;
+ *   - flight->records are contiguous from max(una, iss + 1) to nxt (a FIN is a record of length 1);
+ *   - a record is in flight->sent (in flight), in flight->lost (to be sent), or sacked;
  *   - in flight = nxt - una - sacked_bytes - lost_bytes;
  *   - rcv.islands are disjoint, not adjacent, in order and beyond rcv.nxt. */
 #ifndef PL_TCP_STATE_H
@@ -39,8 +39,8 @@ struct pl_tcp_rate_mark {
 
 /* A piece of sequence space that was given out: payload, or the FIN (chunk NULL, len 1). */
 struct pl_tcp_record {
-    struct pl_list link;    /* in snd.records, by sequence */
-    struct pl_list order;   /* in rack.sent by time of transmission, or rack.lost by sequence */
+    struct pl_list link;    /* in flight.records, by sequence */
+    struct pl_list order;   /* in flight.sent by time of transmission, or flight.lost by sequence */
     struct pl_chunk *chunk; /* one reference */
     plait_time sent_at;     /* the last transmission */
     pl_seq32 seq;
@@ -58,6 +58,16 @@ struct pl_tcp_record {
     struct pl_tcp_rate_mark mark[];
 };
 
+/* What is not acknowledged yet. Made with the first record and freed with the last; in between
+ * pl_tcp.flight is the constant pl_tcp_flight_none, which reads as empty lists. */
+struct pl_tcp_flight {                      /* records.c, sack.c */
+    struct pl_list records;                 /* struct pl_tcp_record, by sequence */
+    struct pl_list sent, lost;              /* records, too: in flight by time, to be sent */
+    struct pl_tcp_record *cursor;           /* where the last SACK was found; NULL = start */
+    struct pl_sack_block seen[PL_TCP_SEEN]; /* the first SACK blocks of the last ACK */
+    uint32_t sacked_bytes, lost_bytes;
+};
+
 /* A run of payload that arrived ahead of rcv.nxt. */
 struct pl_tcp_island {
     struct pl_list link;
@@ -67,17 +77,13 @@ struct pl_tcp_island {
     uint32_t recency; /* larger = touched later; orders SACK blocks */
 };
 
-struct pl_tcp_snd { /* output.c, ack.c, records.c */
-    struct pl_list records;
-    struct pl_tcp_record *cursor;           /* where the last SACK was found; NULL = start */
-    struct pl_sack_block seen[PL_TCP_SEEN]; /* the first SACK blocks of the last ACK */
-    plait_time last_sent;                   /* of payload, or of the first SYN */
-    pl_seq32 probe_end;                     /* of the last probe with a byte */
+struct pl_tcp_snd {       /* output.c, ack.c, records.c */
+    plait_time last_sent; /* of payload, or of the first SYN */
+    pl_seq32 probe_end;   /* of the last probe with a byte */
     pl_seq32 iss, una, nxt, wl1, wl2;
     pl_seq32 small_end;    /* of the last segment that was not full; see `small` */
     uint32_t wnd, wnd_max; /* bytes */
-    uint32_t sacked_bytes, lost_bytes;
-    uint32_t flight_max; /* the most in flight in this round (window validation) */
+    uint32_t flight_max;   /* the most in flight in this round (window validation) */
     pl_seq32 round_end;
     uint32_t mtu;
     uint16_t peer_mss;
@@ -143,8 +149,7 @@ struct pl_tcp_rtt {              /* rtt.c: RFC 6298 */
     bool syn_lost : 1; /* the handshake needed a time-out: payload begins with 3 s (section 5.7) */
 };
 
-struct pl_tcp_rack { /* rack.c: RFC 8985 */
-    struct pl_list sent, lost;
+struct pl_tcp_rack {    /* rack.c: RFC 8985 */
     plait_time xmit_at; /* RACK.xmit_ts */
     uint64_t rtt_ns;
     pl_seq32 end_seq, fack, dsack_round, tlp_end;
@@ -160,16 +165,8 @@ struct pl_tcp_rack { /* rack.c: RFC 8985 */
 
 enum pl_tcp_frto { PL_TCP_FRTO_OFF, PL_TCP_FRTO_HEAD, PL_TCP_FRTO_NEW, PL_TCP_FRTO_CAPPED };
 
-/* What was before a reaction to loss; undo.c. */
-struct pl_tcp_undo {
-    struct pl_cc cc;
-    pl_seq32 start, end;           /* D-SACKs in here are for our retransmissions */
-    uint32_t stamp;                /* our timestamp of the first retransmission */
-    uint32_t retransmitted, twice; /* bytes: sent again, and reported to have arrived twice */
-};
-
 struct pl_tcp_recovery {      /* recovery.c: RFC 9937, 5681; undo.c: RFC 5682, 4015 */
-    struct pl_tcp_undo *undo; /* NULL: nothing to take back */
+    struct pl_tcp_undo *undo; /* engine.h; NULL: nothing to take back */
     pl_seq32 recover;
     uint32_t prr_delivered, prr_out, prr_flight;
     uint32_t rto_first_ms; /* when the present run of RTOs began */
@@ -233,6 +230,7 @@ struct pl_tcp {
     struct pl_tcp_tuple tuple;
     plait_time deadline[PL_TCP_SLOT_COUNT]; /* timers.c */
     struct pl_tcp_life life;
+    struct pl_tcp_flight *flight; /* never NULL */
     struct pl_tcp_snd snd;
     struct pl_tcp_rcv rcv;
     struct pl_tcp_ts ts;
@@ -244,6 +242,6 @@ struct pl_tcp {
     struct pl_cc cc;
     struct pl_tcp_stats stats;
 };
-static_assert(sizeof(struct pl_tcp) <= 704, "an idle connection is small");
+static_assert(sizeof(struct pl_tcp) <= 624, "an idle connection is small");
 
 #endif

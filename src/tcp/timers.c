@@ -85,7 +85,7 @@ void pl_tcp_rexmit_restart(struct pl_tcp *tcp, plait_time now) {
 
 void pl_tcp_retry(struct pl_tcp *tcp, plait_time now) {
     bool waiting = pl_tcp_synchronized(tcp) && tcp->rec.rto_count > 0;
-    if (!waiting || pl_list_empty(&tcp->snd.records)) {
+    if (!waiting || pl_list_empty(&tcp->flight->records)) {
         return;
     }
     PL_ASSERT(tcp->life.state != PL_TCP_ST_TIME_WAIT);
@@ -129,7 +129,7 @@ static void fire_syn(struct pl_tcp *tcp, plait_time now) {
         tcp->rec.rto_count++;
     }
     tcp->deadline[PL_TCP_SLOT_REXMIT] = PLAIT_TIME_NEVER; /* set again by the transmission */
-    if (!pl_list_empty(&tcp->snd.records) || tcp->life.early) {
+    if (!pl_list_empty(&tcp->flight->records) || tcp->life.early) {
         pl_tcp_rexmit_restart(tcp, now);
     }
     tcp->ops->event(tcp->up, PL_TCP_RTO, tcp->rec.rto_count, now);
@@ -137,7 +137,7 @@ static void fire_syn(struct pl_tcp *tcp, plait_time now) {
 
 /* RFC 9293 section 3.8.6.1: for as long as the peer answers. */
 static void fire_persist(struct pl_tcp *tcp, plait_time now) {
-    PL_ASSERT(tcp->snd.blocked && pl_list_empty(&tcp->snd.records));
+    PL_ASSERT(tcp->snd.blocked && pl_list_empty(&tcp->flight->records));
     bool patient = pl_tcp_user_timeout_ms(tcp) > GIVE_UP_MS;
     if ((tcp->life.retries >= GIVE_UP_COUNT && !patient) || user_timeout_over(tcp, now)) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
@@ -184,7 +184,7 @@ static void fire_rexmit(struct pl_tcp *tcp, plait_time now) {
         pl_tcp_rexmit_restart(tcp, now); /* RFC 8985 sections 7.2 and 8 */
         return;
     }
-    if (pl_list_empty(&tcp->snd.records)) {
+    if (pl_list_empty(&tcp->flight->records)) {
         if (tcp->snd.blocked) {
             fire_persist(tcp, now);
             return;
@@ -229,7 +229,7 @@ static void fire_keepalive(struct pl_tcp *tcp, plait_time now) {
         pl_tcp_abort(tcp, end_reason(tcp), now);
         return;
     }
-    if (pl_list_empty(&tcp->snd.records) && !tcp->snd.blocked) {
+    if (pl_list_empty(&tcp->flight->records) && !tcp->snd.blocked) {
         tcp->life.retries++;
         tcp->snd.probe_due = true;
         tcp->deadline[PL_TCP_SLOT_LIFE] = now + tcp->tuning->keep_interval_s * PLAIT_NS_PER_S;

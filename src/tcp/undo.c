@@ -104,7 +104,7 @@ static bool all_arrived_twice(const struct pl_tcp *tcp, const struct pl_tcp_ack_
 /* Step 1. Not in a recovery, but again when the same segment times out again. */
 void pl_tcp_frto_begin(struct pl_tcp *tcp, bool in_recovery) {
     struct pl_tcp_recovery *r = &tcp->rec;
-    PL_ASSERT(!pl_list_empty(&tcp->snd.records));
+    PL_ASSERT(!pl_list_empty(&tcp->flight->records));
     r->frto = tcp->snd.sack_ok && (!in_recovery || r->frto != PL_TCP_FRTO_OFF) ? PL_TCP_FRTO_HEAD
                                                                                : PL_TCP_FRTO_OFF;
     r->frto_left = 0;
@@ -188,7 +188,7 @@ void pl_tcp_frto_tried(struct pl_tcp *tcp, bool sent) {
 
 static void undo(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->rec.undo != NULL);
-    PL_LIST_FOREACH_SAFE(it, &tcp->rack.lost) {
+    PL_LIST_FOREACH_SAFE(it, &tcp->flight->lost) {
         struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, order);
         if (!rec->unsent) {
             pl_tcp_record_mark_flying(tcp, rec);
@@ -204,7 +204,7 @@ static void undo(struct pl_tcp *tcp) {
 /* Whether this ACK proves the last reaction needless; then it was taken back. */
 bool pl_tcp_undo_ack(struct pl_tcp *tcp, const struct pl_tcp_ack_facts *f) {
     struct pl_tcp_undo *u = tcp->rec.undo;
-    PL_ASSERT(f->lost <= tcp->snd.lost_bytes);
+    PL_ASSERT(f->lost <= tcp->flight->lost_bytes);
     bool slow = frto(tcp, f);
     if (u == NULL) {
         return false;

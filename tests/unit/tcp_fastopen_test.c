@@ -112,7 +112,7 @@ static void test_an_end_in_syn_sent_gives_all_back(void **state) {
     tap.drop_all[PAIR_A] = true;
     tcp_pair_run_for(p, 500 * MS);
     pl_tcp_abort(tcp_of(p, PAIR_A), PLAIT_E_ABORTED, p->now);
-    assert_true(pl_list_empty(&tcp_of(p, PAIR_A)->snd.records));
+    assert_true(pl_list_empty(&tcp_of(p, PAIR_A)->flight->records));
     tcp_pair_free(p);
 }
 

@@ -93,8 +93,8 @@ static void test_marks_and_sums(void **state) {
     assert_int_equal(pl_tcp_flight(a), 7000);
     pl_tcp_record_mark_sacked(a, nth(5));
     pl_tcp_record_mark_sacked(a, nth(9));
-    assert_int_equal(a->snd.lost_bytes, 2000);
-    assert_int_equal(a->snd.sacked_bytes, 2000);
+    assert_int_equal(a->flight->lost_bytes, 2000);
+    assert_int_equal(a->flight->sacked_bytes, 2000);
     assert_int_equal(pl_tcp_flight(a), 6000);
     struct pl_tcp_record *half = pl_tcp_record_split(a, nth(8), 400);
     assert_true(half->lost && !half->unsent);

@@ -1,4 +1,5 @@
 /* tcp/recovery: PRR, timeouts, undo, peers without SACK. */
+#include "tcp/engine.h"
 #include "tcp_test.h"
 
 enum { MSS = 1448 };

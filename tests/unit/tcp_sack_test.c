@@ -44,7 +44,7 @@ static void sack(uint32_t ack, const uint32_t (*block)[2], unsigned count) {
 }
 
 static void expect_board(const bool *sacked) {
-    PL_LIST_FOREACH(it, &a->snd.records) {
+    PL_LIST_FOREACH(it, &a->flight->records) {
         const struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
         uint32_t at = rec->seq.v - 1001;
         for (uint32_t x = at; x < at + rec->len; x += MSS) {
@@ -107,13 +107,13 @@ static void test_blocks_are_rounded_to_packets(void **state) {
     fly(true);
     const uint32_t odd[][2] = {{10 * MSS + 1, 13 * MSS - 1}};
     sack(0, odd, 1);
-    assert_int_equal(a->snd.sacked_bytes, MSS); /* only packet 11 is whole */
+    assert_int_equal(a->flight->sacked_bytes, MSS); /* only packet 11 is whole */
     const uint32_t grown[][2] = {{10 * MSS + 1, 14 * MSS}};
     sack(0, grown, 1);
-    assert_int_equal(a->snd.sacked_bytes, 3 * MSS);
+    assert_int_equal(a->flight->sacked_bytes, 3 * MSS);
     const uint32_t crumbs[][2] = {{20 * MSS + 1, 20 * MSS + 2}, {21 * MSS + 1, 21 * MSS + 5}};
     sack(0, crumbs, 2);
-    assert_int_equal(a->snd.sacked_bytes, 3 * MSS);
+    assert_int_equal(a->flight->sacked_bytes, 3 * MSS);
     tcp_pair_free(p);
 }
 
@@ -123,10 +123,10 @@ static void test_lies_are_ignored(void **state) {
     const uint32_t lies[][2] = {
         {5 * MSS, 4 * MSS}, {(PACKETS - 1) * MSS, (PACKETS + 1) * MSS}, {7 * MSS, 7 * MSS}};
     sack(0, lies, 3);
-    assert_int_equal(a->snd.sacked_bytes, 0);
+    assert_int_equal(a->flight->sacked_bytes, 0);
     const uint32_t below[][2] = {{3 * MSS, 4 * MSS}, {MSS, 6 * MSS}};
     sack(2 * MSS, below, 2); /* a D-SACK within a block that begins below the ACK */
-    assert_int_equal(a->snd.sacked_bytes, 0);
+    assert_int_equal(a->flight->sacked_bytes, 0);
     tcp_pair_free(p);
 }
 
@@ -135,7 +135,7 @@ static void test_dsack_moves_nothing(void **state) {
     fly(false);
     const uint32_t dup[][2] = {{0, MSS}};
     sack(2 * MSS, dup, 1);
-    assert_int_equal(a->snd.sacked_bytes, 0);
+    assert_int_equal(a->flight->sacked_bytes, 0);
     assert_int_equal(a->rack.reo_mult, 2);
     tcp_pair_free(p);
 }
@@ -146,7 +146,7 @@ static void test_reneging(void **state) {
     fly(false);
     const uint32_t most[][2] = {{MSS, PACKETS * MSS}};
     sack(0, most, 1);
-    assert_int_equal(pl_tcp_flight(a) + a->snd.lost_bytes, MSS);
+    assert_int_equal(pl_tcp_flight(a) + a->flight->lost_bytes, MSS);
     sack(MSS, NULL, 0);
     assert_true(pl_tcp_record_first(a)->sacked);
     tap.drop_all[PAIR_A] = false;
@@ -184,10 +184,10 @@ static void test_no_memory_to_split(void **state) {
     p->end[PAIR_A].env.fail_at = p->end[PAIR_A].env.alloc_count + 1;
     const uint32_t block[][2] = {{10 * MSS, 12 * MSS}};
     sack(0, block, 1);
-    assert_int_equal(a->snd.sacked_bytes, 0);
+    assert_int_equal(a->flight->sacked_bytes, 0);
     sack(0, NULL, 0);
     sack(0, block, 1);
-    assert_int_equal(a->snd.sacked_bytes, 2 * MSS);
+    assert_int_equal(a->flight->sacked_bytes, 2 * MSS);
     tcp_pair_free(p);
 }
 

@@ -120,7 +120,7 @@ static void test_failing_allocations(void **state) {
             tcp_pair_send(p, PAIR_A, 40000);
             tcp_pair_run_for(p, 3 * S);
             p->end[who].env.fail_at = 0;
-            assert_true(tcp_pair_run(p, tcp_pair_all_received, 100 * S));
+            assert_true(tcp_pair_run(p, tcp_pair_all_received, 300 * S));
             tcp_pair_close(p, PAIR_A);
             assert_true(tcp_pair_run(p, tcp_pair_all_closed, 200 * S));
             tcp_pair_free(p);

@@ -201,7 +201,7 @@ static void test_an_older_echo_undoes(void **state) {
     assert_int_equal(a->rec.phase, PL_TCP_PHASE_OPEN);
     assert_int_equal(a->cc.ssthresh, SENT * MSS);
     assert_true(a->cc.cwnd >= SENT * MSS);
-    assert_int_equal(a->snd.lost_bytes, 0);
+    assert_int_equal(a->flight->lost_bytes, 0);
 }
 
 static void test_a_newer_echo_does_not(void **state) {
