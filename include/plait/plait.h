@@ -8,6 +8,7 @@
 #include "plait/monitor.h"
 #include "plait/mptcp_info.h"
 #include "plait/multipath.h"
+#include "plait/offload.h"
 #include "plait/scheduler.h"
 #include "plait/socket.h"
 #include "plait/stack.h"
