@@ -35,6 +35,7 @@ void pl_conn_endpoint_removed(struct pl_conn *conn, const struct pl_local_endpoi
         }
         if (pl_conn_fully_established(conn)) {
             used = used || sf->local_id == ep->id;
+            PL_COUNT(conn->ctx, RmSubflow);
             pl_pm_path_dead(sf, now);
         }
     }

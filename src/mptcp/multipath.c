@@ -84,6 +84,7 @@ static void leave(struct pl_conn *conn, struct pl_policy_local *local, plait_tim
         if (!uses(sf, local)) {
             continue;
         }
+        PL_COUNT(conn->ctx, RmSubflow);
         pl_pm_let_go(sf);
         pl_pm_remove_addr_out(conn, sf->local_id, &sf->tcp.tuple.local, now);
         if (sf->phase == PL_SF_UP && !sf->stale) {

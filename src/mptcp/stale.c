@@ -234,7 +234,6 @@ static void judge_doubted(struct pl_subflow *sf, plait_time now) {
     }
     sf->doubted = false;
     if (pl_subflow_replaceable(sf)) {
-        PL_COUNT(sf->conn->ctx, RmSubflow);
         pl_subflow_reset(sf, PL_RESET_UNSPECIFIED, false, PLAIT_E_ABORTED, now);
     }
 }

@@ -22,6 +22,15 @@ static bool join_port_ok(const struct plait_stack *stack, const struct pl_conn *
     return ep != NULL && ep->announce_port != 0 && ep->announce_port == packet->seg.dst_port;
 }
 
+/* A connection to a port that was announced for joins only. */
+static void count_stranger(struct plait_stack *stack, const struct pl_packet *packet) {
+    PL_ASSERT(packet->seg.dst_port != 0);
+    const struct pl_local_endpoint *ep = pl_endpoints_find(&stack->endpoints, 0, &packet->ip.dst);
+    if (ep != NULL && ep->announce_port == packet->seg.dst_port) {
+        PL_COUNT(&stack->ctx, MPCapableEndpAttempt);
+    }
+}
+
 /* Unknown tokens and unwanted joins are reset with a reason (RFC 8684 section 3.2). */
 static int join(struct plait_stack *stack, const struct pl_packet *packet) {
     PL_ASSERT(pl_mptcp_has(&packet->seg.options.mptcp, PL_MP_JOIN));
@@ -89,6 +98,7 @@ int pl_syn_input(struct plait_stack *stack, const struct pl_packet *packet) {
     struct pl_listener *listener =
         pl_listen_find(stack, packet->port, &packet->ip.dst, syn->dst_port);
     if (listener == NULL) {
+        count_stranger(stack, packet);
         return PL_SYN_REFUSED;
     }
     if (ignored(stack, listener, packet)) {

@@ -193,7 +193,7 @@ static void test_never_echoed(void **state) {
     expect_counter(PLAIT_COUNTER_AddAddrTx, 2);
     peer_run(&peer, 30 * SECOND);
     expect_counter(PLAIT_COUNTER_AddAddrTx, 3);
-    expect_counter(PLAIT_COUNTER_AddAddrTxDrop, 1);
+    expect_counter(PLAIT_COUNTER_AddAddrTxDrop, 0); /* they were sent */
     peer_fini(&peer);
 }
 
@@ -377,8 +377,8 @@ static void test_removed(void **state) {
         assert_true(next_event(PLAIT_EVENT_REMOVED, &event));
         assert_int_equal(event.id, ids[i]);
     }
-    expect_counter(PLAIT_COUNTER_RmAddr, 1);
-    expect_counter(PLAIT_COUNTER_RmSubflow, 3); /* and the attempt at 40 */
+    expect_counter(PLAIT_COUNTER_RmAddr, 4);
+    expect_counter(PLAIT_COUNTER_RmSubflow, 0); /* counts what an own removal ends, as on Linux */
     peer_fini(&peer);
 }
 
@@ -432,7 +432,6 @@ static void test_removed_and_alive(void **state) {
         peer_run(&peer, 5 * SECOND);
         assert_false(peer.flow[flow].rst_in);
     }
-    expect_counter(PLAIT_COUNTER_RmSubflow, 0);
     unsigned from = peer.log_count;
     peer_send(&peer, &(struct peer_seg){.flow = flow, .flags = PL_TCP_RST, .seq = PEER_NO_OFFSET});
     peer_run(&peer, 100 * SECOND);
@@ -550,6 +549,7 @@ static void test_many_removals(void **state) {
         struct plait_addr addr = pair_addr(PAIR_B, i, PLAIT_IPV4);
         pl_pm_remove_addr_out(peer_conn(&peer), (uint8_t)i, &addr, peer.now);
     }
+    expect_counter(PLAIT_COUNTER_RmAddrTxDrop, 40 - PL_REMOVALS_MAX);
     peer_run(&peer, 5 * SECOND);
     bool said = false;
     for (unsigned i = 0; i < peer.log_count; i++) {

@@ -128,6 +128,24 @@ static void test_refused(void **state) {
     peer_fini(&peer);
 }
 
+/* Without memory there is no subflow to join with; it is tried again. */
+static void test_no_memory(void **state) {
+    (void)state;
+    initiator(2);
+    assert_int_equal(syns(0), 2);
+    refuse(false, 0, false);
+    peer.env.fail_at = peer.env.alloc_count + 1;
+    peer.env.fail_after = true;
+    peer_run(&peer, 3 * SECOND);
+    assert_int_equal(syns(0), 2);
+    assert_true(plait_counters(peer.stack)[PLAIT_COUNTER_MPJoinSynTxCreatSkErr] > 0);
+    peer.env.fail_after = false;
+    peer.env.fail_at = 0;
+    peer_run(&peer, 3 * SECOND);
+    assert_true(syns(0) > 2);
+    peer_fini(&peer);
+}
+
 /* What is permanent is final, but "no resources", which passes, and what Linux means by nothing
  * (section 3.6). */
 static void test_reset_reasons(void **state) {
@@ -239,6 +257,7 @@ int main(void) {
         cmocka_unit_test(test_refused),        cmocka_unit_test(test_reset_reasons),
         cmocka_unit_test(test_unanswered),     cmocka_unit_test(test_fin_is_final),
         cmocka_unit_test(test_new_id),         cmocka_unit_test(test_hopeless),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,14 @@ static void test_drop_ahead(void **state) {
     pl_conn_check(conn);
     assert_int_equal(conn->recv.ready_bytes, 100); /* what can be read stays */
     expect_read(100);
+    peer_data(&peer, 0, 5000, 1000); /* the stack does it when memory is short, and counts it */
+    peer_run(&peer, PLAIT_NS_PER_S);
+    uint64_t max = memory_of(conn)->max_bytes;
+    memory_of(conn)->max_bytes = memory_of(conn)->used_bytes;
+    memory_of(conn)->refused = true;
+    plait_tick(peer.stack, peer.now);
+    assert_int_equal(plait_counters(peer.stack)[PLAIT_COUNTER_OfoPruned], 1);
+    memory_of(conn)->max_bytes = max;
     peer_fini(&peer);
 }
 

@@ -312,6 +312,27 @@ static void test_tcp_port(void **state) {
     link_finish(&l);
 }
 
+/* The port that was asked for is taken: no join, which is counted as Linux counts its bind(). */
+static void test_tcp_port_taken(void **state) {
+    (void)state;
+    begin(2);
+    struct plait_local set[] = {local_of(0, PLAIT_IPV4), local_of(1, PLAIT_IPV4)};
+    set[1].tcp_port = 7001;
+    assert_int_equal(plait_multipath_add(A, l.a, set, 2, l.pair.now), 0);
+    go();
+    assert_int_equal(plait_counters(A)[PLAIT_COUNTER_MPJoinSynTxBindErr], 0);
+    plait_sock first_a = l.a, first_b = l.b;
+    assert_int_equal(plait_open(A, &l.a), 0);
+    assert_int_equal(plait_multipath_add(A, l.a, set, 2, l.pair.now), 0);
+    go();
+    assert_int_equal(plait_multipath_subflows(A, l.a, NULL, 0), 1);
+    assert_true(plait_counters(A)[PLAIT_COUNTER_MPJoinSynTxBindErr] > 0);
+    assert_int_equal(plait_counters(A)[PLAIT_COUNTER_MPJoinSynTx], 1);
+    plait_abort(A, first_a, 0, l.pair.now);
+    plait_abort(B, first_b, 0, l.pair.now);
+    link_finish(&l);
+}
+
 static void test_refused(void **state) {
     (void)state;
     begin(1);
@@ -513,6 +534,7 @@ int main(void) {
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_alternative_first),
         cmocka_unit_test(test_tcp_port),
+        cmocka_unit_test(test_tcp_port_taken),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_connid),
         cmocka_unit_test(test_fullmesh),

@@ -72,7 +72,9 @@ static void test_echo_requests_are_not_answered(void **state) {
     memset(packet + 20, 0, len - 20);
     packet[20] = 8;
     pl_put16(packet + 22, (uint16_t)~pl_sum_fold(pl_sum_add(0, packet + 20, len - 20)));
+    uint64_t before = counter(PLAIT_COUNTER_InBytes);
     input(packet, len);
+    assert_int_equal(counter(PLAIT_COUNTER_InBytes), before + len);
     assert_int_equal(counter(PLAIT_COUNTER_IcmpIn), 1);
     assert_int_equal(counter(PLAIT_COUNTER_DropIcmp), 1);
     expect_silence();

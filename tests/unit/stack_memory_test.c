@@ -128,6 +128,7 @@ static void test_orphans_first(void **state) {
     s.l.pair.stack[PAIR_B]->ctx.memory.refused = true;
     plait_tick(s.l.pair.stack[PAIR_B], s.l.pair.now);
     assert_in_range(aborts(&s), 1, 20);
+    assert_true(link_count(&s.l, PAIR_B, PLAIT_COUNTER_MemoryPressures) > 0);
     for (unsigned i = 20; i < 40; i++) {
         assert_int_equal(plait_poll(s.l.pair.stack[PAIR_B], s.b[i]) & PLAIT_POLL_DEAD, 0);
     }

@@ -29,6 +29,7 @@ static void echo_in(struct pl_conn *conn, const struct pl_mptcp_options *o) {
     PL_ASSERT(o->add_addr.echo);
     struct pl_pm *pm = conn->pm;
     PL_COUNT(conn->ctx, EchoAdd);
+    PL_COUNT_N(conn->ctx, PortAdd, o->add_addr.has_port ? 1 : 0); /* echoes, too, as Linux */
     for (unsigned i = 0; i < pm->announcement_count; i++) {
         struct pl_announcement *a = &pm->announcements[i];
         if (a->endpoint_id == o->add_addr.address_id) {
@@ -161,7 +162,6 @@ static bool close_by_remote_id(struct pl_conn *conn, uint8_t id, plait_time now)
             pl_stale_doubt(sf, now);
             continue;
         }
-        PL_COUNT(conn->ctx, RmSubflow);
         sf->remove = true; /* not inside TCP's input: pl_pm_announce_run resets it */
     }
     return news;
@@ -172,7 +172,7 @@ void pl_pm_remove_addr_in(struct pl_subflow *sf, const struct pl_mptcp_options *
     PL_ASSERT(o->remove_addr.count > 0 && sf->conn->pm != NULL);
     struct pl_conn *conn = sf->conn;
     struct pl_pm *pm = conn->pm;
-    PL_COUNT(conn->ctx, RmAddr);
+    PL_COUNT_N(conn->ctx, RmAddr, o->remove_addr.count); /* as Linux: ids, not options */
     for (unsigned i = 0; i < o->remove_addr.count; i++) {
         uint8_t id = o->remove_addr.ids[i];
         struct pl_remote *r = id == 0 ? &pm->remotes[0] : remote_by_id(pm, id);
@@ -213,6 +213,9 @@ void pl_pm_remove_addr_out(struct pl_conn *conn, uint8_t id, const struct plait_
     PL_ASSERT(conn->pm != NULL);
     struct pl_pm *pm = conn->pm;
     struct pl_removal *place = removal_place(conn, id);
+    if (place == NULL || (place->id != id && place->left == REMOVE_TIMES)) {
+        PL_COUNT(conn->ctx, RmAddrTxDrop); /* this one, or another that was never said */
+    }
     if (place != NULL) {
         *place = (struct pl_removal){.id = id, .addr = *addr, .left = REMOVE_TIMES, .next = now};
     }
@@ -334,7 +337,7 @@ static uint32_t write_removals(struct pl_subflow *sf, uint8_t *out, uint32_t roo
         return 0;
     }
     sf->removals_due = false;
-    PL_COUNT(sf->conn->ctx, RmAddrTx);
+    PL_COUNT_N(sf->conn->ctx, RmAddrTx, o.remove_addr.count);
     return pl_mptcp_write(out, PL_MP_REMOVE_ADDR, &o);
 }
 
@@ -450,8 +453,8 @@ static void announce(struct pl_conn *conn, plait_time now) {
     }
     if (a->tries == ANNOUNCE_TRIES) {
         a->tries++; /* the last wait is over; the next one in the list follows */
+        PL_COUNT_N(conn->ctx, AddAddrTxDrop, a->pending ? 1 : 0); /* there was no room for it */
         a->pending = false;
-        PL_COUNT(conn->ctx, AddAddrTxDrop);
         pl_conn_touch(conn);
         return;
     }

@@ -133,6 +133,16 @@ static uint16_t port_to_try(const struct pl_conn *conn, struct pl_path *p) {
     return again || conn->pm->moved || !conn->initiator ? 0 : conn->tuple.local_port;
 }
 
+/* What Linux calls socket() and bind(): nothing more can fail before the SYN is on its way. */
+static void count_failure(struct pl_conn *conn, int error) {
+    PL_ASSERT(error < 0);
+    if (error == PLAIT_E_NO_MEMORY) {
+        PL_COUNT(conn->ctx, MPJoinSynTxCreatSkErr);
+    } else {
+        PL_COUNT(conn->ctx, MPJoinSynTxBindErr);
+    }
+}
+
 static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
     PL_ASSERT(p->wanted && p->subflow == 0);
     PL_ASSERT(p->remote_index < conn->pm->remote_count);
@@ -166,6 +176,7 @@ static void attempt(struct pl_conn *conn, struct pl_path *p, plait_time now) {
         rc = pl_subflow_create(conn, &setup, &sf, now);
     }
     if (rc < 0) {
+        count_failure(conn, rc);
         failed(p, PLAIT_NS_PER_S, now);
         return;
     }
