@@ -156,9 +156,10 @@ def remove():
     for role in ('client', 'server'):
         opener = 'ours' if role == 'client' else 'kernel'
         for side in ('ours', 'kernel'):
-            gone = {f'{side}_counters': {'RmAddrTx': '>=1', 'MPRstTx': '>=0', 'MPRstRx': '>=0'},
+            gone = {f'{side}_counters': {'RmAddrTx': '>=1', 'RmSubflow': 1,
+                                         'MPRstTx': '>=0', 'MPRstRx': '>=0'},
                     f'{FLIP[side]}_counters': {'RmAddr': '>=1', 'RmAddrDrop': '>=0',
-                                               'RmSubflow': '>=0',
+                                               'RmSubflow': 0,
                                                'MPRstTx': '>=0', 'MPRstRx': '>=0'}}
             flags = 'subflow' if side == opener else 'signal'
             yield Case(f'{role}-{side}-removes', role, **common, **gone,
@@ -181,6 +182,9 @@ def backup():
                                          (700 * KB, 'backup', 2)],
                           f'{side}_counters': {'MPPrioTx': '>=1'},
                           f'{FLIP[side]}_counters': {'MPPrioRx': '>=1'}})
+        yield Case(f'{role}-backup-in-answer', role, **common,
+                   **{opener: [(2, 'subflow')], other: [(1, 'signal backup')],
+                      f'{opener}_counters': {'MPJoinSynAckBackupRx': 1}})
         yield Case(f'{role}-backup-join', role, **common, shares={2: (0, 0)},
                    **{opener: [(2, 'subflow backup')],
                       f'{other}_counters': {'MPJoinSynBackupRx': 1}})
@@ -234,6 +238,65 @@ def close():
         yield Case(f'{role}-nothing-sent-by-us', role, bytes_ours=0)
         yield Case(f'{role}-nothing-sent-by-kernel', role, bytes_kernel=0)
         yield Case(f'{role}-one-byte', role, bytes_ours=1, bytes_kernel=1)
+
+
+def one_subflow_ends():
+    """A reset of one subflow (MP_TCPRST), by either side: the rest goes on over the other. Who
+    resets sends little, or a full queue could lose what is said once."""
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        for side in ('ours', 'kernel'):
+            flags = 'subflow' if side == opener else 'signal'
+            for path in (1, 2):
+                # The path may be tried again, and refused.
+                yield Case(f'{role}-{side}-resets-{path}', role, subflows=2, rate=20, joins=-2,
+                           **{side: [(2, flags)], f'{side}_at': [(500 * KB, 'reset', path)],
+                              f'bytes_{side}': 20 * KB, f'bytes_{FLIP[side]}': 2 * MB,
+                              f'{side}_counters': {'MPRstTx': '>=1', 'MPRstRx': '>=0',
+                                                   'MPJoinRejected': '>=0'},
+                              f'{FLIP[side]}_counters': {'MPRstRx': '>=1', 'MPRstTx': '>=0'}})
+
+
+def rewriting(device):
+    """A nft rule that changes 8 bytes of payload in one large packet into (`oifname`) or out of
+    (`iifname`) a device of the router. The TCP checksum stays right: with offloads it is made
+    behind the router, or not at all."""
+    return [f'{device} meta length > 700 numgen inc mod 1000000 5 '
+            '@th,640,64 set 0x5a5a5a5a5a5a5a5a']
+
+
+def checksum_wrong():
+    """A box changes payload: DSS checksums find it (RFC 8684 section 3.7). Who finds it sends
+    little, as MP_FAIL on a RST is said once. With one subflow Linux 6.18 hangs, also with
+    itself (docs/kernel-differences.md)."""
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        for side, direction in (('ours', 'iifname'), ('kernel', 'oifname')):
+            other = FLIP[side]
+            common = {f'bytes_{side}': 20 * KB, f'bytes_{other}': 2 * MB, 'rate': 20,
+                      'pairs': ('MPRstTx', 'MPJoinSynTx', 'MPJoinSynAckRx'),
+                      'ours_args': ['--checksum']}
+            # With another subflow this one is reset, and its bytes come again.
+            yield Case(f'{role}-{side}-sees-rewriting', role, subflows=2, joins=-2, **common,
+                       filter=rewriting(f'{direction} "v2"'),
+                       **{opener: [(2, 'subflow')],
+                          f'{side}_counters': {'DataCsumErr': 1, 'MPFailTx': 1, 'MPRstTx': '>=1',
+                                               'MPRstRx': '>=0', 'MPJoinRejected': '>=0',
+                                               'DSSCorruptionReset': '>=0'},
+                          f'{other}_counters': {'MPFailRx': 1, 'MPRstRx': '>=0',
+                                                'MPJoinRejected': '>=0', 'MPRstTx': '>=0'}})
+
+
+def make_after_break():
+    """The only path is gone before there is another one: the connection waits without subflows."""
+    for count, name in ((1, 'only'), (2, 'both')):
+        yield Case(f'client-break-before-make-{name}', 'client', subflows=count, rate=20, joins=-2,
+                   bytes_ours=2 * MB, bytes_kernel=2 * MB,
+                   ours=[(2, 'subflow')] * (count - 1) + [(3, 'subflow later')],
+                   ours_at=[(500 * KB, 'down', path) for path in range(1, count + 1)]
+                   + [(500 * KB, 'add', 3)],
+                   ours_counters={'MPJoinSynAckRx': count, 'MPRstTx': '>=0'},
+                   kernel_counters={'MPJoinAckRx': count, 'MPRstRx': '>=0'}, twin=False)
 
 
 def negotiation():
@@ -397,6 +460,7 @@ def all_cases():
     """Every case, the long ones first so that two workers finish together."""
     cases = []
     for group in (long, loss, backup, remove, basic, both_families, announce, server_opens, narrow,
-                  close, negotiation, fallback, fast_open, syn_cookies, lost_syns, canaries):
+                  close, negotiation, fallback, fast_open, syn_cookies, lost_syns,
+                  one_subflow_ends, checksum_wrong, make_after_break, canaries):
         cases += group()
     return cases

@@ -154,6 +154,7 @@ enum option_id {
     OPT_JOIN_WAIT,
     OPT_WAIT_EOF,
     OPT_FASTCLOSE,
+    OPT_ANY_BYTES,
     OPT_AT,
     OPT_PCAP,
     OPT_TIMEOUT,
@@ -177,6 +178,7 @@ static const struct option long_options[] = {
     {"join-wait", required_argument, NULL, OPT_JOIN_WAIT},
     {"wait-eof", no_argument, NULL, OPT_WAIT_EOF},
     {"fastclose", required_argument, NULL, OPT_FASTCLOSE},
+    {"any-bytes", no_argument, NULL, OPT_ANY_BYTES},
     {"at", required_argument, NULL, OPT_AT},
     {"pcap", required_argument, NULL, OPT_PCAP},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
@@ -204,6 +206,9 @@ static bool take_transfer_option(struct transfer_options *to, int option, char *
             return true;
         case OPT_WAIT_EOF:
             to->wait_eof = true;
+            return true;
+        case OPT_ANY_BYTES:
+            to->any_bytes = true;
             return true;
         case OPT_FASTCLOSE:
             to->fastclose_at = (int64_t)parse_number(value, INT64_MAX);
@@ -317,6 +322,22 @@ static void open_path(struct peer *peer, struct path *path, plait_time now) {
     }
 }
 
+/* Ends the subflows of a path: `reset` gives what they carry to the others. */
+static int close_subflows(struct peer *peer, plait_port_id port, bool reset, plait_time now) {
+    struct plait_stack *stack = peer->loop.stack;
+    struct plait_subflow_info list[PEER_SUBFLOWS_MAX];
+    int count = plait_subflows(stack, peer->transfer.sock, list, PEER_SUBFLOWS_MAX);
+    for (int i = 0; i < count; i++) {
+        int error = list[i].port != port ? 0
+                                         : plait_subflow_close(stack, peer->transfer.sock,
+                                                               list[i].serial, reset, now);
+        if (error < 0) {
+            return error;
+        }
+    }
+    return count < 0 ? count : 0;
+}
+
 /* An action of --at: ACTION:PATH, the path counted from 1. */
 static void act(void *user, const char *what, plait_time now) {
     struct peer *peer = user;
@@ -340,6 +361,8 @@ static void act(void *user, const char *what, plait_time now) {
         error = plait_address_set_backup(stack, port, &path->addr, false, now);
     } else if (strncmp(what, "down", len) == 0) {
         error = plait_port_set_up(stack, port, false, now);
+    } else if (strncmp(what, "reset", len) == 0) {
+        error = close_subflows(peer, port, true, now);
     } else if (strncmp(what, "up", len) == 0) {
         error = plait_port_set_up(stack, port, true, now);
     } else {

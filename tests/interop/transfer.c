@@ -122,7 +122,8 @@ static void receive(struct transfer *t, plait_time now) {
             }
             return;
         }
-        if ((uint64_t)n > left || memcmp(chunk, t->expected + t->received, (size_t)n) != 0) {
+        if ((uint64_t)n > left ||
+            (!t->options.any_bytes && memcmp(chunk, t->expected + t->received, (size_t)n) != 0)) {
             fprintf(stderr, "wrong bytes in %" PRIu64 "+%" PRId64 "\n", t->received, n);
             wrong(t, "wrong bytes", now);
             return;

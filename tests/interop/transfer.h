@@ -24,6 +24,7 @@ struct transfer_options {
     const char *seed, *peer_seed;
     unsigned join_wait;
     bool wait_eof;
+    bool any_bytes;       /* something on the way changes them: only their number counts */
     int64_t fastclose_at; /* abort when so many bytes were received; negative: never */
     struct transfer_action actions[PEER_ACTIONS_MAX]; /* in ascending order */
     unsigned action_count;
