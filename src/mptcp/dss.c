@@ -164,6 +164,20 @@ static enum pl_verdict map_in(struct pl_subflow *sf, const struct pl_segment *se
     return pl_map_add(sf, &in, now);
 }
 
+bool pl_dss_strays(const struct pl_subflow *sf, const struct pl_segment *seg) {
+    const struct pl_conn *conn = sf->conn;
+    const struct pl_mptcp_options *o = &seg->options.mptcp;
+    PL_ASSERT(conn->mode == PL_MODE_PLAIN);
+    bool maps = pl_mptcp_has(o, PL_MP_DSS) && o->dss.has_map && o->dss.len > 0;
+    pl_seq32 next = pl_tcp_rcv_nxt(&sf->tcp);
+    pl_seq32 end = pl_seq32_add(seg->seq, seg->payload_len);
+    if (!conn->fallen_back || !sf->bare || !maps || !pl_seq32_lt(next, end)) {
+        return false;
+    }
+    pl_seq32 ssn = pl_seq32_add(pl_fastopen_ssn_in(sf), o->dss.ssn);
+    return (uint32_t)o->dss.dsn - (uint32_t)conn->recv.nxt.v != ssn.v - next.v;
+}
+
 enum pl_verdict pl_dss_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now) {
     PL_ASSERT(pl_mptcp_has(&seg->options.mptcp, PL_MP_DSS));
     const struct pl_mptcp_options *o = &seg->options.mptcp;

@@ -66,6 +66,9 @@ uint32_t pl_dss_write_data(struct pl_subflow *sf, const struct pl_seg_out *seg, 
                            uint32_t room);
 uint32_t pl_dss_write_ack(struct pl_subflow *sf, uint8_t *out, uint32_t room, plait_time now);
 enum pl_verdict pl_dss_in(struct pl_subflow *sf, const struct pl_segment *seg, plait_time now);
+/* After a fallback in mid-connection, of which the peer need not know: payload that is not, as its
+ * mapping has it, the stream's next. The peer says it once more. */
+bool pl_dss_strays(const struct pl_subflow *sf, const struct pl_segment *seg);
 /* A checksum that was not negotiated, or none though it was: the subflow is reset. */
 enum pl_verdict pl_dss_not_as_agreed(struct pl_subflow *sf);
 uint16_t pl_dss_checksum(pl_seq64 dsn, uint32_t ssn, uint16_t len, uint64_t payload_sum);

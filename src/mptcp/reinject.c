@@ -333,10 +333,17 @@ plait_time pl_reinject_deadline(const struct pl_conn *conn) {
 
 /* Bytes are missing at the data level and a subflow acknowledges without options: somebody takes
  * them away, or the peer has fallen back. Repeating bytes on it would repeat them in the peer's
- * stream, so it ends here (section 3.7: broken by a middlebox). */
+ * stream, so this is plain TCP from here on, if it is the first subflow and was always alone; else
+ * the subflow ends (section 3.7: broken by a middlebox). */
 static void end_bare(struct pl_conn *conn, plait_time now) {
     PL_SUBFLOW_FOREACH(sf, conn) {
-        if (sf->phase == PL_SF_UP && sf->bare) {
+        if (sf->phase != PL_SF_UP || !sf->bare) {
+            continue;
+        }
+        if (sf->unmapped == NULL && pl_fallback_possible(conn, sf)) {
+            PL_COUNT(conn->ctx, DssFallback);
+            pl_fallback(conn, sf, PL_FALLBACK_NO_DSS, now);
+        } else {
             pl_subflow_reset(sf, PL_RESET_MIDDLEBOX, false, PLAIT_E_PROTOCOL, now);
         }
     }
@@ -357,6 +364,9 @@ void pl_reinject_run(struct pl_conn *conn, plait_time now) {
         }
     }
     end_bare(conn, now);
+    if (conn->mode != PL_MODE_MPTCP) {
+        return;
+    }
     if (!waiting) {
         int64_t left = pl_seq64_diff(s->nxt, s->una);
         uint32_t len = left < STALL_MAX ? (uint32_t)left : STALL_MAX;

@@ -347,6 +347,11 @@ static enum pl_verdict plain_options_in(void *up, const struct pl_segment *seg,
     if (kind == PL_SEG_SYN_ACK) {
         pl_fastopen_answer_in(sf, seg);
     }
+    if (kind != PL_SEG_RST && pl_dss_strays(sf, seg)) {
+        PL_COUNT(sf->conn->ctx, FallbackFailed);
+        sf->reset_reason = PL_RESET_MIDDLEBOX;
+        return PL_VERDICT_RESET;
+    }
     return PL_VERDICT_OK;
 }
 
