@@ -1,10 +1,11 @@
 /* bench/tcp/link.c - one emulated link between two network namespaces.
  *
- *   link LEFT RIGHT DEVICE UP DOWN SEED
+ *   link LEFT RIGHT DEVICE UP DOWN SEED [BOX]...
  *
  * LEFT and RIGHT are names under /run/netns, DEVICE is the name of the TUN device on either side,
- * UP and DOWN are settings in the words of net/link_config.h. Prints OPEN when the devices exist;
- * when stdin ends it prints one JSON object with what became of the packets, and exits. */
+ * or LEFTDEVICE,RIGHTDEVICE; UP and DOWN are settings in the words of net/link_config.h, a BOX
+ * (net/box_config.h) is a middlebox at the left end. Prints OPEN when the devices exist; when stdin
+ * ends it prints one JSON object with what became of the packets, and exits. */
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "net/chain.h"
 #include "plait/error.h"
 #include "port/emulator.h"
 #include "port/netns.h"
@@ -24,6 +26,7 @@ struct bench_link {
     struct pl_posix_env posix;
     struct pl_emulator *emulator;
     struct pl_emulator_link *link;
+    unsigned box_count;
 };
 
 static _Noreturn void die(const char *what, const char *why) {
@@ -40,19 +43,46 @@ static void read_config(const char *text, struct pl_link_config *config) {
     config->memory_bytes_max = UINT64_C(1) << 30;
 }
 
-static int open_device(const char *space, const char *device) {
-    char path[128];
+static int open_device(const char *space, const char *device, size_t len) {
+    char path[128], name[16] = "";
+    if (len >= sizeof(name)) {
+        die(device, "too long");
+    }
+    memcpy(name, device, len);
     snprintf(path, sizeof(path), "/run/netns/%s", space);
     int ns = pl_netns_open_path(path);
     if (ns < 0) {
         die(path, strerror(-ns));
     }
-    int fd = pl_emulator_tun(device, ns, NULL);
+    int fd = pl_emulator_tun(name, ns, NULL);
     if (fd < 0) {
-        die(device, strerror(-fd));
+        die(name, strerror(-fd));
     }
     close(ns);
     return fd;
+}
+
+static void open_devices(char **argv, int fds[2]) {
+    const char *left = argv[3], *comma = strchr(argv[3], ',');
+    const char *right = comma != NULL ? comma + 1 : left;
+    fds[0] = open_device(argv[1], left, comma != NULL ? (size_t)(comma - left) : strlen(left));
+    fds[1] = open_device(argv[2], right, strlen(right));
+}
+
+static void add_boxes(struct bench_link *bench, char **texts, int count) {
+    struct pl_box_config boxes[PL_CHAIN_MAX];
+    if (count > PL_CHAIN_MAX) {
+        die("boxes", "too many");
+    }
+    for (int i = 0; i < count; i++) {
+        if (!pl_box_parse(texts[i], &boxes[i])) {
+            die(texts[i], "no box");
+        }
+    }
+    if (pl_emulator_boxes(bench->link, boxes, (unsigned)count) < 0) {
+        die("boxes", "no memory");
+    }
+    bench->box_count = (unsigned)count;
 }
 
 static void print_direction(struct bench_link *bench, enum pl_emulator_direction direction,
@@ -83,7 +113,11 @@ static void on_input(uv_poll_t *handle, int status, int events) {
     print_direction(bench, PL_EMULATOR_UP, "up");
     printf(", ");
     print_direction(bench, PL_EMULATOR_DOWN, "down");
-    printf("}\n");
+    printf(", \"boxes\": [");
+    for (unsigned i = 0; i < bench->box_count; i++) {
+        printf("%s%" PRIu64, i > 0 ? ", " : "", pl_emulator_box_acted(bench->link, i));
+    }
+    printf("]}\n");
     fflush(stdout);
     uv_close((uv_handle_t *)handle, NULL);
     pl_emulator_destroy(bench->emulator);
@@ -100,19 +134,21 @@ static void be_punctual(void) {
 int main(int argc, char **argv) {
     struct bench_link bench = {.link = NULL};
     struct pl_link_config up, down;
-    if (argc != 7) {
-        die("usage", "link LEFT RIGHT DEVICE UP DOWN SEED");
+    int fds[2];
+    if (argc < 7) {
+        die("usage", "link LEFT RIGHT DEVICE UP DOWN SEED [BOX]...");
     }
     be_punctual();
     read_config(argv[4], &up);
     read_config(argv[5], &down);
-    int fds[2] = {open_device(argv[1], argv[3]), open_device(argv[2], argv[3])};
+    open_devices(argv, fds);
     if (uv_loop_init(&bench.uv) < 0 || pl_posix_env_init(&bench.posix) < 0 ||
         pl_emulator_create(&bench.emulator, &bench.uv, &bench.posix.env) < 0 ||
         pl_emulator_add(bench.emulator, fds, &up, &down, strtoull(argv[6], NULL, 10), &bench.link) <
             0) {
         die("emulator", "cannot start");
     }
+    add_boxes(&bench, argv + 7, argc - 7);
     uv_poll_init(&bench.uv, &bench.input, STDIN_FILENO);
     bench.input.data = &bench;
     uv_poll_start(&bench.input, UV_READABLE, on_input);

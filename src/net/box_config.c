@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "wire/addr.h"
 
 static const char *const names[PL_BOX_KIND_COUNT] = {
 #define PL_BOX(name, text, ops, tracks) text,
@@ -41,15 +42,45 @@ static bool take_number(const char *text, size_t len, uint64_t *out) {
     return len > 0;
 }
 
+static bool take_address(const char *text, size_t len, struct pl_box_config *out) {
+    char name[48];
+    struct plait_addr addr;
+    if (len >= sizeof(name)) {
+        return false;
+    }
+    memcpy(name, text, len);
+    name[len] = '\0';
+    if (!pl_addr_parse(name, &addr)) {
+        return false;
+    }
+    out->outside[addr.family == PLAIT_IPV6 ? 1 : 0] = addr;
+    return true;
+}
+
+/* The value of "NAME=VALUE", or NULL. */
+static const char *value_of(const char *text, size_t len, const char *name) {
+    size_t name_len = strlen(name);
+    bool is = len > name_len && memcmp(text, name, name_len) == 0 && text[name_len] == '=';
+    return is ? text + name_len + 1 : NULL;
+}
+
 static bool take_word(const char *text, size_t len, struct pl_box_config *out) {
-    static const char after[] = "after=";
-    enum { AFTER_LEN = sizeof(after) - 1 };
+    const char *end = text + len, *value;
+    uint64_t number = 0;
     if (word_is(text, len, "out") || word_is(text, len, "in")) {
         out->ways |= text[0] == 'o' ? PL_BOX_WAY_OUT : PL_BOX_WAY_IN;
         return true;
     }
-    return len > AFTER_LEN && memcmp(text, after, AFTER_LEN) == 0 &&
-           take_number(text + AFTER_LEN, len - AFTER_LEN, &out->after_bytes);
+    if ((value = value_of(text, len, "after")) != NULL) {
+        return take_number(value, (size_t)(end - value), &out->after_bytes);
+    }
+    if ((value = value_of(text, len, "every")) != NULL) {
+        bool taken = take_number(value, (size_t)(end - value), &number);
+        out->every_bytes = (uint32_t)number;
+        return taken && number > 0 && number <= PL_BOX_EVERY_BYTES_MAX;
+    }
+    value = value_of(text, len, "as");
+    return value != NULL && take_address(value, (size_t)(end - value), out);
 }
 
 bool pl_box_parse(const char *text, struct pl_box_config *out) {

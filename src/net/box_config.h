@@ -34,10 +34,12 @@ struct pl_box_config {
     struct plait_addr outside[2];
     uint16_t port_first;
 };
-enum { PL_BOX_EVERY_BYTES = 20000 };
+enum { PL_BOX_EVERY_BYTES = 20000, PL_BOX_EVERY_BYTES_MAX = 1 << 30 };
 
 const char *pl_box_name(enum pl_box_kind kind);
-/* Reads "KIND", "KIND/out", "KIND/in/after=N", …; both ways when none is named. False: not that. */
+/* Reads "KIND", "KIND/out", "KIND/in/after=N", …; both ways when none is named. `after` is
+ * after_bytes, `every` is every_bytes, `as` an address that a NAT has outside (one of each family
+ * may be named). False: not that. */
 bool pl_box_parse(const char *text, struct pl_box_config *out);
 
 #endif

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "net/chain.h"
 #include "port/netns.h"
 
 enum { READ_BATCH = 64, PACKET_MAX = 65536, DEVICE_QUEUE = 10000 };
@@ -34,6 +35,7 @@ struct pl_emulator_link {
     struct pl_list node;
     struct pl_emulator *emulator;
     struct side sides[PL_EMULATOR_DIRECTIONS];
+    struct pl_chain boxes; /* between device 0 and both models */
     unsigned open_handles;
 };
 
@@ -89,34 +91,61 @@ static void write_packet(struct side *side, int fd, const struct plait_buf *buf)
     }
 }
 
-/* Writes what is due and returns when there is more. */
-static plait_time deliver(struct side *from, const struct side *to) {
-    for (;;) {
-        struct pl_link_meta meta;
-        plait_time now = uv_hrtime();
-        struct plait_buf *buf = pl_link_next(&from->model, now, &meta);
-        if (buf == NULL) {
-            return pl_link_deadline(&from->model);
-        }
+/* Behind the boxes: onto the link, or into device 0. */
+static void from_boxes(void *arg, enum pl_box_way way, struct plait_buf *packet,
+                       const struct plait_rx_meta *meta) {
+    struct pl_emulator_link *link = arg;
+    (void)meta;
+    if (way == PL_BOX_OUT) {
+        (void)pl_link_send(&link->sides[PL_EMULATOR_UP].model, packet, NULL, uv_hrtime());
+    } else {
+        write_packet(&link->sides[PL_EMULATOR_DOWN], link->sides[PL_EMULATOR_UP].fd, packet);
+    }
+}
+
+/* Writes what is due. */
+static void deliver(struct pl_emulator_link *link, enum pl_emulator_direction direction) {
+    static const struct plait_rx_meta none;
+    struct side *from = &link->sides[direction];
+    struct pl_link_meta meta;
+    struct plait_buf *buf;
+    plait_time now;
+    while (now = uv_hrtime(), (buf = pl_link_next(&from->model, now, &meta)) != NULL) {
         uint64_t late_ns = now > meta.due_at ? now - meta.due_at : 0;
         from->stats.late_ns_sum += late_ns;
         if (late_ns > from->stats.late_ns_max) {
             from->stats.late_ns_max = late_ns;
         }
-        write_packet(from, to->fd, buf);
+        if (direction == PL_EMULATOR_DOWN) {
+            pl_chain_send(&link->boxes, PL_BOX_IN, buf, &none, now);
+        } else {
+            write_packet(from, link->sides[PL_EMULATOR_DOWN].fd, buf);
+        }
         plait_buf_unref(buf);
     }
+}
+
+/* Does what is due on a link and returns when there is more. A box may answer what comes in. */
+static plait_time work(struct pl_emulator_link *link) {
+    if (pl_chain_deadline(&link->boxes) <= uv_hrtime()) {
+        pl_chain_tick(&link->boxes, uv_hrtime());
+    }
+    deliver(link, PL_EMULATOR_DOWN);
+    deliver(link, PL_EMULATOR_UP);
+    plait_time first = pl_chain_deadline(&link->boxes);
+    for (unsigned d = 0; d < PL_EMULATOR_DIRECTIONS; d++) {
+        plait_time next = pl_link_deadline(&link->sides[d].model);
+        first = next < first ? next : first;
+    }
+    return first;
 }
 
 static void on_prepare(uv_prepare_t *handle) {
     struct pl_emulator *emulator = handle->data;
     plait_time deadline = PLAIT_TIME_NEVER;
     PL_LIST_FOREACH(node, &emulator->links) {
-        struct side *sides = link_of(node)->sides;
-        for (unsigned d = 0; d < PL_EMULATOR_DIRECTIONS; d++) {
-            plait_time next = deliver(&sides[d], &sides[1 - d]);
-            deadline = next < deadline ? next : deadline;
-        }
+        plait_time next = work(link_of(node));
+        deadline = next < deadline ? next : deadline;
     }
     arm(emulator, deadline);
 }
@@ -124,6 +153,8 @@ static void on_prepare(uv_prepare_t *handle) {
 /* ---- packets in ---- */
 
 static void send_packet(struct side *side, const uint8_t *data, uint32_t len) {
+    static const struct plait_rx_meta none;
+    struct pl_emulator_link *link = side->link;
     struct plait_buf *buf = plait_buf_alloc(side->link->emulator->env, len);
     if (buf == NULL) {
         side->stats.read_no_memory++;
@@ -131,7 +162,11 @@ static void send_packet(struct side *side, const uint8_t *data, uint32_t len) {
     }
     memcpy(buf->data, data, len);
     buf->len = len;
-    (void)pl_link_send(&side->model, buf, NULL, uv_hrtime());
+    if (side == &link->sides[PL_EMULATOR_UP]) {
+        pl_chain_send(&link->boxes, PL_BOX_OUT, buf, &none, uv_hrtime());
+    } else {
+        (void)pl_link_send(&side->model, buf, NULL, uv_hrtime());
+    }
     plait_buf_unref(buf);
 }
 
@@ -325,6 +360,8 @@ int pl_emulator_add(struct pl_emulator *emulator, const int fds[2], const struct
         close(fds[1]);
         return result;
     }
+    result = pl_emulator_boxes(link, NULL, 0);
+    PL_ASSERT(result == 0); /* it takes no memory */
     pl_list_append(&emulator->links, &link->node);
     *out = link;
     return 0;
@@ -336,9 +373,28 @@ fail:
 
 void pl_emulator_remove(struct pl_emulator_link *link) {
     pl_list_remove(&link->node);
+    pl_chain_fini(&link->boxes);
     for (unsigned d = 0; d < PL_EMULATOR_DIRECTIONS; d++) {
         side_close(&link->sides[d]);
     }
+}
+
+int pl_emulator_boxes(struct pl_emulator_link *link, const struct pl_box_config *boxes,
+                      unsigned count) {
+    const struct plait_env *env = link->emulator->env;
+    if (link->boxes.env != NULL) {
+        pl_chain_fini(&link->boxes);
+    }
+    int result = pl_chain_init(&link->boxes, env, boxes, count, from_boxes, link);
+    if (result != 0) {
+        int empty = pl_chain_init(&link->boxes, env, NULL, 0, from_boxes, link);
+        PL_ASSERT(empty == 0);
+    }
+    return result;
+}
+
+uint64_t pl_emulator_box_acted(const struct pl_emulator_link *link, unsigned index) {
+    return pl_chain_acted(&link->boxes, index);
 }
 
 int pl_emulator_set(struct pl_emulator_link *link, enum pl_emulator_direction direction,

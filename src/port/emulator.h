@@ -2,6 +2,7 @@
  *
  * A link joins two TUN devices, usually in two network namespaces. What the kernel sends into
  * device 0 comes out of device 1 as the settings of the direction UP say, and the other way DOWN.
+ * Middleboxes (net/chain.h) may stand at device 0's end: it is their inside, UP their way out.
  * The devices carry plain packets, without the virtio-net header and without offloads, so that a
  * packet is what would be on a wire: pl_emulator_tun() opens such a device.
  *
@@ -15,6 +16,7 @@
 
 #include <uv.h>
 
+#include "net/box_config.h"
 #include "net/link.h"
 
 struct pl_emulator;
@@ -58,6 +60,12 @@ void pl_emulator_remove(struct pl_emulator_link *link);
 PLAIT_MUST_CHECK int pl_emulator_set(struct pl_emulator_link *link,
                                      enum pl_emulator_direction direction,
                                      const struct pl_link_config *config);
+/* Puts a row of boxes at device 0's end, the first one next to it; those that stood there go, with
+ * what they held. Errors: those of pl_chain_init(); there are no boxes then. */
+PLAIT_MUST_CHECK int pl_emulator_boxes(struct pl_emulator_link *link,
+                                       const struct pl_box_config *boxes, unsigned count);
+/* How often box `index` did something to a packet. */
+uint64_t pl_emulator_box_acted(const struct pl_emulator_link *link, unsigned index);
 void pl_emulator_stats(struct pl_emulator_link *link, enum pl_emulator_direction direction,
                        struct pl_emulator_stats *out);
 

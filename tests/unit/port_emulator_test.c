@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "net/chain.h"
 #include "port/netconf.h"
 #include "port/netns.h"
 #include "port_netns_test.h"
@@ -426,6 +427,91 @@ static void device_that_is_gone_refuses(void **state) {
     assert_false(stats(PL_EMULATOR_UP).gone);
 }
 
+/* ---- boxes ---- */
+
+static void put_boxes(const char *first, const char *second) {
+    struct pl_box_config boxes[2];
+    assert_true(pl_box_parse(first, &boxes[0]));
+    assert_true(pl_box_parse(second, &boxes[1]));
+    assert_int_equal(pl_emulator_boxes(test_link, boxes, 2), 0);
+}
+
+struct word {
+    int listener, client;
+    ssize_t got, answered;
+};
+
+/* One byte each way on a connection from the near side. */
+static void *exchange(void *argument) {
+    struct word *word = argument;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(TCP_PORT)};
+    char buf[4];
+    inet_pton(AF_INET, addresses[FAR], &to.sin_addr);
+    bool connected = connect(word->client, (struct sockaddr *)&to, sizeof(to)) == 0;
+    int far = connected ? accept(word->listener, NULL, NULL) : -1;
+    if (far >= 0) {
+        set_patience(far, PATIENCE_MS);
+        word->got = send(word->client, "?", 1, MSG_NOSIGNAL) == 1 ? recv(far, buf, 4, 0) : -1;
+        word->answered = send(far, "!", 1, MSG_NOSIGNAL) == 1 ? recv(word->client, buf, 4, 0) : -1;
+        close(far);
+    }
+    uv_async_send(&wake);
+    return NULL;
+}
+
+static struct word exchange_words(void) {
+    struct word word = {.listener = open_socket(FAR, SOCK_STREAM, TCP_PORT),
+                        .client = open_socket(NEAR, SOCK_STREAM, 0)};
+    assert_int_equal(listen(word.listener, 1), 0);
+    run(exchange, &word);
+    close(word.client);
+    close(word.listener);
+    return word;
+}
+
+/* A box that holds a packet lets go by its clock, one that resets answers the host itself; a row
+ * is in order from device 0 on. */
+static void boxes_stand_at_device_0(void **state) {
+    (void)state;
+    if (!allowed) {
+        skip();
+    }
+    start("", "");
+    put_boxes("coalesce", "dup/out");
+    struct word word = exchange_words();
+    assert_int_equal(word.got, 1);
+    assert_int_equal(word.answered, 1);
+    assert_true(pl_emulator_box_acted(test_link, 1) >= 3); /* SYN, ACK, payload */
+    put_boxes("dup/in", "rst/out");
+    word = exchange_words();
+    assert_true(word.got <= 0 || word.answered <= 0);
+    assert_int_equal(pl_emulator_box_acted(test_link, 1), 1);
+    assert_true(pl_emulator_box_acted(test_link, 0) >= 2); /* SYN/ACK, the reset */
+    assert_int_equal(pl_emulator_boxes(test_link, NULL, 0), 0);
+    word = exchange_words();
+    assert_int_equal(word.got, 1);
+    assert_int_equal(word.answered, 1);
+}
+
+static void too_many_boxes_leave_none(void **state) {
+    struct pl_box_config boxes[PL_CHAIN_MAX + 1];
+    (void)state;
+    if (!allowed) {
+        skip();
+    }
+    start("", "");
+    for (unsigned i = 0; i <= PL_CHAIN_MAX; i++) {
+        assert_true(pl_box_parse("drop-syn", &boxes[i]));
+    }
+    assert_int_equal(pl_emulator_boxes(test_link, boxes, PL_CHAIN_MAX + 1), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(pl_emulator_boxes(test_link, boxes, PL_CHAIN_MAX), 0);
+    env.fail_at = env.alloc_count + 1;
+    assert_int_equal(pl_emulator_boxes(test_link, boxes, 1), PLAIT_E_NO_MEMORY);
+    env.fail_at = 0;
+    struct word word = exchange_words();
+    assert_int_equal(word.got, 1);
+}
+
 static void bad_input_leaves_nothing_behind(void **state) {
     struct pl_link_config good = parse(""), bad = parse("");
     (void)state;
@@ -455,6 +541,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(queue_overflow_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(trace_starts_now_and_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(device_that_is_gone_refuses, setup, teardown),
+        cmocka_unit_test_setup_teardown(boxes_stand_at_device_0, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_boxes_leave_none, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_input_leaves_nothing_behind, setup, teardown),
     };
     if (netns_test_enter()) {
