@@ -147,8 +147,24 @@ void pl_demux_token_remove(struct plait_stack *stack, struct pl_conn *conn) {
     pl_hash_remove(&stack->tokens, pl_conn_token_node(conn));
 }
 
-uint16_t pl_demux_ephemeral(struct plait_stack *stack, plait_port_id port,
-                            const struct pl_tcp_tuple *tuple) {
+/* Whether no flow to the same remote has this TCP port at another address of ours. */
+static bool free_elsewhere(const struct plait_stack *stack, const struct pl_tcp_tuple *tuple) {
+    struct pl_tcp_tuple other = *tuple;
+    for (uint32_t i = 0; i < stack->endpoints.count; i++) {
+        const struct pl_local_endpoint *ep = &stack->endpoints.entry[i];
+        other.local = ep->addr;
+        if (ep->addr.family == tuple->local.family &&
+            pl_demux_flow(stack, ep->port, &other) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The first one from the last on; `reserve`: at all addresses, so that joins can have it, too (RFC
+ * 8684 section 3.9.1). */
+static uint16_t pick(struct plait_stack *stack, plait_port_id port,
+                     const struct pl_tcp_tuple *tuple, bool reserve) {
     struct pl_tcp_tuple try = *tuple;
     try.local_port = 0;
     uint64_t offset = hash_tuple(stack, PURPOSE_EPHEMERAL, &try) % EPHEMERAL_COUNT;
@@ -156,11 +172,17 @@ uint16_t pl_demux_ephemeral(struct plait_stack *stack, plait_port_id port,
         uint64_t at = (offset + stack->ephemeral_next++) % EPHEMERAL_COUNT;
         try.local_port = (uint16_t)(EPHEMERAL_MIN + at);
         PL_ASSERT(try.local_port >= EPHEMERAL_MIN);
-        if (pl_demux_flow(stack, port, &try) == NULL) {
+        if (pl_demux_flow(stack, port, &try) == NULL && (!reserve || free_elsewhere(stack, &try))) {
             return try.local_port;
         }
     }
     return 0;
+}
+
+uint16_t pl_demux_ephemeral(struct plait_stack *stack, plait_port_id port,
+                            const struct pl_tcp_tuple *tuple) {
+    uint16_t chosen = pick(stack, port, tuple, true);
+    return chosen != 0 ? chosen : pick(stack, port, tuple, false);
 }
 
 pl_seq32 pl_demux_iss(const struct plait_stack *stack, const struct pl_tcp_tuple *tuple) {

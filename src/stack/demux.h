@@ -28,7 +28,8 @@ struct pl_conn *pl_demux_token(const struct plait_stack *stack, uint32_t token);
 bool pl_demux_token_add(struct plait_stack *stack, struct pl_conn *conn);
 void pl_demux_token_remove(struct plait_stack *stack, struct pl_conn *conn);
 
-/* A local TCP port with which `tuple` is unused, or 0 when there is none (RFC 6056). */
+/* A local TCP port with which `tuple` is unused, at our other addresses, too, as long as there are
+ * such ports; or 0 when there is none (RFC 6056). */
 uint16_t pl_demux_ephemeral(struct plait_stack *stack, plait_port_id port,
                             const struct pl_tcp_tuple *tuple);
 /* Initial sequence number (RFC 6528). */

@@ -79,6 +79,31 @@ static void test_all_ephemeral_ports_used(void **state) {
     assert_int_equal(plait_connect(stack, sock, &to, now), 0);
 }
 
+/* RFC 8684 section 3.9.1: a port is reserved at all addresses, so that a join can have that of the
+ * first subflow; rather than none, one is given that is free at the one address. */
+static void test_reserved_at_all_addresses(void **state) {
+    (void)state;
+    static bool used[65536];
+    plait_port_id other = add_port(0);
+    assert_true(add_address(other, "10.0.1.2") > 0);
+    struct pl_tcp_tuple tuple = {.local = addr("10.0.1.2"), .remote = addr("10.0.0.1")};
+    tuple.remote_port = 80;
+    memset(used, 0, sizeof(used));
+    for (unsigned i = 0; i < 28232; i++) {
+        uint16_t local_port = 0;
+        if (i % 100 == 0) {
+            uint16_t chosen = pl_demux_ephemeral(stack, other, &tuple);
+            assert_int_not_equal(chosen, 0);
+            assert_false(used[chosen]);
+        }
+        dial("10.0.0.1", &local_port);
+        used[local_port] = true;
+    }
+    assert_int_not_equal(pl_demux_ephemeral(stack, other, &tuple), 0);
+    tuple.remote = addr("10.0.0.3"); /* whom nobody talks to */
+    assert_int_not_equal(pl_demux_ephemeral(stack, other, &tuple), 0);
+}
+
 static void test_flows_and_tokens_are_found(void **state) {
     (void)state;
     uint16_t local_port = 0;
@@ -99,11 +124,9 @@ static void test_flows_and_tokens_are_found(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_initial_sequence_numbers),
-        TEST(test_time_stamp_offsets_are_of_hosts),
-        TEST(test_ephemeral_ports),
-        TEST(test_all_ephemeral_ports_used),
-        TEST(test_flows_and_tokens_are_found),
+        TEST(test_initial_sequence_numbers),  TEST(test_time_stamp_offsets_are_of_hosts),
+        TEST(test_ephemeral_ports),           TEST(test_all_ephemeral_ports_used),
+        TEST(test_reserved_at_all_addresses), TEST(test_flows_and_tokens_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
