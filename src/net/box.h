@@ -62,6 +62,13 @@ void pl_nat_init(struct pl_nat *nat, const struct plait_addr *outside, uint16_t 
 void pl_nat_rebind(struct pl_nat *nat, const struct plait_addr *outside);
 /* False: the packet is dropped. */
 bool pl_nat_pass(struct pl_nat *nat, enum pl_box_way way, uint8_t *packet, uint32_t len);
+/* The mapping of an end point of the inside (`make`: there will be one), of a port of the outside;
+ * NULL: there is none. */
+const struct pl_nat_mapping *pl_nat_of_inside(struct pl_nat *nat,
+                                              const struct plait_endpoint *inside, bool make);
+const struct pl_nat_mapping *pl_nat_of_outside(struct pl_nat *nat, uint16_t port);
+/* The IPv6 address under which a NAT64 (net/box_nat64.c) shows an IPv4 address. */
+struct plait_addr pl_nat64_embed(const struct plait_addr *v4);
 
 /* ---- removal of the MPTCP option (RFC 8684 section 3.7, RFC 6824 section 6) ----
  *

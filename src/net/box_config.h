@@ -30,7 +30,7 @@ struct pl_box_config {
     uint64_t after_bytes; /* of payload */
     uint64_t seed;        /* RESEQ: its secret; 0: one of its own */
     uint32_t every_bytes; /* REWRITE, GROW, SHRINK: between changes; 0: PL_BOX_EVERY_BYTES */
-    /* NAT, REBIND: by family, 0 IPv4, 1 IPv6; family NONE: not translated. */
+    /* NAT, REBIND: by family, 0 IPv4, 1 IPv6; family NONE: not translated. NAT64: IPv4 only. */
     struct plait_addr outside[2];
     uint16_t port_first;
 };

@@ -52,7 +52,7 @@ struct pl_box {
     bool triggered; /* after_bytes have been seen */
     bool rebound;
     uint64_t acted;
-    struct pl_nat *nat;        /* [2], NAT and REBIND */
+    struct pl_nat *nat;        /* [2], NAT, REBIND and NAT64 */
     struct pl_box_flow *flows; /* [PL_BOX_FLOWS_MAX]; NULL unless the kind tracks */
     unsigned flow_count, flow_oldest;
 };
@@ -72,7 +72,7 @@ struct pl_box_ops {
 };
 extern const struct pl_box_ops pl_box_nat, pl_box_reseq, pl_box_strip, pl_box_drop_syn,
     pl_box_syn_data, pl_box_split, pl_box_coalesce, pl_box_rewrite, pl_box_length, pl_box_proxy,
-    pl_box_reset, pl_box_hole, pl_box_dup, pl_box_clamp, pl_box_announce;
+    pl_box_reset, pl_box_hole, pl_box_dup, pl_box_clamp, pl_box_announce, pl_box_nat64;
 
 /* Hands a packet to the next box in `way`, or to the chain's emit. */
 void pl_box_emit(struct pl_box *box, enum pl_box_way way, struct plait_buf *buf,

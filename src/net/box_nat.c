@@ -39,7 +39,7 @@ static struct pl_nat_mapping *find_inside(struct pl_nat *nat, const struct plait
     return NULL;
 }
 
-static struct pl_nat_mapping *find_outside(struct pl_nat *nat, uint16_t port) {
+const struct pl_nat_mapping *pl_nat_of_outside(struct pl_nat *nat, uint16_t port) {
     for (uint32_t i = 0; i < nat->count; i++) {
         if (nat->mapping[i].outside_port == port) {
             return &nat->mapping[i];
@@ -59,6 +59,13 @@ static struct pl_nat_mapping *add(struct pl_nat *nat, const struct plait_endpoin
     return m;
 }
 
+const struct pl_nat_mapping *pl_nat_of_inside(struct pl_nat *nat,
+                                              const struct plait_endpoint *inside, bool make) {
+    PL_ASSERT(nat->on);
+    const struct pl_nat_mapping *m = find_inside(nat, inside);
+    return m == NULL && make ? add(nat, inside) : m;
+}
+
 bool pl_nat_pass(struct pl_nat *nat, enum pl_box_way way, uint8_t *packet, uint32_t len) {
     struct pl_box_view view;
     struct plait_endpoint end;
@@ -68,15 +75,12 @@ bool pl_nat_pass(struct pl_nat *nat, enum pl_box_way way, uint8_t *packet, uint3
     }
     if (way == PL_BOX_OUT) {
         pl_box_endpoint(&view, true, &end);
-        const struct pl_nat_mapping *m = find_inside(nat, &end);
-        if (m == NULL) {
-            m = add(nat, &end);
-        }
+        const struct pl_nat_mapping *m = pl_nat_of_inside(nat, &end, true);
         write_endpoint(&view, true, &nat->outside, m->outside_port);
         return true;
     }
     pl_box_endpoint(&view, false, &end);
-    const struct pl_nat_mapping *m = find_outside(nat, end.port);
+    const struct pl_nat_mapping *m = pl_nat_of_outside(nat, end.port);
     if (m == NULL || !pl_addr_equal(&end.addr, &nat->outside)) {
         return false;
     }

@@ -31,7 +31,8 @@ static const struct {
 /* ---- life ---- */
 
 static bool translates(const struct pl_box_config *config) {
-    return config->kind == PL_BOX_KIND_NAT || config->kind == PL_BOX_KIND_REBIND;
+    return config->kind == PL_BOX_KIND_NAT || config->kind == PL_BOX_KIND_REBIND ||
+           config->kind == PL_BOX_KIND_NAT64;
 }
 
 static int add_translators(struct pl_chain *chain, struct pl_box *box) {

@@ -363,7 +363,8 @@ static int try_connect(struct pl_app *app) {
     struct pl_world *world = app->world;
     const struct pl_plan_conn *conn = &world->plan->conn[app->conn];
     const struct pl_plan_port *to = &world->plan->host[1 - app->host].port[conn->to_port];
-    struct plait_endpoint remote = {.addr = *address_of(to, conn->family),
+    const struct plait_addr *there = address_of(to, conn->nat64 ? PLAIT_IPV4 : conn->family);
+    struct plait_endpoint remote = {.addr = conn->nat64 ? pl_nat64_embed(there) : *there,
                                     .port = pl_app_tcp_port(app->conn)};
     int result = plait_open(stack_of(app), &app->sock);
     if (result != 0) {

@@ -40,6 +40,18 @@ static unsigned host_of_boxes(const struct pl_boxes_case *box) {
     return announced ? 1 : 0;
 }
 
+/* A client of IPv6 behind a NAT64. With one path there, the other is native: the server announces
+ * an address of that family. With both, it announces one that the client has no use for. */
+static bool behind_nat64(const struct pl_boxes_case *box) {
+    return box->kind[0] == PL_BOX_KIND_NAT64 ||
+           (box->count == 2 && box->kind[1] == PL_BOX_KIND_NAT64);
+}
+
+static struct plait_addr address_v6(unsigned host, unsigned port) {
+    return (struct plait_addr){.bytes = {0xfd, [13] = (uint8_t)(host + 1), (uint8_t)(port + 1), 1},
+                               .family = PLAIT_IPV6};
+}
+
 static struct plait_addr address(unsigned host, unsigned port) {
     return (struct plait_addr){.bytes = {10, (uint8_t)(host + 1), (uint8_t)(port + 1), 1},
                                .family = PLAIT_IPV4};
@@ -74,6 +86,10 @@ static void plan_box(struct pl_plan_port *port, const struct pl_boxes_case *box,
         config.port_first = 20000;
         config.outside[0] = port->address[0].addr;
         config.outside[0].bytes[0] = 198;
+    } else if (config.kind == PL_BOX_KIND_NAT64) {
+        config.port_first = 30000;
+        config.outside[0] = address(host, port->address[0].addr.bytes[14] - 1U);
+        config.outside[0].bytes[0] = 198;
     }
     pl_plan_add_box(port, &config);
 }
@@ -87,6 +103,20 @@ static enum pl_plan_bytes bytes_after(const struct pl_boxes_case *box) {
         bytes = box->kind[i] == PL_BOX_KIND_REWRITE ? PL_BYTES_MARKED : bytes;
     }
     return bytes;
+}
+
+static void plan_families(struct pl_plan *plan, bool native) {
+    struct pl_plan_port *server = &plan->host[1].port[0];
+    for (unsigned p = 0; p < PATHS; p++) {
+        plan->host[0].port[p].address[0].addr = address_v6(0, p);
+    }
+    plan->conn[0].nat64 = true;
+    server->address_count = 2;
+    server->address[1].flags = PLAIT_ADDRESS_SIGNAL;
+    server->address[1].addr = native ? address_v6(1, 0) : address(1, 1);
+    if (native) { /* from the second path it reaches that address only */
+        plan->host[0].port[1].address[0].flags = PLAIT_ADDRESS_FULLMESH;
+    }
 }
 
 static void plan_hosts(struct pl_plan *plan, const struct pl_boxes_case *box) {
@@ -104,6 +134,9 @@ static void plan_hosts(struct pl_plan *plan, const struct pl_boxes_case *box) {
     }
     plan->host[paths_at].port[1].address[0].flags =
         paths_at == 0 ? PLAIT_ADDRESS_SUBFLOW : PLAIT_ADDRESS_SIGNAL;
+    if (behind_nat64(box)) {
+        plan_families(plan, box->place == PL_BOXES_FIRST);
+    }
     for (unsigned p = 0; p < PATHS; p++) {
         bool here = box->place == PL_BOXES_ALL || (unsigned)box->place == p;
         for (unsigned i = 0; i < box->count && here; i++) {
@@ -115,7 +148,7 @@ static void plan_hosts(struct pl_plan *plan, const struct pl_boxes_case *box) {
 static void plan_conn(struct pl_plan *plan) {
     struct pl_plan_conn *conn = &plan->conn[0];
     plan->conn_count = 1;
-    conn->family = PLAIT_IPV4;
+    conn->family = conn->nat64 ? PLAIT_IPV6 : PLAIT_IPV4;
     conn->bound = true;
     for (unsigned s = 0; s < 2; s++) {
         conn->side[s] = (struct pl_plan_side){.total = TOTAL_BYTES,

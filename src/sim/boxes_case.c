@@ -15,6 +15,7 @@ static bool one_way(enum pl_box_kind kind, enum pl_boxes_way way) {
     switch (kind) {
         case PL_BOX_KIND_NAT:
         case PL_BOX_KIND_REBIND:
+        case PL_BOX_KIND_NAT64:
             return way == PL_BOXES_BOTH; /* it has no other */
         case PL_BOX_KIND_STRIP_SYN:
         case PL_BOX_KIND_DROP_SYN:
@@ -32,6 +33,9 @@ static bool one_way(enum pl_box_kind kind, enum pl_boxes_way way) {
 
 static bool in_place(enum pl_box_kind kind, enum pl_boxes_place place) {
     bool announces = kind == PL_BOX_KIND_ADD_ADDR_DROP || kind == PL_BOX_KIND_ADD_ADDR_ALTER;
+    if (kind == PL_BOX_KIND_NAT64) {
+        return place != PL_BOXES_SECOND; /* the first subflow needs it, or nobody does */
+    }
     return !announces || place == PL_BOXES_FIRST; /* that is where ADD_ADDR goes */
 }
 
@@ -41,6 +45,7 @@ static bool in_time(enum pl_box_kind kind, bool middle) {
         case PL_BOX_KIND_REBIND:
             return middle;
         case PL_BOX_KIND_NAT:
+        case PL_BOX_KIND_NAT64:
         case PL_BOX_KIND_STRIP_SYN:
         case PL_BOX_KIND_STRIP_SYN_ACK:
         case PL_BOX_KIND_DROP_SYN:
@@ -79,8 +84,10 @@ static bool pair_at(unsigned index, struct pl_boxes_case *out) {
     };
     bool translates = a == PL_BOX_KIND_NAT || a == PL_BOX_KIND_REBIND;
     bool announces = b == PL_BOX_KIND_ADD_ADDR_DROP || b == PL_BOX_KIND_ADD_ADDR_ALTER;
+    bool server = a == PL_BOX_KIND_ADD_ADDR_DROP || a == PL_BOX_KIND_ADD_ADDR_ALTER;
     return a < b && a != PL_BOX_KIND_SYN_DATA && b != PL_BOX_KIND_SYN_DATA &&
-           !(translates && (announces || b == PL_BOX_KIND_REBIND));
+           !(translates && (announces || b == PL_BOX_KIND_REBIND || b == PL_BOX_KIND_NAT64)) &&
+           !(server && b == PL_BOX_KIND_NAT64);
 }
 
 bool pl_boxes_case_at(unsigned index, struct pl_boxes_case *out) {

@@ -94,6 +94,7 @@ struct pl_plan_conn {
     bool defer;                  /* the listener holds the SYN for hold_ns */
     uint64_t hold_ns;
     uint8_t family;              /* PLAIT_IPV4, PLAIT_IPV6 */
+    bool nat64;                  /* family is IPv6, and the server's address is IPv4 */
     struct pl_plan_side side[2]; /* by host */
 };
 
