@@ -254,6 +254,13 @@ static enum pl_tcp_next mp_next(void *up, uint32_t max_bytes, uint32_t unit,
     return pl_send_next(up, max_bytes, unit, out, now);
 }
 
+static uint32_t unsent(void *up) {
+    const struct pl_subflow *sf = up;
+    int64_t bytes = pl_seq64_diff(sf->conn->send.end, sf->conn->send.nxt);
+    PL_ASSERT(bytes >= 0);
+    return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+}
+
 static void mp_data_in(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {
     struct pl_subflow *sf = up;
     if (sf->conn->capable == PL_CAPABLE_ANSWERED) { /* nothing else is let in before the keys */
@@ -286,6 +293,7 @@ static uint32_t window_max(void *up) {
 
 const struct pl_tcp_upper pl_upper_mptcp = {
     .next = mp_next,
+    .unsent = unsent,
     .data_options_len = mp_data_options_len,
     .write_options = mp_write_options,
     .options_in = mp_options_in,
@@ -373,6 +381,7 @@ static uint32_t plain_urgent(void *up) {
 
 const struct pl_tcp_upper pl_upper_plain = {
     .next = mp_next,
+    .unsent = unsent,
     .data_options_len = plain_data_options_len,
     .write_options = plain_write_options,
     .options_in = plain_options_in,

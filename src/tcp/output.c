@@ -49,6 +49,16 @@ static uint32_t allowance(const struct pl_tcp *tcp, uint32_t mss) {
     return room > mss ? room / mss * mss : mss;
 }
 
+/* The same for new payload: what waits, if that is less than a packet, needs no room for one. */
+static uint32_t allowance_new(const struct pl_tcp *tcp) {
+    uint32_t mss = tcp->cc.mss, allowed = allowance(tcp, mss);
+    if (allowed > 0 || tcp->ops->unsent == NULL) {
+        return allowed;
+    }
+    uint32_t waits = tcp->ops->unsent(tcp->up);
+    return waits > 0 && waits < mss && window_room(tcp, waits) > 0 ? waits : 0;
+}
+
 static bool retry_later(struct pl_tcp *tcp, plait_time now) {
     PL_ASSERT(pl_tcp_synchronized(tcp));
     tcp->deadline[PL_TCP_SLOT_PACE] = now + RETRY_NS;
@@ -306,7 +316,7 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
     if (!probe && send_mtu_probe(tcp, tx, now)) {
         return true;
     }
-    uint32_t allowed = probe ? tcp->cc.mss : allowance(tcp, tcp->cc.mss);
+    uint32_t allowed = probe ? tcp->cc.mss : allowance_new(tcp);
     if (allowed == 0) {
         tcp->snd.limited = true;
         return false;

@@ -82,6 +82,8 @@ struct pl_tcp_upper {
      * follow (Nagle, cork). */
     enum pl_tcp_next (*next)(void *up, uint32_t max_bytes, uint32_t unit,
                              struct pl_tcp_payload *out, plait_time now);
+    /* Bytes of new payload that wait, for `next` on this subflow or another. NULL: not known. */
+    uint32_t (*unsent)(void *up);
     /* Option bytes that DATA segments need at most: fixes the payload of a segment. A multiple
      * of 4. */
     uint32_t (*data_options_len)(void *up);
