@@ -45,8 +45,16 @@ void pl_tcp_pmtu_fini(struct pl_tcp *tcp) {
     }
 }
 
+static void scale(struct pl_cc *cc, uint32_t mss, uint32_t before) {
+    PL_ASSERT(mss > 0 && mss < before);
+    if (!pl_cc_has_model(cc)) {
+        cc->cwnd = (uint32_t)((uint64_t)cc->cwnd * mss / before);
+        cc->cwnd = cc->cwnd > mss ? cc->cwnd : mss;
+    }
+}
+
 /* What is sent from here on is no larger. The window keeps its number of segments: more small ones
- * would be a burst (RFC 5681 section 3.1). */
+ * would be a burst (RFC 5681 section 3.1). So does the one that an undo would restore. */
 static void shrink(struct pl_tcp *tcp, uint32_t mtu) {
     PL_ASSERT(mtu < tcp->snd.mtu);
     uint32_t before = tcp->cc.mss;
@@ -55,8 +63,11 @@ static void shrink(struct pl_tcp *tcp, uint32_t mtu) {
         return;
     }
     uint32_t mss = pl_tcp_mss(tcp);
-    if (mss < before && !pl_cc_has_model(&tcp->cc)) {
-        tcp->cc.cwnd = (uint32_t)((uint64_t)tcp->cc.cwnd * mss / before);
+    if (mss < before) {
+        scale(&tcp->cc, mss, before);
+    }
+    if (mss < before && tcp->rec.undo != NULL) {
+        scale(&tcp->rec.undo->cc, mss, before);
     }
     pl_cc_set_mss(&tcp->cc, mss);
 }
