@@ -174,11 +174,20 @@ bool pl_syncookie_due(const struct plait_stack *stack, const struct pl_listener 
     return when == PLAIT_SYN_COOKIES_ALWAYS || listener->embryonic_count >= listener->backlog;
 }
 
+/* Who says ECE has to answer marks later (RFC 3168 section 6.1.1), so it must be remembered: in the
+ * timestamp. */
+static bool agrees_to_ecn(const struct plait_stack *stack, const struct pl_listener *listener,
+                          const struct pl_segment *syn) {
+    const struct pl_tcp_tuning *tuning = listener->setup.tuning;
+    uint8_t own = tuning != NULL ? tuning->cc : 0;
+    uint8_t cc = own > 0 ? (uint8_t)(own - 1) : stack->ctx.config.cc;
+    return syn->options.has_timestamps && pl_tcp_ecn_agrees(&stack->ctx, cc, syn);
+}
+
 void pl_syncookie_answer(struct plait_stack *stack, const struct pl_listener *listener,
                          const struct pl_packet *packet) {
     const struct pl_segment *syn = &packet->seg;
     struct pl_tcp_tuple tuple = pl_packet_tuple(packet);
-    bool asks_ecn = (syn->flags & (PL_TCP_ECE | PL_TCP_CWR)) == (PL_TCP_ECE | PL_TCP_CWR);
     rotate(stack);
     unsigned which = stack->syncookie.period & 1;
     struct cookie cookie =
@@ -194,7 +203,7 @@ void pl_syncookie_answer(struct plait_stack *stack, const struct pl_listener *li
                              .ack = pl_seq32_add(syn->seq, 1),
                              .flags = PL_TCP_SYN | PL_TCP_ACK,
                              .window_raw = (uint16_t)(window < UINT16_MAX ? window : UINT16_MAX)};
-    if (asks_ecn && stack->ctx.config.ecn) {
+    if (agrees_to_ecn(stack, listener, syn)) {
         reply.flags |= PL_TCP_ECE;
     }
     put_options(stack, listener, packet, cookie.key, &reply);

@@ -36,21 +36,21 @@ void pl_tcp_ecn_syn(struct pl_tcp *tcp, struct pl_segment *seg) {
     seg->flags |= tcp->snd.ecn ? SETUP : 0;
 }
 
-/* A SYN that asks: do we agree? */
-static bool agrees(const struct pl_tcp *tcp, const struct pl_segment *syn) {
-    PL_ASSERT((syn->flags & PL_TCP_ACK) == 0);
+bool pl_tcp_ecn_agrees(const struct pl_ctx *ctx, uint8_t cc, const struct pl_segment *syn) {
+    PL_ASSERT((syn->flags & (PL_TCP_SYN | PL_TCP_ACK)) == PL_TCP_SYN);
     if ((syn->flags & SETUP) != SETUP) {
         return false;
     }
-    bool usual = tcp->ctx->config.ecn != PLAIT_ECN_OFF && syn->ecn == PL_IP_NOT_ECT;
-    return usual || counts_marks(tcp);
+    bool usual = ctx->config.ecn != PLAIT_ECN_OFF && syn->ecn == PL_IP_NOT_ECT;
+    return usual || pl_cc_counts_marks(cc);
 }
 
 /* A SYN or SYN/ACK of the peer. */
 void pl_tcp_ecn_settle(struct pl_tcp *tcp, const struct pl_segment *syn) {
     PL_ASSERT((syn->flags & PL_TCP_SYN) != 0);
     bool is_answer = (syn->flags & PL_TCP_ACK) != 0;
-    bool agreed = is_answer ? tcp->snd.ecn && (syn->flags & SETUP) == PL_TCP_ECE : agrees(tcp, syn);
+    bool agreed = is_answer ? tcp->snd.ecn && (syn->flags & SETUP) == PL_TCP_ECE
+                            : pl_tcp_ecn_agrees(tcp->ctx, tcp->life.cc, syn);
     tcp->snd.ecn = agreed && !tcp->snd.ecn_refused;
     tcp->snd.ecn_refused = !tcp->snd.ecn;
 }

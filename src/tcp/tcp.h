@@ -130,6 +130,9 @@ bool pl_tcp_time_wait_reusable(const struct pl_tcp *tcp, const struct pl_segment
 /* The least initial sequence number for the new one. */
 pl_seq32 pl_tcp_time_wait_next_iss(const struct pl_tcp *tcp);
 
+/* Whether a connection with this congestion control answers yes to a SYN that asks for ECN. */
+bool pl_tcp_ecn_agrees(const struct pl_ctx *ctx, uint8_t cc, const struct pl_segment *syn);
+
 /* ---- what schedulers and tools see ---- */
 
 enum pl_tcp_state pl_tcp_state(const struct pl_tcp *tcp);
