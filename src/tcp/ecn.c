@@ -16,7 +16,7 @@
 #include "tcp/engine.h"
 #include "wire/ip.h"
 
-enum { SETUP = PL_TCP_ECE | PL_TCP_CWR };
+enum { SETUP = PL_TCP_ECE | PL_TCP_CWR, PENDING_MAX = (1 << 24) - 1 };
 
 /* Whether this connection's congestion control lives from marks. */
 static bool counts_marks(const struct pl_tcp *tcp) {
@@ -53,6 +53,17 @@ void pl_tcp_ecn_settle(struct pl_tcp *tcp, const struct pl_segment *syn) {
                             : pl_tcp_ecn_agrees(tcp->ctx, tcp->life.cc, syn);
     tcp->snd.ecn = agreed && !tcp->snd.ecn_refused;
     tcp->snd.ecn_refused = !tcp->snd.ecn;
+}
+
+/* A SYN comes again. Without ECN it ends that for a connection that is open already by a Fast Open
+ * cookie, too, and who counts marks must not wait for them. */
+void pl_tcp_ecn_syn_again(struct pl_tcp *tcp, const struct pl_segment *syn) {
+    bool before = tcp->snd.ecn;
+    pl_tcp_ecn_settle(tcp, syn);
+    PL_ASSERT(before || !tcp->snd.ecn);
+    if (before != tcp->snd.ecn && counts_marks(tcp)) {
+        pl_tcp_control_change(tcp);
+    }
 }
 
 /* Whatever acknowledges. */
@@ -92,7 +103,7 @@ static void echo_exactly(struct pl_tcp *tcp, bool ce) {
         return;
     }
     if (pending > 0 && tcp->rcv.echo_pending == 0) {
-        tcp->rcv.echo_pending = (uint16_t)(pending < UINT16_MAX ? pending : UINT16_MAX);
+        tcp->rcv.echo_pending = (pending < PENDING_MAX ? pending : PENDING_MAX) & PENDING_MAX;
         tcp->rcv.echo_before = tcp->rcv.echo;
     }
     tcp->rcv.echo = ce;

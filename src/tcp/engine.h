@@ -132,6 +132,7 @@ void pl_tcp_recovery_rto(struct pl_tcp *tcp, plait_time now); /* calls the upper
 
 /* ecn.c */
 void pl_tcp_ecn_syn(struct pl_tcp *tcp, struct pl_segment *seg);
+void pl_tcp_ecn_syn_again(struct pl_tcp *tcp, const struct pl_segment *syn);
 void pl_tcp_ecn_settle(struct pl_tcp *tcp, const struct pl_segment *syn);
 void pl_tcp_ecn_echo(const struct pl_tcp *tcp, struct pl_segment *seg);
 bool pl_tcp_ecn_always(const struct pl_tcp *tcp);

@@ -214,7 +214,7 @@ static bool acceptable(struct pl_tcp *tcp, const struct pl_segment *seg, plait_t
                      (seg->flags & (PL_TCP_SYN | PL_TCP_ACK | PL_TCP_RST)) == PL_TCP_SYN &&
                      pl_seq32_eq(seg->seq, tcp->rcv.irs);
     if (syn_again) {
-        pl_tcp_ecn_settle(tcp, seg);
+        pl_tcp_ecn_syn_again(tcp, seg);
         tcp->life.syn_due = !tcp->life.held && pl_tcp_limit_ok(tcp, now);
         return false;
     }

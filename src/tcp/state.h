@@ -128,7 +128,7 @@ struct pl_tcp_rcv { /* receive.c, window.c */
     bool dsack_due : 1;
     bool echo : 1; /* CE arrived: say ECE until the peer says CWR, or until CE ends (DCTCP) */
     bool echo_before : 1; /* the echo of the next `echo_pending` bytes behind `acked` */
-    uint16_t echo_pending;
+    uint32_t echo_pending : 24;
 };
 
 struct pl_tcp_ts { /* options.c: RFC 7323 */

@@ -338,6 +338,64 @@ static void test_dctcp_batches(void **state) {
     tcp_pair_free(p);
 }
 
+static void batch_to_b(uint32_t len, uint8_t ecn) {
+    struct pl_segment seg = next_segment(p, PAIR_B, PL_TCP_ACK);
+    struct plait_buf *buf = plait_buf_alloc(&p->end[PAIR_B].env.env, len);
+    for (uint32_t i = 0; i < len; i++) {
+        buf->data[i] = tcp_pair_byte(p->end[PAIR_B].received + i);
+    }
+    buf->len = len;
+    seg.payload = buf->data;
+    seg.payload_len = len;
+    seg.ecn = ecn;
+    pl_tcp_input(b, &seg, buf, p->now);
+    plait_buf_unref(buf);
+}
+
+/* A device that joins packets hands over more than 64 KB at a time. */
+static void test_dctcp_large_batches(void **state) {
+    enum { LEN = 50000, COUNT_BEFORE = 3 };
+    (void)state;
+    opened();
+    b->life.cc = PLAIT_CC_DCTCP;
+    b->rcv.quick = 0;
+    pl_seq32 acked = b->rcv.acked;
+    b->rcv.edge = pl_seq32_add(acked, 1 << 20);
+    for (unsigned i = 0; i < COUNT_BEFORE; i++) {
+        batch_to_b(LEN, PL_IP_ECT0);
+    }
+    batch_to_b(LEN, PL_IP_CE);
+    struct pl_tcp_tx tx;
+    assert_true(pl_tcp_output(b, &tx, p->now));
+    assert_int_equal(pl_seq32_diff(tx.seg.ack, acked), COUNT_BEFORE * LEN);
+    assert_int_equal(tx.seg.flags & PL_TCP_ECE, 0);
+    assert_true(pl_tcp_output(b, &tx, p->now));
+    assert_int_equal(pl_seq32_diff(tx.seg.ack, acked), (COUNT_BEFORE + 1) * LEN);
+    assert_int_equal(tx.seg.flags & PL_TCP_ECE, PL_TCP_ECE);
+    p->filter = NULL;
+    tcp_pair_free(p);
+}
+
+/* The SYN of a connection that a Fast Open cookie has opened comes again, without ECN: there will
+ * be no marks to count. */
+static void test_dctcp_loses_its_marks(void **state) {
+    (void)state;
+    opened();
+    b->life.cc = PLAIT_CC_DCTCP;
+    pl_tcp_control_change(b);
+    assert_string_equal(b->cc.ops->name, "dctcp");
+    b->life.early = true;
+    struct pl_segment syn = next_segment(p, PAIR_B, PL_TCP_SYN);
+    syn.seq = b->rcv.irs;
+    pl_tcp_input(b, &syn, NULL, p->now);
+    assert_false(b->snd.ecn);
+    assert_string_equal(b->cc.ops->name, "reno");
+    b->life.early = false;
+    b->life.syn_due = false;
+    p->filter = NULL;
+    tcp_pair_free(p);
+}
+
 /* 100 Mb/s, 2 ms, a switch that marks from the sixth packet on: the part of the link's rate that
  * payload gets, and the average queue in packets. */
 static double shallow(uint8_t cc, double *packets) {
@@ -393,6 +451,8 @@ int main(void) {
         cmocka_unit_test(test_a_marking_queue),
         cmocka_unit_test(test_dctcp_echoes_every_mark),
         cmocka_unit_test(test_dctcp_batches),
+        cmocka_unit_test(test_dctcp_large_batches),
+        cmocka_unit_test(test_dctcp_loses_its_marks),
         cmocka_unit_test(test_dctcp_in_a_shallow_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
