@@ -26,7 +26,7 @@ int pl_capable_start(struct pl_conn *conn) {
         pl_key_hash(conn->version, env, k->local_key, &k->token_local, &k->idsn_local);
         if (conn->host->token_add(conn->host->arg, conn)) {
             conn->token_added = true;
-            pl_send_start(conn, pl_seq64_add(k->idsn_local, 1));
+            pl_send_renumber(conn, pl_seq64_add(k->idsn_local, 1));
             return 0;
         }
     }
@@ -176,14 +176,17 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
 }
 
 /* The server has chosen a lower version than ours (RFC 8684 section 3.1), whose token and IDSN are
- * others. Our SYN had no key, so any will do. */
-static bool change_version(struct pl_conn *conn, const struct plait_mptcp_version *version) {
+ * others. Our SYN had no key, so any will do; bytes that wait to be sent get other numbers. Those
+ * that it has taken from the SYN have none: no other version knows such bytes. */
+static bool change_version(struct pl_subflow *sf, const struct plait_mptcp_version *version,
+                           const struct pl_segment *syn_ack) {
+    struct pl_conn *conn = sf->conn;
     PL_ASSERT(conn->capable == PL_CAPABLE_ASKED);
     if (version == conn->version) {
         return true;
     }
-    if (conn->send.head != NULL) {
-        return false; /* there are bytes with sequence numbers already */
+    if (!pl_seq32_eq(syn_ack->ack, pl_seq32_add(pl_tcp_iss(&sf->tcp), 1))) {
+        return false;
     }
     conn->host->token_remove(conn->host->arg, conn);
     conn->token_added = false;
@@ -207,7 +210,7 @@ static enum pl_verdict syn_ack_in(struct pl_subflow *sf, const struct pl_segment
     }
     const struct plait_mptcp_version *version =
         pl_version_chosen(conn->ctx, conn->versions, conn->version, o);
-    if (version == NULL || !change_version(conn, version)) {
+    if (version == NULL || !change_version(sf, version, seg)) {
         PL_COUNT(conn->ctx, MPCapableFallbackSYNACK);
         pl_fallback(conn, sf, PL_FALLBACK_SYN_ACK, now);
         return PL_VERDICT_OK;
