@@ -317,6 +317,16 @@ static enum verdict restore(struct plait_stack *stack, const struct pl_packet *p
     return GOOD;
 }
 
+/* An ACK with another option of MPTCP (an ADD_ADDR, say) has overtaken the third one, or that is
+ * lost. Nothing has to be done for it now, and the next ACK or the first data has the keys (RFC
+ * 8684 section 3.1). */
+static bool overtook_keys(const struct pl_segment *ack) {
+    const struct pl_mptcp_options *o = &ack->options.mptcp;
+    PL_ASSERT((ack->flags & PL_TCP_ACK) != 0);
+    bool bare = ack->payload_len == 0 && (ack->flags & PL_TCP_FIN) == 0;
+    return bare && o->present != 0 && !pl_mptcp_has(o, PL_MP_CAPABLE);
+}
+
 bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet) {
     struct pl_segment syn;
     uint64_t key = 0;
@@ -331,6 +341,9 @@ bool pl_syncookie_take(struct plait_stack *stack, const struct pl_packet *packet
     if (verdict != GOOD) {
         PL_COUNT(&stack->ctx, SyncookiesFailed);
         return verdict == NOT_THE_FIRST;
+    }
+    if (overtook_keys(&packet->seg)) {
+        return true;
     }
     PL_COUNT(&stack->ctx, SyncookiesRecv);
     bool too_early = listener->defer_accept_s > 0 && packet->seg.payload_len == 0;
