@@ -22,6 +22,8 @@ static const char usage[] =
     "  --json[=FILE]     write figures at the end, as one JSON object, to stderr or FILE\n"
     "  --progress WHERE  write figures every 100 ms, as one line of JSON, to WHERE: the\n"
     "                    number of an open file descriptor, or a file\n"
+    "  --mptcp-version V the versions of Multipath TCP to speak: 1 (default), 0 (RFC 6824,\n"
+    "                    older peers) or 1,0 (both, 1 first)\n"
     "  -h, --help        this text\n";
 
 static bool parse(int argc, char **argv, struct relay_options *options) {

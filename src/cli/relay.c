@@ -126,6 +126,8 @@ static bool begin_loop(struct relay *relay) {
     struct plait_config config;
     struct pl_loop_callbacks callbacks = {.user = relay, .event = on_event, .gone = on_gone};
     plait_config_init(&config);
+    config.versions = (uint8_t)relay->options.versions;
+    config.v0 = &plait_mptcp_v0;
     int result = pl_loop_init(&relay->loop, &config, &callbacks);
     if (result < 0) {
         cli_say("cannot create the stack: %s", plait_error_text(result));

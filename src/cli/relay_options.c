@@ -15,6 +15,19 @@ static bool add_link(struct relay_options *options, const char *name) {
     return true;
 }
 
+static bool take_version(struct relay_options *options, const char *text) {
+    static const char *const names[] = {
+        [PLAIT_MPTCP_V1] = "1", [PLAIT_MPTCP_V0] = "0", [PLAIT_MPTCP_V1_V0] = "1,0"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            options->versions = (enum plait_mptcp_versions)i;
+            return true;
+        }
+    }
+    cli_say("%s: --mptcp-version %s: not 1, 0 or 1,0", options->command, text);
+    return false;
+}
+
 static bool take_option(struct relay_options *options, int option) {
     switch (option) {
         case 'd':
@@ -35,6 +48,8 @@ static bool take_option(struct relay_options *options, int option) {
         case RELAY_OPTION_PROGRESS:
             options->progress = optarg;
             return true;
+        case RELAY_OPTION_VERSION:
+            return take_version(options, optarg);
         default:
             return options->take != NULL && options->take(options, option, optarg);
     }

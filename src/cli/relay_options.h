@@ -2,7 +2,7 @@
 #ifndef PL_CLI_RELAY_OPTIONS_H
 #define PL_CLI_RELAY_OPTIONS_H
 
-#include "plait/types.h"
+#include "plait/stack.h"
 
 enum { RELAY_LINKS_MAX = 60 };
 
@@ -21,6 +21,7 @@ struct relay_options {
     bool (*take)(struct relay_options *options, int option, const char *value);
     bool debug, json, help;
     const char *json_file, *pcap, *progress;
+    enum plait_mptcp_versions versions;
     const char *links[RELAY_LINKS_MAX];
     unsigned link_count;
     char **program; /* NULL terminated; NULL first: there is none */
@@ -31,15 +32,17 @@ enum {
     RELAY_OPTION_PCAP,
     RELAY_OPTION_JSON,
     RELAY_OPTION_PROGRESS,
+    RELAY_OPTION_VERSION,
     RELAY_OPTION_OWN /* the first that a command may use */
 };
 /* Those that every command has, for its table of struct option. */
-#define RELAY_OPTIONS                                                   \
-    {"link", required_argument, NULL, RELAY_OPTION_LINK},               \
-        {"pcap", required_argument, NULL, RELAY_OPTION_PCAP},           \
-        {"json", optional_argument, NULL, RELAY_OPTION_JSON},           \
-        {"progress", required_argument, NULL, RELAY_OPTION_PROGRESS}, { \
-        "help", no_argument, NULL, 'h'                                  \
+#define RELAY_OPTIONS                                                       \
+    {"link", required_argument, NULL, RELAY_OPTION_LINK},                   \
+        {"pcap", required_argument, NULL, RELAY_OPTION_PCAP},               \
+        {"json", optional_argument, NULL, RELAY_OPTION_JSON},               \
+        {"progress", required_argument, NULL, RELAY_OPTION_PROGRESS},       \
+        {"mptcp-version", required_argument, NULL, RELAY_OPTION_VERSION}, { \
+        "help", no_argument, NULL, 'h'                                      \
     }
 
 struct option;
