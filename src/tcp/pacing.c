@@ -4,12 +4,14 @@
  * per smoothed RTT in slow start and 1.2 times after. Sending happens in bursts: when the time for
  * the next has come, about 1 ms worth of the rate may leave at once (two segments at least, 64 KB
  * at most), and every byte sent moves the time of the next burst on. A caller that wakes up late
- * has up to one burst of time to its credit, so coarse timers do not cost throughput. */
+ * has up to one burst of time to its credit, so coarse timers do not cost throughput: above 4 Gb/s,
+ * where bursts follow each other faster than timers fire, 1 ms. */
 #include "base/assert.h"
 #include "tcp/engine.h"
 
 enum { BURST_BYTES_MAX = 65536 };
 #define BURST_NS PLAIT_NS_PER_MS
+#define CLOCK_NS (PLAIT_NS_PER_MS / 8) /* what the clock of a caller can be expected to keep */
 
 static uint64_t rate_of_window(const struct pl_tcp *tcp) {
     uint32_t flight = pl_tcp_flight(tcp);
@@ -30,11 +32,19 @@ uint64_t pl_tcp_pace_rate(const struct pl_tcp *tcp) {
     return most > 0 && rate > most ? most : rate;
 }
 
+/* Bursts follow each other faster than the timers of a caller fire. */
+static bool beyond_clocks(uint64_t rate) {
+    return rate / (PLAIT_NS_PER_S / CLOCK_NS) > BURST_BYTES_MAX;
+}
+
 /* The largest burst, in bytes. */
 uint32_t pl_tcp_pace_quantum(const struct pl_tcp *tcp) {
     uint64_t rate = pl_tcp_pace_rate(tcp);
     if (rate == 0) {
         return BURST_BYTES_MAX;
+    }
+    if (beyond_clocks(rate)) { /* one large segment, and not a packet that is left of it */
+        return BURST_BYTES_MAX / tcp->cc.mss * tcp->cc.mss;
     }
     uint64_t burst = rate / (PLAIT_NS_PER_S / BURST_NS);
     PL_ASSERT(rate > 0);
@@ -70,7 +80,7 @@ void pl_tcp_pace_sent(struct pl_tcp *tcp, uint32_t bytes, plait_time now) {
     uint32_t quantum = pl_tcp_pace_quantum(tcp);
     PL_ASSERT(quantum > 0);
     if (p->burst == 0) {
-        uint64_t credit = quantum * PLAIT_NS_PER_S / rate;
+        uint64_t credit = beyond_clocks(rate) ? BURST_NS : quantum * PLAIT_NS_PER_S / rate;
         plait_time floor = now > credit ? now - credit : 0;
         p->next = p->next > floor ? p->next : floor;
         p->burst = quantum;

@@ -39,8 +39,10 @@ static void test_quantum(void **state) {
     assert_int_equal(pl_tcp_pace_quantum(a), 2 * MSS);
     a->cc.cwnd = 1 << 20; /* 20 MB/s: 1 ms is 20 KB */
     assert_in_range(pl_tcp_pace_quantum(a), 20900, 21000);
-    a->cc.cwnd = 1 << 28;
+    a->cc.cwnd = 1 << 24;
     assert_int_equal(pl_tcp_pace_quantum(a), 65536);
+    a->cc.cwnd = 1 << 28; /* whole packets, so that no small one follows a large segment */
+    assert_int_equal(pl_tcp_pace_quantum(a), 65536 / MSS * MSS);
 }
 
 static void test_spacing(void **state) {
@@ -86,6 +88,25 @@ static void test_a_late_caller(void **state) {
     assert_true(sent > rate * 75 / 1000 && sent < rate * 84 / 1000);
 }
 
+/* 9.6 Gb/s are 1.2 MB a millisecond, or 18 bursts: one that comes every millisecond gets them. */
+static void test_faster_than_clocks(void **state) {
+    (void)state;
+    struct pl_tcp_tx tx;
+    a->cc.cwnd = 100000000;
+    a->cc.ssthresh = 100000000;
+    a->snd.wnd = 1 << 30;
+    tap.drop_all[PAIR_A] = true;
+    p->end[PAIR_A].send_total = 100000000;
+    uint64_t sent = 0, rate = pl_tcp_pace_rate(a);
+    for (plait_time now = p->now; now < p->now + 20 * MS; now += MS) {
+        pl_tcp_kick(a);
+        while (pl_tcp_output(a, &tx, now)) {
+            sent += tx.payload_len;
+        }
+    }
+    assert_true(sent > rate * 18 / 1000 && sent < rate * 22 / 1000);
+}
+
 static void test_no_credit_from_idleness(void **state) {
     (void)state;
     struct pl_tcp_tx tx;
@@ -105,6 +126,7 @@ int main(void) {
         T(test_quantum),
         T(test_spacing),
         T(test_a_late_caller),
+        T(test_faster_than_clocks),
         T(test_no_credit_from_idleness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
