@@ -69,9 +69,10 @@ static int input_one(struct pl_tun_port *port, plait_time now) {
     return 0;
 }
 
-int pl_tun_port_input(struct pl_tun_port *port, unsigned max, plait_time now) {
+int pl_tun_port_input(struct pl_tun_port *port, unsigned max, uint32_t bytes_max, plait_time now) {
     unsigned count = 0;
-    while (count < max) {
+    uint64_t enough = port->rx_bytes + bytes_max;
+    while (count < max && port->rx_bytes < enough) {
         int result = input_one(port, now);
         if (result == -EBADFD || result == -EIO) {
             return -EBADFD;

@@ -37,9 +37,10 @@ void pl_tun_port_init(struct pl_tun_port *port, const struct pl_tun *tun, struct
                       const struct plait_env *env, plait_port_id id);
 void pl_tun_port_fini(struct pl_tun_port *port);
 
-/* Reads up to `max` packets and gives them to the stack. Returns how many, or -EBADFD when the
- * device is gone; fewer than `max` means that there are no more now. */
-PLAIT_MUST_CHECK int pl_tun_port_input(struct pl_tun_port *port, unsigned max, plait_time now);
+/* Reads up to `max` packets and gives them to the stack, none when `bytes_max` have been read.
+ * Returns how many, or -EBADFD when the device is gone. */
+PLAIT_MUST_CHECK int pl_tun_port_input(struct pl_tun_port *port, unsigned max, uint32_t bytes_max,
+                                       plait_time now);
 /* Writes what the stack has, within PL_TUN_BATCHES_MAX. Returns false when the device is full:
  * call again when it is writable. Nothing is lost meanwhile. */
 bool pl_tun_port_output(struct pl_tun_port *port, plait_time now);

@@ -136,15 +136,15 @@ static void test_buffers_are_recycled(void **state) {
     for (int i = 0; i < 10; i++) {
         send_packet('a', 60);
     }
-    assert_int_equal(pl_tun_port_input(&port, 64, 1), 10);
+    assert_int_equal(pl_tun_port_input(&port, 64, 1000000, 1), 10);
     assert_int_equal(stack.taken, 10);
     assert_int_equal(env.alloc_count, 1);
     send_packet('k', 900);
     send_packet('k', 901);
     send_packet('a', 60);
-    assert_int_equal(pl_tun_port_input(&port, 2, 1), 2);
+    assert_int_equal(pl_tun_port_input(&port, 2, 1000000, 1), 2);
     assert_int_equal(stack.last_len, 901);
-    assert_int_equal(pl_tun_port_input(&port, 2, 1), 1);
+    assert_int_equal(pl_tun_port_input(&port, 2, 1000000, 1), 1);
     /* Two were kept by the stack, the third is the spare one. */
     assert_int_equal(env.alloc_count, 3);
     assert_int_equal(stack.kept[0]->refs, 1);
@@ -153,18 +153,29 @@ static void test_buffers_are_recycled(void **state) {
     assert_int_equal(port.rx_bytes, 11 * 60 + 900 + 901);
 }
 
+static void test_no_more_bytes_than_asked_for(void **state) {
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        send_packet('a', 1000);
+    }
+    assert_int_equal(pl_tun_port_input(&port, 64, 2500, 1), 3);
+    assert_int_equal(pl_tun_port_input(&port, 64, 1000, 1), 1);
+    assert_int_equal(pl_tun_port_input(&port, 64, 1000000, 1), 6);
+}
+
 static void test_without_memory(void **state) {
     (void)state;
     env.fail_at = 1;
     send_packet('a', 60);
-    assert_int_equal(pl_tun_port_input(&port, 64, 1), 0);
-    assert_int_equal(pl_tun_port_input(&port, 64, 1), 1);
+    assert_int_equal(pl_tun_port_input(&port, 64, 1000000, 1), 0);
+    assert_int_equal(pl_tun_port_input(&port, 64, 1000000, 1), 1);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_is_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_buffers_are_recycled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_more_bytes_than_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_memory, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
