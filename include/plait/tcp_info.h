@@ -4,7 +4,8 @@
  * tool which reads one can read the other: times in microseconds (last_... in milliseconds),
  * windows of the sender in segments. The struct only grows at its end. Members that nothing here
  * keeps count of are 0: tcpi_fackets, tcpi_rcv_rtt, tcpi_delivery_rate, tcpi_..._limited,
- * tcpi_busy_time, tcpi_delivered..., tcpi_data_segs_..., tcpi_dsack_dups, tcpi_rcv_ooopack. */
+ * tcpi_busy_time, tcpi_delivered_ce, tcpi_data_segs_..., tcpi_dsack_dups, tcpi_rcv_ooopack.
+ * tcpi_delivered and tcpi_total_retrans are bytes by the present segment size. */
 #ifndef PLAIT_TCP_INFO_H
 #define PLAIT_TCP_INFO_H
 

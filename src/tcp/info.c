@@ -47,12 +47,27 @@ static uint32_t segments(const struct pl_tcp *tcp, uint64_t bytes) {
     return (uint32_t)((bytes + mss - 1) / mss);
 }
 
+/* Packets that were sent again and are in flight. */
+static uint32_t sent_again(const struct pl_tcp *tcp) {
+    uint32_t packets = 0;
+    PL_LIST_FOREACH(it, &tcp->flight->records) {
+        const struct pl_tcp_record *rec = PL_CONTAINER(it, struct pl_tcp_record, link);
+        PL_ASSERT(rec->len > 0);
+        if (rec->retransmitted && !rec->sacked && !rec->lost) {
+            packets += rec->cut > 0 ? (rec->len + rec->cut - 1) / rec->cut : 1;
+        }
+    }
+    return packets;
+}
+
 static void put_send_side(const struct pl_tcp *tcp, struct plait_tcp_info *out, plait_time now) {
     const struct pl_tcp_snd *s = &tcp->snd;
     out->tcpi_snd_mss = tcp->cc.mss;
     out->tcpi_unacked = segments(tcp, (uint32_t)pl_seq32_diff(s->nxt, s->una));
     out->tcpi_sacked = segments(tcp, tcp->flight->sacked_bytes);
     out->tcpi_lost = segments(tcp, tcp->flight->lost_bytes);
+    out->tcpi_retrans = sent_again(tcp);
+    out->tcpi_delivered = segments(tcp, tcp->stats.bytes_acked + tcp->flight->sacked_bytes);
     out->tcpi_last_data_sent = ms_since(s->last_sent, now);
     out->tcpi_pmtu = s->mtu;
     out->tcpi_snd_cwnd = segments(tcp, tcp->cc.cwnd);

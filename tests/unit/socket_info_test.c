@@ -158,6 +158,12 @@ static void test_tcp_info(void **state) {
     assert_int_equal(info.tcpi_pmtu, 1500);
     assert_in_range(info.tcpi_last_data_sent, 900, 1100);
     assert_true(info.tcpi_snd_cwnd >= 10);
+    assert_int_equal(info.tcpi_advmss, 1460);
+    assert_true(info.tcpi_snd_wnd > 65535 && info.tcpi_segs_out > 70 && info.tcpi_segs_in > 35);
+    assert_int_equal(plait_set(A, client, PLAIT_OPT_MAX_PACING_RATE, 1000000), 0);
+    assert_int_equal(plait_tcp_info(A, client, 0, &info, &size), 0);
+    assert_int_equal(info.tcpi_max_pacing_rate, 1000000);
+    assert_true(info.tcpi_pacing_rate <= 1000000);
     uint8_t byte[2] = {0, 0x55}; /* an old caller with a smaller struct */
     size = 1;
     assert_int_equal(plait_tcp_info(A, client, 1, byte, &size), 0);
