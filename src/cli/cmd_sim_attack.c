@@ -29,6 +29,7 @@ static int attack_help(void) {
         "one came to more than it may.\n\n"
         "  --list         names, places of the attacker and sources; runs nothing\n"
         "  --seed S       another seed (default 1)\n"
+        "  --v0           over version 0 of Multipath TCP (RFC 6824), those that apply\n"
         "  --trace FILE   with NAME: every event as a line of JSON\n"
         "  --pcap FILE    with NAME: a capture\n");
     return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
@@ -62,7 +63,8 @@ static int run_attacks(const struct attack_command *command) {
         "fallback\tjoined\tdelivered\n");
     for (unsigned i = 0; pl_attack_name(i) != NULL; i++) {
         const char *name = pl_attack_name(i);
-        if (command->name != NULL && strcmp(command->name, name) != 0) {
+        bool meant = command->name == NULL || strcmp(command->name, name) == 0;
+        if (!meant || !pl_attack_applies(i, command->options.v0)) {
             continue;
         }
         int error = pl_attack_run(i, &command->options, &result);
@@ -112,6 +114,8 @@ static bool parse(struct attack_command *command, int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--list") == 0) {
             command->list = true;
+        } else if (strcmp(argv[i], "--v0") == 0) {
+            command->options.v0 = true;
         } else if (i + 1 < argc && take_option(command, argv[i], argv[i + 1])) {
             i++;
         } else if (command->name == NULL && is_attack(argv[i])) {

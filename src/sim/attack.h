@@ -22,6 +22,7 @@ const char *pl_attack_outcome_name(enum pl_attack_outcome outcome);
 struct pl_attack_options {
     const struct plait_env *hashes; /* whose sha256 and hmac_sha256 are used */
     uint64_t seed;
+    bool v0;                    /* over version 0 of MPTCP (RFC 6824) */
     FILE *trace;                /* every event of both stacks as JSON lines; NULL: none */
     pl_record_capture *capture; /* NULL: none; interfaces 0 and 1: client, 4: server */
     void *capture_arg;
@@ -47,6 +48,8 @@ const char *pl_attack_name(unsigned index);
 /* Who the attacker is and what it does, in a line; where it is described. */
 const char *pl_attack_place(unsigned index);
 const char *pl_attack_source(unsigned index);
+/* Whether it is one over that version. */
+bool pl_attack_applies(unsigned index, bool v0);
 /* Returns 0, or a negative plait_error when it could not be run. */
 PLAIT_MUST_CHECK int pl_attack_run(unsigned index, const struct pl_attack_options *options,
                                    struct pl_attack_result *result);

@@ -15,6 +15,7 @@ static struct pl_segment announcement(struct pl_siege *siege, unsigned from, uin
     seg.options.mptcp.add_addr.address_id = id;
     seg.options.mptcp.add_addr.addr = what->addr;
     seg.options.mptcp.add_addr.hmac = hmac;
+    seg.options.mptcp.add_addr.is_v0 = !siege->version->address_signed;
     return seg;
 }
 
@@ -25,6 +26,32 @@ static void forge_announcements(struct pl_siege *siege, unsigned turn) {
             announcement(siege, from, (uint8_t)(10 + turn), &mine, pl_rng_next(&siege->rng));
         pl_siege_send_as(siege, ATTACKED_FLOW, from, &seg);
     }
+}
+
+/* ---- ... and then between the hosts, as the server to the client and as a client to the server:
+ * RFC 7430 section 2, the attack for which ADD_ADDR has got an HMAC. 10.9.x.1 stands for the
+ * client's 10.0.x.1, and 10.9.7.1 for the server ---- */
+
+enum { SERVER_FACE = 7 };
+
+static void announce_face(struct pl_siege *siege, unsigned turn) {
+    const struct plait_endpoint face = pl_siege_endpoint(SIEGE_ATTACKER_NET, SERVER_FACE, 1, 0);
+    struct pl_segment seg = announcement(siege, SIEGE_SERVER, 10, &face, pl_rng_next(&siege->rng));
+    if (turn == 0) {
+        pl_siege_send_as(siege, ATTACKED_FLOW, SIEGE_SERVER, &seg);
+    }
+}
+
+static void relay(struct pl_siege *siege, const struct pl_siege_packet *packet) {
+    struct plait_endpoint src, dst;
+    if (packet->from == SIEGE_CLIENT) {
+        src = pl_siege_endpoint(SIEGE_ATTACKER_NET, packet->src.addr.bytes[2], 1, packet->src.port);
+        dst = pl_siege_endpoint(0, 0, SIEGE_SERVER + 1, SIEGE_TCP_PORT);
+    } else {
+        src = pl_siege_endpoint(SIEGE_ATTACKER_NET, SERVER_FACE, 1, SIEGE_TCP_PORT);
+        dst = pl_siege_endpoint(0, packet->dst.addr.bytes[2], 1, packet->dst.port);
+    }
+    pl_siege_send(siege, &src, &dst, &packet->seg);
 }
 
 /* ---- a true ADD_ADDR is heard and used for another address, and again and again ---- */
@@ -104,7 +131,17 @@ const struct pl_siege_attack pl_attacks_on_addresses[] = {
      .place = "off the path, guesses all of TCP's numbers; announces itself to both hosts",
      .source = "RFC 7430 2, RFC 6181 6.1",
      .promised = PL_ATTACK_REFUSED,
+     .v0 = SIEGE_V0_BOUNDED, /* nothing is signed */
+     .v0_half_open_max = 4,
      .act = forge_announcements},
+    {.name = "add_addr_hijack",
+     .place = "off the path, guesses all of TCP's numbers; announces itself and relays the join",
+     .source = "RFC 7430 2",
+     .promised = PL_ATTACK_REFUSED,
+     .v0 = SIEGE_V0_RESIDUAL,
+     .v0_half_open_max = 2,
+     .got = relay,
+     .act = announce_face},
     {.name = "add_addr_replayed",
      .place = "hears a true ADD_ADDR; repeats it, also with its own address",
      .source = "RFC 7430 2.1, RFC 6181 7",

@@ -13,6 +13,9 @@ enum {
     CLIENT_IN_NAT = 1,
 };
 
+/* The attacker's, of a connection of its own. */
+#define OWN_KEY UINT64_C(0x1122334455667788)
+
 static struct plait_endpoint mine(uint16_t port) {
     return pl_siege_endpoint(SIEGE_ATTACKER_NET, 0, 1, port);
 }
@@ -83,8 +86,9 @@ static void open_own(struct pl_siege *siege) {
     seg.options.has_mss = true;
     seg.options.mss = MSS;
     seg.options.mptcp.present = 1 << PL_MP_CAPABLE;
-    seg.options.mptcp.capable.len = 4;
-    seg.options.mptcp.capable.version = 1;
+    seg.options.mptcp.capable.len = siege->version->syn_len;
+    seg.options.mptcp.capable.version = siege->version->number;
+    seg.options.mptcp.capable.key_sender = OWN_KEY;
     seg.options.mptcp.capable.flags = PL_CAPABLE_HMAC_SHA256;
     const struct plait_endpoint from = mine(1024), to = server();
     pl_siege_send(siege, &from, &to, &seg);
@@ -106,14 +110,26 @@ static void complete_own(struct pl_siege *siege, const struct pl_siege_packet *p
                              .payload_len = sizeof(byte)};
     seg.options.mptcp.present = 1 << PL_MP_CAPABLE;
     seg.options.mptcp.capable.len = 22;
-    seg.options.mptcp.capable.version = 1;
+    seg.options.mptcp.capable.version = siege->version->number;
     seg.options.mptcp.capable.flags = PL_CAPABLE_HMAC_SHA256;
-    seg.options.mptcp.capable.key_sender = pl_rng_next(&siege->rng);
+    seg.options.mptcp.capable.key_sender = OWN_KEY;
     seg.options.mptcp.capable.key_receiver = o->capable.key_sender;
     seg.options.mptcp.capable.data_len = sizeof(byte);
-    pl_key_hash(&pl_mptcp_v1, siege->options->hashes, o->capable.key_sender,
+    pl_key_hash(siege->version, siege->options->hashes, o->capable.key_sender,
                 &siege->secrets.token[SIEGE_SERVER], &idsn);
     siege->state = 1;
+    if (siege->version->data_in_capable) {
+        pl_siege_send(siege, &packet->dst, &packet->src, &seg);
+        return;
+    }
+    seg.flags = PL_TCP_ACK; /* the keys, then the data */
+    seg.payload_len = 0;
+    seg.options.mptcp.capable.len = 20;
+    pl_siege_send(siege, &packet->dst, &packet->src, &seg);
+    seg.options.mptcp = (struct pl_mptcp_options){.present = 1 << PL_MP_DSS};
+    seg.options.mptcp.dss.has_ack = true;
+    seg.options.mptcp.dss.ack_is_64 = true;
+    seg.options.mptcp.dss.ack = idsn.v + 1;
     pl_siege_send(siege, &packet->dst, &packet->src, &seg);
 }
 
@@ -197,7 +213,7 @@ static void answer_with_keys(struct pl_siege *siege, const struct pl_siege_packe
         take_data(siege, packet);
         return;
     }
-    pl_join_hmac(&pl_mptcp_v1, siege->options->hashes, siege->secrets.key[SIEGE_CLIENT],
+    pl_join_hmac(siege->version, siege->options->hashes, siege->secrets.key[SIEGE_CLIENT],
                  siege->secrets.key[SIEGE_SERVER], 1, packet->seg.options.mptcp.join.nonce, hmac);
     struct pl_segment seg = third_ack(packet, hmac);
     pl_siege_send(siege, &packet->dst, &packet->src, &seg);

@@ -39,6 +39,11 @@ const char *pl_attack_source(unsigned index) {
     return attack != NULL ? attack->source : NULL;
 }
 
+bool pl_attack_applies(unsigned index, bool v0) {
+    const struct pl_siege_attack *attack = find(index);
+    return attack != NULL && !(v0 && attack->v0 == SIEGE_V0_NONE);
+}
+
 int pl_attack_run(unsigned index, const struct pl_attack_options *options,
                   struct pl_attack_result *result) {
     const struct pl_siege_attack *attack = find(index);

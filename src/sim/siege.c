@@ -98,6 +98,8 @@ static int host_start(struct pl_siege *siege, unsigned index) {
     host->index = index;
     plait_config_init(&config);
     config.checksum = attack->checksum;
+    config.v0 = &plait_mptcp_v0;
+    config.versions = siege->options->v0 ? PLAIT_MPTCP_V0 : PLAIT_MPTCP_V1;
     config.add_addr_accepted_max = 4;
     pl_sim_env_init(&host->env, siege->options->hashes, 2 * siege->options->seed + index, index,
                     &siege->record, &siege->verdict);
@@ -347,6 +349,14 @@ static void run(struct pl_siege *siege) {
     }
 }
 
+static enum pl_attack_outcome promised(const struct pl_siege *siege) {
+    const struct pl_siege_attack *attack = siege->attack;
+    if (!siege->options->v0 || attack->v0 == SIEGE_V0_SAME) {
+        return attack->promised;
+    }
+    return attack->v0 == SIEGE_V0_BOUNDED ? PL_ATTACK_BOUNDED : PL_ATTACK_RESIDUAL;
+}
+
 static void conclude(struct pl_siege *siege) {
     struct pl_attack_result *r = siege->result;
     const struct pl_siege_attack *attack = siege->attack;
@@ -358,9 +368,11 @@ static void conclude(struct pl_siege *siege) {
         pl_sim_fail(&siege->verdict, "the transfer did not end: %u of %u and %u bytes",
                     (unsigned)client->received, (unsigned)server->received, TOTAL);
     }
-    if (r->half_open > attack->half_open_max) {
+    uint32_t half_open_max =
+        attack->half_open_max + (siege->options->v0 ? attack->v0_half_open_max : 0);
+    if (r->half_open > half_open_max) {
         pl_sim_fail(&siege->verdict, "%u subflows of the attacker's at a time, more than %u",
-                    r->half_open, attack->half_open_max);
+                    r->half_open, half_open_max);
     }
     if (attack->answers_max > 0 && r->answers * 100 > r->forged * attack->answers_max) {
         pl_sim_fail(&siege->verdict, "%u packets for %u of the attacker's", (unsigned)r->answers,
@@ -370,7 +382,7 @@ static void conclude(struct pl_siege *siege) {
         pl_sim_fail(&siege->verdict, "the second path is not in use in the end");
     }
     memcpy(r->reason, siege->verdict.reason, sizeof(r->reason));
-    r->promised = attack->promised;
+    r->promised = promised(siege);
     r->outcome = siege->verdict.failures > 0                      ? PL_ATTACK_BROKEN
                  : r->foreign > 0 || attack->as_tcp               ? PL_ATTACK_RESIDUAL
                  : r->lost > 0 || r->half_open > 0 || r->fallback ? PL_ATTACK_BOUNDED
@@ -381,6 +393,7 @@ int pl_siege_run(const struct pl_siege_attack *attack, const struct pl_attack_op
                  struct pl_attack_result *result) {
     struct pl_siege siege = {.attack = attack,
                              .options = options,
+                             .version = options->v0 ? &plait_mptcp_v0 : &pl_mptcp_v1,
                              .result = result,
                              .step_at = SIEGE_ATTACK,
                              .write_at = 100 * PLAIT_NS_PER_MS};

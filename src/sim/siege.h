@@ -11,6 +11,7 @@
 #ifndef PL_SIM_SIEGE_H
 #define PL_SIM_SIEGE_H
 
+#include "mptcp/version.h"
 #include "net/link.h"
 #include "plait/plait.h"
 #include "sim/attack.h"
@@ -57,16 +58,21 @@ struct pl_siege_secrets {
     uint32_t token[SIEGE_HOSTS]; /* that names the connection on this host */
 };
 
+/* What is promised over version 0. */
+enum pl_siege_v0 { SIEGE_V0_SAME, SIEGE_V0_NONE, SIEGE_V0_BOUNDED, SIEGE_V0_RESIDUAL };
+
 struct pl_siege_attack {
     const char *name, *place, *source;
     enum pl_attack_outcome promised;
-    uint32_t half_open_max; /* more is BROKEN */
-    uint32_t answers_max;   /* packets for each that the attacker sent, by 100; 0: any */
-    bool single;            /* the connection has one path */
-    bool checksum;          /* with DSS checksums */
-    bool away;              /* the client's second address goes and returns meanwhile, ... */
-    plait_time joined_by;   /* ... and its path is in use again by then; 0: in the end */
-    bool as_tcp;            /* wrong bytes are what TCP would have taken, too */
+    enum pl_siege_v0 v0;       /* NONE: it makes no sense there */
+    uint32_t half_open_max;    /* more is BROKEN */
+    uint32_t v0_half_open_max; /* that many more over version 0 */
+    uint32_t answers_max;      /* packets for each that the attacker sent, by 100; 0: any */
+    bool single;               /* the connection has one path */
+    bool checksum;             /* with DSS checksums */
+    bool away;                 /* the client's second address goes and returns meanwhile, ... */
+    plait_time joined_by;      /* ... and its path is in use again by then; 0: in the end */
+    bool as_tcp;               /* wrong bytes are what TCP would have taken, too */
     /* Optional. A packet of a host; false: it does not arrive. */
     bool (*see)(struct pl_siege *siege, struct pl_siege_packet *packet);
     /* Optional. A packet for an address of the attacker's. */
@@ -94,6 +100,7 @@ struct pl_siege_host {
 struct pl_siege {
     const struct pl_siege_attack *attack;
     const struct pl_attack_options *options;
+    const struct plait_mptcp_version *version;
     struct pl_attack_result *result;
     struct pl_sim_verdict verdict;
     struct pl_record record;

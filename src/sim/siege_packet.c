@@ -122,7 +122,7 @@ static void learn_secrets(struct pl_siege *siege, const struct pl_siege_packet *
     if (pl_mptcp_has(o, PL_MP_CAPABLE) && o->capable.len >= 12) {
         pl_seq64 idsn;
         known->key[from] = o->capable.key_sender;
-        pl_key_hash(&pl_mptcp_v1, siege->options->hashes, known->key[from], &known->token[from],
+        pl_key_hash(siege->version, siege->options->hashes, known->key[from], &known->token[from],
                     &idsn);
     }
 }
