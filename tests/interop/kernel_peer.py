@@ -188,6 +188,11 @@ class Transfer:
             raise ValueError(f'wrong bytes at {self.received}')
         self.received += len(data)
 
+    def raise_error(self):
+        number = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number != 0 or not self.shut:
+            raise OSError(number or errno.ECONNRESET, 'reset')
+
     def act(self):
         """Whatever is due at this byte count."""
         while self.actions and self.received >= self.actions[0][0]:
@@ -206,6 +211,8 @@ class Transfer:
         for _, events in poller.poll(10 if waiting else 200):
             if events & (select.POLLIN | select.POLLHUP | select.POLLERR) and not self.eof:
                 self.receive_some()
+            elif events & (select.POLLHUP | select.POLLERR):
+                self.raise_error()  # a reset behind the end of the stream: not always writable
             if events & select.POLLOUT:
                 self.send_some(room)
         self.act()
