@@ -1,24 +1,33 @@
 /* tcp/pacing.c - spreading a window over a round trip.
  *
  * The rate is what the congestion control wants it to be; one that has no opinion gets twice cwnd
- * per smoothed RTT in slow start and 1.2 times after. Sending happens in bursts: when the time for
- * the next has come, about 1 ms worth of the rate may leave at once (two segments at least, 64 KB
- * at most), and every byte sent moves the time of the next burst on. A caller that wakes up late
- * has up to one burst of time to its credit, so coarse timers do not cost throughput: above 4 Gb/s,
- * where bursts follow each other faster than timers fire, 1 ms. */
+ * per smoothed RTT in slow start and 1.2 times after, and in the initial slow start four times: it
+ * has to be faster than the path to find out from the ACKs how fast that is (cc/cc.c). Sending
+ * happens in bursts: when the time for the next has come, about 1 ms worth of the rate may leave at
+ * once (two segments at least, 64 KB at most), and every byte sent moves the time of the next burst
+ * on. A caller that wakes up late has up to one burst of time to its credit, so coarse timers do
+ * not cost throughput: above 4 Gb/s, where bursts follow each other faster than timers fire, 1 ms;
+ * and never more than 5 ms: on a slow path two bursts in a row fill a queue with room for one. */
 #include "base/assert.h"
 #include "tcp/engine.h"
 
 enum { BURST_BYTES_MAX = 65536 };
 #define BURST_NS PLAIT_NS_PER_MS
 #define CLOCK_NS (PLAIT_NS_PER_MS / 8) /* what the clock of a caller can be expected to keep */
+#define CREDIT_NS_MAX (5 * PLAIT_NS_PER_MS)
+
+static uint64_t gain_x10(const struct pl_cc *cc) {
+    if (!pl_cc_slow_start(cc)) {
+        return 12;
+    }
+    return cc->hystart_on ? 40 : 20;
+}
 
 static uint64_t rate_of_window(const struct pl_tcp *tcp) {
     uint32_t flight = pl_tcp_flight(tcp);
     uint64_t window = tcp->cc.cwnd > flight ? tcp->cc.cwnd : flight;
-    uint64_t gain_x10 = pl_cc_slow_start(&tcp->cc) ? 20 : 12;
     PL_ASSERT(window <= UINT32_MAX);
-    return window * gain_x10 * (PLAIT_NS_PER_S / 10) / tcp->rtt.srtt_ns + 1;
+    return window * gain_x10(&tcp->cc) * (PLAIT_NS_PER_S / 10) / tcp->rtt.srtt_ns + 1;
 }
 
 /* Bytes per second, 0 = not paced (no RTT yet). */
@@ -81,6 +90,7 @@ void pl_tcp_pace_sent(struct pl_tcp *tcp, uint32_t bytes, plait_time now) {
     PL_ASSERT(quantum > 0);
     if (p->burst == 0) {
         uint64_t credit = beyond_clocks(rate) ? BURST_NS : quantum * PLAIT_NS_PER_S / rate;
+        credit = credit < CREDIT_NS_MAX ? credit : CREDIT_NS_MAX;
         plait_time floor = now > credit ? now - credit : 0;
         p->next = p->next > floor ? p->next : floor;
         p->burst = quantum;

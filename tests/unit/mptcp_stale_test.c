@@ -27,10 +27,11 @@ static uint64_t undisturbed(unsigned from) {
     return ns;
 }
 
-/* One path dies in the middle and never comes back; `cost` is what that may take longer. */
+/* One path dies while both are needed, before the window of either is as large as the buffer, and
+ * stays dead until the end; `cost` is what that may take longer. */
 static void run_death(unsigned from, unsigned path, unsigned way, uint64_t cost) {
     struct link l;
-    struct timetable t = {.count = 1, .change = {{300 * MS, path, true, way}}};
+    struct timetable t = {.count = 1, .change = {{60 * MS, path, true, way}}};
     uint64_t before = undisturbed(from);
     slow_link(&l, 2, 25 * MS, BUFFER);
     timetable_start(&l, &t);

@@ -88,31 +88,56 @@ static plait_time train(struct pl_cc *cc, plait_time now, unsigned n, uint64_t g
     return now;
 }
 
-/* ACKs that come 2 ms apart are 10 in an RTT of 20 ms: a window of 15 fills the path. */
+/* ACKs that come 2 ms apart are 10 in an RTT of 20 ms: a window of 10 fills the path. */
 static void test_hystart_sees_a_full_path(void **state) {
     (void)state;
     struct pl_cc cc;
     pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
-    plait_time now = train(&cc, 1000 * MS, 10, 2 * MS, 20 * MS); /* no delay, but the rate */
-    assert_true(cc.cwnd < 19 * MSS);
-    uint32_t before = cc.cwnd;
-    now = train(&cc, now, 20, 2 * MS, 20 * MS);
-    assert_true(cc.cwnd < before + 15 * MSS);
-    (void)train(&cc, now, 20, 2 * MS, 26 * MS);
-    assert_false(cc.hystart_on);
+    (void)train(&cc, 1000 * MS, 10, 2 * MS, 20 * MS); /* no delay, but the rate */
+    assert_true(cc.hystart_on);
+    assert_in_range(cc.cwnd, 17 * MSS, 18 * MSS); /* it takes eight samples */
 }
 
-static void test_hystart_forgives_the_rate(void **state) {
+/* Half as large again as what the path holds: no need to wait for the delay. */
+static void test_hystart_leaves_an_overfull_path(void **state) {
     (void)state;
     struct pl_cc cc;
     pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
     plait_time now = train(&cc, 1000 * MS, 10, 2 * MS, 20 * MS);
-    now = train(&cc, now, 10, 2 * MS, 20 * MS);
-    now = train(&cc, now, 8, 2 * MS, 20 * MS); /* the delay does not follow: no bottleneck */
+    (void)train(&cc, now, 9, 2 * MS, 20 * MS);
+    assert_false(cc.hystart_on);
+    assert_in_range(cc.ssthresh, 18 * MSS, 20 * MSS);
+}
+
+/* The path holds 20. The delay does not follow: once in a while an ACK counts in full. */
+static void test_hystart_forgives_the_rate(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    plait_time now = train(&cc, 1000 * MS, 10, MS, 20 * MS);
+    assert_in_range(cc.cwnd, 18 * MSS, 19 * MSS);
+    (void)train(&cc, now, 7, MS, 20 * MS);
     uint32_t before = cc.cwnd;
     ack(&cc, MSS, 20 * MS, false);
     assert_true(cc.hystart_on);
     assert_int_equal(cc.cwnd, before + MSS);
+}
+
+/* ACKs come slowly because we sent slowly: no rate of the path. */
+static void test_hystart_ignores_what_we_did_not_send(void **state) {
+    (void)state;
+    struct pl_cc cc;
+    plait_time now = 1000 * MS;
+    pl_cc_init(&cc, PLAIT_CC_CUBIC, MSS);
+    for (unsigned i = 0; i < 12; i++, now += MS) {
+        struct pl_cc_ack a = {.now = now, .bytes = MSS, .rtt_ns = 20 * MS, .round_start = i == 0};
+        if (i % 3 == 2) {
+            pl_cc_pause(&cc, now);
+            continue;
+        }
+        pl_cc_ack(&cc, &a);
+    }
+    assert_int_equal(cc.cwnd, 18 * MSS);
 }
 
 /* What comes in spurts says nothing about the path: each is a train of its own. */
@@ -272,6 +297,8 @@ int main(void) {
         cmocka_unit_test(test_hystart_leaves_when_delay_rises),
         cmocka_unit_test(test_hystart_ends_when_delay_goes_on_rising),
         cmocka_unit_test(test_hystart_sees_a_full_path),
+        cmocka_unit_test(test_hystart_leaves_an_overfull_path),
+        cmocka_unit_test(test_hystart_ignores_what_we_did_not_send),
         cmocka_unit_test(test_hystart_forgives_the_rate),
         cmocka_unit_test(test_hystart_ignores_pauses),
         cmocka_unit_test(test_hystart_comes_back),

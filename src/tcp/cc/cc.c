@@ -6,11 +6,13 @@
  * rounds unless the RTT falls again. Packets are paced, so L is infinite (section 4.3). The state
  * of HyStart++ and that of the algorithm are never needed at the same time and share memory.
  *
- * Two things are added, because five rounds of a quarter are three windows, more than a queue of a
- * bandwidth-delay product holds. The rate at which ACKs come is a second reason to slow down: when
- * the window is half as large again as what that rate delivers in the least RTT, the path is full,
- * a round before the delay of its first packets shows it. And when the delay has risen once more by
- * the threshold since growth slowed down, the queue is ours and the remaining rounds are spared. */
+ * Growth by a quarter for five rounds is three windows, more than a queue of a bandwidth-delay
+ * product holds, and the delay of a round's first packets shows a full path a round late. So the
+ * rate at which ACKs come is a second sign: in the initial slow start a window leaves within a
+ * quarter of a round trip (pacing.c), hence ACKs that come slower than that have the rate of the
+ * path, and what the path holds is that rate times the least RTT. When the window comes near to it,
+ * growth slows down; when it is half as large again, or when the delay has risen once more by the
+ * threshold since growth slowed down, the queue is ours and the remaining rounds are spared. */
 #include "tcp/cc/cc.h"
 
 #include "base/assert.h"
@@ -18,6 +20,7 @@
 
 enum { RTT_SAMPLES = 8, RTT_DIVISOR = 8, CSS_DIVISOR = 4, CSS_ROUNDS = 5 };
 enum { RATE_SHARE = 4, TRAIN_PAUSE = 8, TRAIN_PAUSE_US_MIN = 1000 }; /* shares of an RTT */
+enum { FULL_EIGHTHS = 7, OVERFULL_EIGHTHS = 12 }; /* window, of what the path holds */
 #define RTT_THRESH_NS_MIN (4 * PLAIT_NS_PER_MS)
 #define RTT_THRESH_NS_MAX (16 * PLAIT_NS_PER_MS)
 
@@ -166,15 +169,14 @@ static void hystart_round(struct pl_cc *cc) {
     h->samples = 0;
 }
 
-/* In conservative slow start: was it entered for nothing, or is the queue growing? True: over. */
-static bool hystart_judge(struct pl_cc_hystart *h) {
-    PL_ASSERT(h->baseline_ns != UINT64_MAX);
-    if (h->round_min_ns < h->baseline_ns) {
-        h->baseline_ns = UINT64_MAX;
-        h->css_rounds = 0;
-        return false;
-    }
-    return h->round_min_ns >= h->baseline_ns + h->baseline_ns / RTT_DIVISOR;
+static uint32_t us_of(plait_time t) {
+    return (uint32_t)(t / 1000);
+}
+
+static void train_begin(struct pl_cc_hystart *h, plait_time now) {
+    h->train_at_us = us_of(now);
+    h->train_us = 0;
+    h->train_bytes = 0;
 }
 
 /* A pause of more than an eighth of the least RTT is the sender's own, and ends the train. */
@@ -182,27 +184,40 @@ static void hystart_train(struct pl_cc_hystart *h, const struct pl_cc_ack *ack) 
     uint64_t rtt_ns = least(h->last_min_ns, h->round_min_ns);
     uint64_t pause_us = rtt_ns / (TRAIN_PAUSE * 1000);
     pause_us = pause_us > TRAIN_PAUSE_US_MIN ? pause_us : TRAIN_PAUSE_US_MIN;
-    uint32_t now_us = (uint32_t)(ack->now / 1000), us = now_us - h->train_at_us;
+    uint32_t us = us_of(ack->now) - h->train_at_us;
     if (rtt_ns == UINT64_MAX || us > h->train_us + pause_us) {
-        h->train_at_us = now_us;
-        h->train_us = 0;
-        h->train_bytes = 0;
+        train_begin(h, ack->now);
         return;
     }
     h->train_us = us;
     h->train_bytes += ack->bytes;
 }
 
-/* Whether ACKs come no faster than the path can carry: in the least RTT they would acknowledge two
- * thirds of the window at most. */
-static bool hystart_full(const struct pl_cc *cc) {
+/* Whether the window is larger than so many eighths of what the path holds: ACKs have come for a
+ * quarter of the least RTT without a pause, and their rate times that RTT says how much it is. */
+static bool hystart_holds(const struct pl_cc *cc, uint64_t eighths) {
     const struct pl_cc_hystart *h = &cc->u.hystart;
     uint64_t rtt_us = least(h->last_min_ns, h->round_min_ns) / 1000;
     PL_ASSERT(rtt_us < UINT64_MAX / 1000);
     if (h->train_us == 0 || h->train_us < rtt_us / RATE_SHARE) {
         return false;
     }
-    return h->train_bytes * rtt_us / h->train_us * 3 / 2 < cc->cwnd;
+    return h->train_bytes * rtt_us / h->train_us * eighths / 8 < cc->cwnd;
+}
+
+/* In conservative slow start: was it entered for nothing, or is the queue growing? True: over. */
+static bool hystart_judge(struct pl_cc *cc) {
+    struct pl_cc_hystart *h = &cc->u.hystart;
+    PL_ASSERT(h->baseline_ns != UINT64_MAX);
+    if (hystart_holds(cc, OVERFULL_EIGHTHS)) {
+        return true;
+    }
+    if (h->round_min_ns < h->baseline_ns) {
+        h->baseline_ns = UINT64_MAX;
+        h->css_rounds = 0;
+        return false;
+    }
+    return h->round_min_ns >= h->baseline_ns + h->baseline_ns / RTT_DIVISOR;
 }
 
 /* RFC 9406 section 4.2: the least RTT rose clearly against that of the round before. */
@@ -226,11 +241,11 @@ static bool hystart_sample(struct pl_cc *cc, uint64_t sample_ns) {
         return false;
     }
     if (h->baseline_ns != UINT64_MAX) {
-        return hystart_judge(h);
+        return hystart_judge(cc);
     }
     if (hystart_delayed(h)) {
         h->baseline_ns = h->round_min_ns;
-    } else if (hystart_full(cc)) {
+    } else if (hystart_holds(cc, FULL_EIGHTHS)) {
         uint64_t rtt_ns = least(h->last_min_ns, h->round_min_ns);
         h->baseline_ns = rtt_ns + rtt_ns / RTT_DIVISOR;
         h->round_min_ns = UINT64_MAX; /* what was sent before says nothing */
@@ -277,7 +292,11 @@ void pl_cc_ack(struct pl_cc *cc, const struct pl_cc_ack *ack) {
 
 void pl_cc_pause(struct pl_cc *cc, plait_time now) {
     PL_ASSERT(cc->ops != NULL);
-    if (!cc->hystart_on && cc->ops->pause != NULL) {
+    if (cc->hystart_on) { /* what we did not send says nothing about the rate of the path */
+        train_begin(&cc->u.hystart, now);
+        return;
+    }
+    if (cc->ops->pause != NULL) {
         cc->ops->pause(cc, now);
     }
 }

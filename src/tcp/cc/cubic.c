@@ -16,6 +16,9 @@
 #include "base/assert.h"
 #include "tcp/cc/cc.h"
 
+/* Growth in a round trip, as shares of the window: at most, and while there is no W_max. */
+enum { MOST = 2, UNKNOWN_MOST = 8, UNKNOWN_LEAST = 20 };
+
 #define DISTANCE_MS_MAX (UINT64_C(1) << 18)
 
 uint64_t pl_cc_cbrt(uint64_t x) {
@@ -83,32 +86,52 @@ static void epoch_begin(struct pl_cc *cc, plait_time now) {
     q->k_ms = (uint32_t)pl_cc_cbrt((uint64_t)(q->wmax - cc->cwnd) * UINT64_C(2500000000) / cc->mss);
 }
 
-/* RFC 9438 section 4.3: alpha is 9/17 (beta 0.7) until the window of before the loss is reached; in
- * whole packets that is when the next one has room: a loss at the same place is noticed only a
- * round trip later. */
+/* RFC 9438 section 4.3: alpha is 9/17 (beta 0.7) until the window of before the loss is reached. In
+ * whole packets that is when the next one has room, as a loss at the same place is noticed only a
+ * round trip later; and one more, without which a loss that was not the queue's has the next
+ * windows overrun a short queue by two packets where one would do (Linux stays at 9/17). */
 static uint32_t reno_friendly(struct pl_cc *cc, uint32_t bytes) {
     struct pl_cc_cubic *q = &cc->u.cubic;
     uint64_t gain = ((uint64_t)bytes * cc->mss << 8) / cc->cwnd;
-    bool below = q->west_x256 >> 8 < (uint64_t)q->cwnd_prior + cc->mss;
+    bool below = q->west_x256 >> 8 < (uint64_t)q->cwnd_prior + 2 * cc->mss;
     q->west_x256 += below ? gain * 9 / 17 : gain;
     uint64_t west = q->west_x256 >> 8;
     return west < PL_CC_CWND_MAX ? (uint32_t)west : PL_CC_CWND_MAX;
 }
 
+/* Whether there is no W_max yet and a share of the window is more than Reno's packet. */
+static bool searching(const struct pl_cc *cc) {
+    return cc->u.cubic.wmax == 0 && cc->cwnd / UNKNOWN_LEAST >= cc->mss;
+}
+
+/* How far cwnd moves in this round trip. Without a W_max the curve is flat where slow start
+ * happened to end and steep later, which has nothing to do with the path: 5 % of the window, as
+ * Linux has it, finds the end of the path sooner, and more than an eighth of it may be lost there.
+ */
+static uint64_t distance(const struct pl_cc *cc, uint64_t target) {
+    uint64_t ahead = target > cc->cwnd ? target - cc->cwnd : 0;
+    uint64_t most = cc->cwnd / MOST;
+    if (cc->u.cubic.wmax == 0) {
+        uint64_t floor = cc->cwnd / UNKNOWN_LEAST;
+        ahead = ahead > floor ? ahead : floor;
+        most = cc->cwnd / UNKNOWN_MOST;
+    }
+    return ahead < most ? ahead : most;
+}
+
 /* From cwnd to `target` in one round trip, in steps of a packet. */
 static void approach(struct pl_cc *cc, uint64_t target, uint32_t bytes) {
     struct pl_cc_cubic *q = &cc->u.cubic;
-    uint64_t most = (uint64_t)cc->cwnd + cc->cwnd / 2;
+    uint64_t ahead = distance(cc, target);
     PL_ASSERT(cc->cwnd > 0);
-    target = target < most ? target : most;
-    if (target <= cc->cwnd) {
+    if (ahead == 0) {
         return;
     }
-    q->credit += (target - cc->cwnd) * bytes;
-    uint64_t step = whole(q->credit / cc->cwnd, cc->mss);
+    q->credit += ahead * bytes;
+    uint64_t step = whole(q->credit / cc->cwnd, cc->mss), most = whole(ahead, cc->mss);
     q->credit -= step * cc->cwnd;
-    uint64_t cwnd = cc->cwnd + step;
-    cc->cwnd = (uint32_t)(cwnd < target ? cwnd : target);
+    most = most > cc->mss ? most : cc->mss;
+    cc->cwnd += (uint32_t)(step < most ? step : most);
 }
 
 static void avoid(struct pl_cc *cc, const struct pl_cc_ack *ack) {
@@ -121,7 +144,7 @@ static void avoid(struct pl_cc *cc, const struct pl_cc_ack *ack) {
     uint32_t west = reno_friendly(cc, ack->bytes);
     q->seen_ms = ms_of(ack->now);
     uint32_t t_ms = since(q->epoch_ms, q->seen_ms);
-    if (curve(cc, t_ms) >= west) {
+    if (curve(cc, t_ms) >= west || searching(cc)) {
         approach(cc, curve(cc, t_ms + ack->srtt_ns / PLAIT_NS_PER_MS), ack->bytes);
         return;
     }
