@@ -56,10 +56,12 @@ static void on_timer(uv_poll_t *handle, int status, int events) {
 
 /* ---- one turn ---- */
 
-static void tick_if_due(struct pl_loop *loop, plait_time now) {
-    if (plait_deadline(loop->stack) <= now) {
-        plait_tick(loop->stack, now);
+static bool tick_if_due(struct pl_loop *loop, plait_time now) {
+    if (plait_deadline(loop->stack) > now) {
+        return false;
     }
+    plait_tick(loop->stack, now);
+    return true;
 }
 
 static bool drain_events(struct pl_loop *loop, plait_time now) {
@@ -90,13 +92,15 @@ static bool write_ports(struct pl_loop *loop, plait_time now) {
 void pl_loop_settle(struct pl_loop *loop) {
     plait_time now = pl_posix_now();
     bool more = true;
-    tick_if_due(loop, now);
-    /* Sending can raise events (room to write), which can lead to more to send. Bounded, so that
-     * reading gets its turn; the timer brings the loop back at once for what is left. */
+    (void)tick_if_due(loop, now);
+    /* Sending can raise events (room to write), which can lead to more to send, and leaves work
+     * that is due at once: done here, it costs no timer. Bounded, so that reading gets its turn;
+     * the timer brings the loop back at once for what is left. */
     for (unsigned round = 0; more && round < SETTLE_ROUNDS_MAX; round++) {
         bool events = drain_events(loop, now);
         more = write_ports(loop, now) || events || round == 0;
         now = pl_posix_now();
+        more |= tick_if_due(loop, now);
     }
     arm(loop, more ? now : plait_deadline(loop->stack), now);
 }
