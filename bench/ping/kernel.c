@@ -119,6 +119,7 @@ static int ping(const char *address, unsigned port, unsigned count, bool load) {
     if (load && pthread_create(&thread, NULL, swallow, &bulk) != 0) {
         die("pthread_create");
     }
+    usleep(load ? PING_LOAD_MS * 1000 : 0);
     ping_times_init(&times, count);
     for (unsigned i = 0; i < count + PING_WARM; i++) {
         plait_time start = pl_posix_now();

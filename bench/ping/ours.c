@@ -25,6 +25,7 @@ struct ours {
     unsigned done; /* answers that came, PING_WARM included */
     unsigned have; /* bytes of the present one */
     plait_time start;
+    uv_timer_t begin; /* when the load has filled the queue */
     bool over;
 };
 
@@ -68,6 +69,11 @@ static void ping(void) {
     }
 }
 
+static void on_begin(uv_timer_t *timer) {
+    (void)timer;
+    ping();
+}
+
 static void answered(void) {
     ping_times_add(&ours.times, ours.done++, pl_posix_now() - ours.start);
     if (ours.done < ours.times.count + PING_WARM) {
@@ -102,7 +108,7 @@ static void on_event(void *user, const struct plait_event *event, plait_time now
         return;
     }
     if (event->type == PLAIT_EVENT_CONNECTED && event->sock == ours.sock) {
-        ping();
+        uv_timer_start(&ours.begin, on_begin, ours.bulk != 0 ? PING_LOAD_MS : 0, 0);
     } else if (event->type == PLAIT_EVENT_READABLE) {
         event->sock == ours.sock ? read_answer(now) : swallow(now);
     }
@@ -140,6 +146,7 @@ int main(int argc, char **argv) {
     open_device(argv[1], argv[2], argv[3]);
     ours.remote.addr = parse_address(argv[4]);
     ping_times_init(&ours.times, (unsigned)strtoul(argv[6], NULL, 10));
+    uv_timer_init(&ours.loop.uv, &ours.begin);
     unsigned port = (unsigned)strtoul(argv[5], NULL, 10);
     ours.sock = connect_to(port);
     if (strcmp(argv[7], "1") == 0) {
@@ -153,6 +160,7 @@ int main(int argc, char **argv) {
         pl_loop_run(&ours.loop);
     }
     ping_times_print(&ours.times);
+    uv_close((uv_handle_t *)&ours.begin, NULL);
     pl_loop_fini(&ours.loop);
     return 0;
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PING_BYTES = 64, PING_WARM = 200 };
+enum { PING_BYTES = 64, PING_WARM = 200, PING_LOAD_MS = 500 };
 
 struct ping_times {
     uint64_t *ns;

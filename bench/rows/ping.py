@@ -1,9 +1,10 @@
 """64 bytes there and back. Ours is behind a TUN device in the namespace of the kernel's server; the
 kernel's client is in a namespace of its own, joined to the server's by veth."""
 from bulk_net import End, Space
-from common import Case
+from common import Case, sh
 
-PORT, COUNT = "5400", "5000"
+PORT = "5400"
+COUNT = {False: "5000", True: "1000"}  # by load
 # A shallow queue before the client: 100 Mb/s, and no more than 2 ms.
 QUEUE = ["root", "tbf", "rate", "100mbit", "burst", "16kb", "latency", "2ms"]
 
@@ -35,7 +36,7 @@ class PingPong:
 
     def serve(self, device):
         if self.load:
-            self.server.tc("qdisc", "add", "dev", device, *QUEUE)
+            sh("tc", "-n", self.server.name, "qdisc", "add", "dev", device, *QUEUE)
         self.start("ping-kernel", self.server.name, "serve", PORT).expect("READY")
 
     def kernel(self):
@@ -45,12 +46,12 @@ class PingPong:
         self.server.address("v1", "10.5.1.1")
         client.address("v1", "10.5.1.2")
         self.serve("v1")
-        return self.start("ping-kernel", client.name, "ping", "10.5.1.1", PORT, COUNT,
-                          str(int(self.load))).result()
+        return self.start("ping-kernel", client.name, "ping", "10.5.1.1", PORT,
+                          COUNT[self.load], str(int(self.load))).result()
 
     def ours(self, busy):
         end = self.start("ping-ours", self.server.name, "pingx1", "10.5.1.2", "10.5.1.1", PORT,
-                         COUNT, str(int(self.load)), str(int(busy)))
+                         COUNT[self.load], str(int(self.load)), str(int(busy)))
         end.expect("OPEN")
         self.server.address("pingx1", "10.5.1.1")
         self.serve("pingx1")
