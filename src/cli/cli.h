@@ -5,6 +5,8 @@
 #ifndef PL_CLI_CLI_H
 #define PL_CLI_CLI_H
 
+#include <stdbool.h>
+
 #define PLAIT_VERSION "0.1.0"
 
 enum {
@@ -24,8 +26,9 @@ int cmd_sim_grid(int argc, char **argv);   /* argv[1] = "grid" */
 int cmd_sim_attack(int argc, char **argv); /* argv[1] = "attack" */
 int cmd_sim_boxes(int argc, char **argv);  /* argv[1] = "boxes" */
 struct pl_sim_options;
-/* Opens a capture and makes a run write to it; NULL: said why not. */
-struct pl_pcapng *cli_sim_capture(const char *path, struct pl_sim_options *options);
+struct sim_files;
+/* As sim_files_open, and makes a run use them. */
+bool cli_sim_open(struct sim_files *files, struct pl_sim_options *options);
 
 /* Prints "plait: ..." and a newline on stderr. */
 __attribute__((format(printf, 1, 2))) void cli_say(const char *format, ...);

@@ -8,8 +8,8 @@
 #include <sys/random.h>
 
 #include "cli/cli.h"
+#include "cli/sim_files.h"
 #include "plait/error.h"
-#include "port/pcapng.h"
 #include "port/posix_env.h"
 #include "sim/plan.h"
 #include "sim/sim.h"
@@ -18,8 +18,8 @@ enum { WORKERS_MAX = 64, COUNT_DEFAULT = 1000 };
 
 struct sim_command {
     struct pl_sim_options options;
-    const char *trace_path, *pcap_path; /* NULL: none */
-    const char *only, *without;         /* as given; NULL: not */
+    struct sim_files files;
+    const char *only, *without; /* as given; NULL: not */
     struct pl_sim_jobs jobs;
     bool one;    /* --seed: in this process, with the files asked for */
     bool range;  /* --seeds */
@@ -55,24 +55,11 @@ static int cmd_sim_help(void) {
     return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
 }
 
-static bool parse_number(const char *text, size_t len, uint64_t *out) {
-    char copy[32];
-    char *end = NULL;
-    if (len == 0 || len >= sizeof(copy) || text[0] == '-' || text[0] == '+') {
-        return false;
-    }
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    errno = 0;
-    *out = strtoull(copy, &end, 0);
-    return errno == 0 && *end == '\0';
-}
-
 static bool parse_range(const char *text, struct pl_sim_jobs *jobs) {
     uint64_t last = 0;
     const char *dots = strstr(text, "..");
-    if (dots == NULL || !parse_number(text, (size_t)(dots - text), &jobs->first) ||
-        !parse_number(dots + 2, strlen(dots + 2), &last) || last < jobs->first) {
+    if (dots == NULL || !sim_number(text, (size_t)(dots - text), &jobs->first) ||
+        !sim_number(dots + 2, strlen(dots + 2), &last) || last < jobs->first) {
         return false;
     }
     jobs->count = last - jobs->first + 1;
@@ -106,7 +93,7 @@ static bool bad_value(const char *option, const char *value) {
 
 static bool take_number_option(struct sim_command *command, const char *option, const char *value) {
     uint64_t number = 0;
-    if (!parse_number(value, strlen(value), &number)) {
+    if (!sim_number(value, strlen(value), &number)) {
         return bad_value(option, value);
     }
     if (strcmp(option, "--seed") == 0) {
@@ -141,12 +128,7 @@ static bool take_option(struct sim_command *command, const char *option, const c
         command->range = true;
         return parse_range(value, &command->jobs) || bad_value(option, value);
     }
-    if (strcmp(option, "--trace") == 0) {
-        command->trace_path = value;
-        return true;
-    }
-    if (strcmp(option, "--pcap") == 0) {
-        command->pcap_path = value;
+    if (sim_files_option(&command->files, option, value)) {
         return true;
     }
     if (strcmp(option, "--only") == 0 || strcmp(option, "--without") == 0) {
@@ -191,7 +173,7 @@ static bool parse(struct sim_command *command, int argc, char **argv) {
             i++;
         }
     }
-    bool files = command->trace_path != NULL || command->pcap_path != NULL;
+    bool files = command->files.trace_path != NULL || command->files.pcap_path != NULL;
     if (files && !command->one) {
         cli_say("sim: --trace and --pcap need --seed");
         return false;
@@ -235,28 +217,20 @@ static void take_result(void *arg, const struct pl_sim_result *result) {
     fflush(stdout);
 }
 
-static void capture(void *arg, unsigned interface, const uint8_t *data, uint32_t len,
-                    plait_time now) {
-    pl_pcapng_input(arg, interface, data, len, NULL, now);
-    pl_pcapng_flush(arg);
+static void interface_name(unsigned interface, char out[16]) {
+    unsigned port = interface % PL_PLAN_PORTS_MAX + 1;
+    snprintf(out, 16, "%c%u", 'a' + (int)(interface / PL_PLAN_PORTS_MAX), port);
 }
 
-struct pl_pcapng *cli_sim_capture(const char *path, struct pl_sim_options *options) {
-    struct pl_pcapng *pcap = NULL;
-    int error = pl_pcapng_open(&pcap, path, 0);
-    if (error != 0) {
-        cli_say("sim: cannot write %s: %s", path, strerror(-error));
-        return NULL;
+bool cli_sim_open(struct sim_files *files, struct pl_sim_options *options) {
+    if (!sim_files_open(files, interface_name, 2 * PL_PLAN_PORTS_MAX)) {
+        return false;
     }
-    for (unsigned i = 0; i < 2 * PL_PLAN_PORTS_MAX; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "%c%u", 'a' + (int)(i / PL_PLAN_PORTS_MAX),
-                 i % PL_PLAN_PORTS_MAX + 1);
-        (void)pl_pcapng_add(pcap, name);
-    }
-    options->capture = capture;
-    options->capture_arg = pcap;
-    return pcap;
+    options->hashes = &files->posix.env;
+    options->trace = files->trace;
+    options->capture = files->pcap != NULL ? sim_files_capture : NULL;
+    options->capture_arg = files->pcap;
+    return true;
 }
 
 static int run_all(struct sim_command *command) {
@@ -276,39 +250,12 @@ static int run_all(struct sim_command *command) {
     return command->failed > 0 ? 1 : 0;
 }
 
-/* With the files that --seed may ask for. They are written by a worker that may die at any moment,
- * so nothing stays in a buffer. */
+/* With the files that --seed may ask for. */
 static int run_with_files(struct sim_command *command) {
-    struct pl_posix_env posix;
-    struct pl_pcapng *pcap = NULL;
-    int status = EXIT_TROUBLE;
-    if (pl_posix_env_init(&posix) != 0) {
-        cli_say("sim: libcrypto has no SHA-256");
-        return status;
+    if (!cli_sim_open(&command->files, &command->options)) {
+        return EXIT_TROUBLE;
     }
-    command->options.hashes = &posix.env;
-    if (command->trace_path != NULL) {
-        command->options.trace = fopen(command->trace_path, "w");
-        if (command->options.trace == NULL) {
-            cli_say("sim: cannot write %s: %s", command->trace_path, strerror(errno));
-            goto out;
-        }
-        setvbuf(command->options.trace, NULL, _IOLBF, BUFSIZ);
-    }
-    if (command->pcap_path != NULL) {
-        pcap = cli_sim_capture(command->pcap_path, &command->options);
-        if (pcap == NULL) {
-            goto out;
-        }
-    }
-    status = run_all(command);
-out:
-    (void)pl_pcapng_close(pcap);
-    if (command->options.trace != NULL) {
-        fclose(command->options.trace);
-    }
-    pl_posix_env_fini(&posix);
-    return status;
+    return sim_files_close(&command->files, run_all(command));
 }
 
 int cmd_sim(int argc, char **argv) {

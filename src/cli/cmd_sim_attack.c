@@ -1,15 +1,13 @@
 /* cli/cmd_sim_attack.c - plait sim attack: the attacks of RFC 6181 and RFC 7430 (docs/security.md).
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/sim_files.h"
 #include "plait/error.h"
-#include "port/pcapng.h"
-#include "port/posix_env.h"
 #include "sim/attack.h"
 
 enum { INTERFACES = 6 };
@@ -17,7 +15,7 @@ enum { INTERFACES = 6 };
 struct attack_command {
     struct pl_attack_options options;
     const char *name; /* NULL: all */
-    const char *trace_path, *pcap_path;
+    struct sim_files files;
     bool list;
 };
 
@@ -94,20 +92,10 @@ static bool is_attack(const char *name) {
 }
 
 static bool take_option(struct attack_command *command, const char *option, const char *value) {
-    char *end = NULL;
-    if (strcmp(option, "--trace") == 0) {
-        command->trace_path = value;
-        return true;
-    }
-    if (strcmp(option, "--pcap") == 0) {
-        command->pcap_path = value;
-        return true;
-    }
     if (strcmp(option, "--seed") == 0) {
-        command->options.seed = strtoull(value, &end, 0);
-        return end != value && *end == '\0';
+        return sim_number(value, strlen(value), &command->options.seed);
     }
-    return false;
+    return sim_files_option(&command->files, option, value);
 }
 
 static bool parse(struct attack_command *command, int argc, char **argv) {
@@ -125,63 +113,33 @@ static bool parse(struct attack_command *command, int argc, char **argv) {
             return false;
         }
     }
-    if (command->name == NULL && (command->trace_path != NULL || command->pcap_path != NULL)) {
+    if (command->name == NULL &&
+        (command->files.trace_path != NULL || command->files.pcap_path != NULL)) {
         cli_say("sim: --trace and --pcap need the name of an attack");
         return false;
     }
     return true;
 }
 
-static void capture(void *arg, unsigned interface, const uint8_t *data, uint32_t len,
-                    plait_time now) {
-    pl_pcapng_input(arg, interface, data, len, NULL, now);
-}
-
-static struct pl_pcapng *open_capture(const char *path) {
+static void interface_name(unsigned interface, char out[16]) {
     static const char *const names[INTERFACES] = {"client1", "client2", "-", "-", "server", "-"};
-    struct pl_pcapng *pcap = NULL;
-    int error = pl_pcapng_open(&pcap, path, 0);
-    if (error != 0) {
-        cli_say("sim: cannot write %s: %s", path, strerror(-error));
-        return NULL;
-    }
-    for (unsigned i = 0; i < INTERFACES; i++) {
-        (void)pl_pcapng_add(pcap, names[i]);
-    }
-    return pcap;
+    snprintf(out, 16, "%s", names[interface]);
 }
 
 static int run_with_files(struct attack_command *command) {
-    struct pl_pcapng *pcap = NULL;
-    int status = EXIT_TROUBLE;
-    if (command->trace_path != NULL) {
-        command->options.trace = fopen(command->trace_path, "w");
-        if (command->options.trace == NULL) {
-            cli_say("sim: cannot write %s: %s", command->trace_path, strerror(errno));
-            return status;
-        }
+    struct sim_files *files = &command->files;
+    if (!sim_files_open(files, interface_name, INTERFACES)) {
+        return EXIT_TROUBLE;
     }
-    if (command->pcap_path != NULL) {
-        pcap = open_capture(command->pcap_path);
-        command->options.capture = capture;
-        command->options.capture_arg = pcap;
-    }
-    if (command->pcap_path == NULL || pcap != NULL) {
-        status = run_attacks(command);
-    }
-    if (pl_pcapng_close(pcap) != 0) {
-        cli_say("sim: cannot write %s", command->pcap_path);
-        status = EXIT_TROUBLE;
-    }
-    if (command->options.trace != NULL && fclose(command->options.trace) != 0) {
-        status = EXIT_TROUBLE;
-    }
-    return status;
+    command->options.hashes = &files->posix.env;
+    command->options.trace = files->trace;
+    command->options.capture = files->pcap != NULL ? sim_files_capture : NULL;
+    command->options.capture_arg = files->pcap;
+    return sim_files_close(files, run_attacks(command));
 }
 
 int cmd_sim_attack(int argc, char **argv) {
     struct attack_command command = {.options = {.seed = 1}};
-    struct pl_posix_env posix;
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return attack_help();
@@ -190,16 +148,9 @@ int cmd_sim_attack(int argc, char **argv) {
     if (!parse(&command, argc, argv)) {
         return EXIT_USAGE;
     }
-    int status = 0;
     if (command.list) {
-        status = list_attacks();
-    } else if (pl_posix_env_init(&posix) != 0) {
-        cli_say("sim: libcrypto has no SHA-256");
-        return EXIT_TROUBLE;
-    } else {
-        command.options.hashes = &posix.env;
-        status = run_with_files(&command);
-        pl_posix_env_fini(&posix);
+        int status = list_attacks();
+        return fflush(stdout) == 0 ? status : EXIT_TROUBLE;
     }
-    return fflush(stdout) == 0 ? status : EXIT_TROUBLE;
+    return run_with_files(&command);
 }

@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/sim_files.h"
 #include "plait/error.h"
-#include "port/pcapng.h"
-#include "port/posix_env.h"
 #include "sim/boxes.h"
 #include "sim/plan.h"
 
@@ -16,7 +15,7 @@ struct boxes_command {
     uint64_t seed;
     const char *name;     /* of the only case; NULL: all */
     unsigned part, parts; /* of the table, from 0 */
-    const char *trace_path, *pcap_path;
+    struct sim_files files;
     unsigned failed;
 };
 
@@ -121,17 +120,8 @@ static int run_cases(struct boxes_command *command) {
 }
 
 static bool take_option(struct boxes_command *command, const char *option, const char *value) {
-    char *end = NULL;
     if (strcmp(option, "--case") == 0) {
         command->name = value;
-        return true;
-    }
-    if (strcmp(option, "--trace") == 0) {
-        command->trace_path = value;
-        return true;
-    }
-    if (strcmp(option, "--pcap") == 0) {
-        command->pcap_path = value;
         return true;
     }
     if (strcmp(option, "--part") == 0) {
@@ -141,10 +131,9 @@ static bool take_option(struct boxes_command *command, const char *option, const
         return found == 2 && value[end_at] == '\0' && command->part < command->parts;
     }
     if (strcmp(option, "--seed") == 0) {
-        command->seed = strtoull(value, &end, 0);
-        return end != value && *end == '\0';
+        return sim_number(value, strlen(value), &command->seed);
     }
-    return false;
+    return sim_files_option(&command->files, option, value);
 }
 
 static bool parse(struct boxes_command *command, int argc, char **argv) {
@@ -154,25 +143,10 @@ static bool parse(struct boxes_command *command, int argc, char **argv) {
             return false;
         }
     }
-    if ((command->trace_path != NULL || command->pcap_path != NULL) && command->name == NULL) {
+    if ((command->files.trace_path != NULL || command->files.pcap_path != NULL) &&
+        command->name == NULL) {
         cli_say("sim: --trace and --pcap need --case");
         return false;
-    }
-    return true;
-}
-
-/* False: said why not. */
-static bool open_files(struct boxes_command *command, struct pl_pcapng **pcap) {
-    if (command->trace_path != NULL) {
-        command->options.trace = fopen(command->trace_path, "w");
-        if (command->options.trace == NULL) {
-            cli_say("sim: cannot write %s", command->trace_path);
-            return false;
-        }
-    }
-    if (command->pcap_path != NULL) {
-        *pcap = cli_sim_capture(command->pcap_path, &command->options);
-        return *pcap != NULL;
     }
     return true;
 }
@@ -180,27 +154,14 @@ static bool open_files(struct boxes_command *command, struct pl_pcapng **pcap) {
 int cmd_sim_boxes(int argc, char **argv) {
     struct boxes_command command = {
         .options = {.fill = PL_SIM_FILL_DEFAULT}, .seed = 1, .parts = 1};
-    struct pl_posix_env posix;
-    struct pl_pcapng *pcap = NULL;
-    int status = EXIT_TROUBLE;
     if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
         return cmd_sim_boxes_help();
     }
     if (!parse(&command, argc, argv)) {
         return EXIT_USAGE;
     }
-    if (pl_posix_env_init(&posix) != 0) {
-        cli_say("sim: libcrypto has no SHA-256");
+    if (!cli_sim_open(&command.files, &command.options)) {
         return EXIT_TROUBLE;
     }
-    command.options.hashes = &posix.env;
-    if (open_files(&command, &pcap)) {
-        status = run_cases(&command);
-    }
-    (void)pl_pcapng_close(pcap);
-    if (command.options.trace != NULL && fclose(command.options.trace) != 0) {
-        status = EXIT_TROUBLE;
-    }
-    pl_posix_env_fini(&posix);
-    return fflush(stdout) == 0 ? status : EXIT_TROUBLE;
+    return sim_files_close(&command.files, run_cases(&command));
 }

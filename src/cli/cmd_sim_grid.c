@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/sim_files.h"
 #include "plait/error.h"
-#include "port/posix_env.h"
 #include "sim/grid.h"
 
 struct grid_command {
     struct pl_grid_options options;
-    const char *cell; /* RATE/RTT/LOSS/QUEUE; NULL: all */
-    const char *trace_path;
+    const char *cell;       /* RATE/RTT/LOSS/QUEUE; NULL: all */
+    struct sim_files files; /* no capture */
 };
 
 static int cmd_sim_grid_help(void) {
@@ -69,20 +69,14 @@ static int run_grid(const struct grid_command *command) {
 
 static bool take_option(struct grid_command *command, const char *option, const char *value) {
     struct pl_grid_cell cell;
-    char *end = NULL;
     if (strcmp(option, "--cell") == 0 && parse_cell(value, &cell)) {
         command->cell = value;
         return true;
     }
-    if (strcmp(option, "--trace") == 0) {
-        command->trace_path = value;
-        return true;
-    }
     if (strcmp(option, "--seed") == 0) {
-        command->options.seed = strtoull(value, &end, 0);
-        return end != value && *end == '\0';
+        return sim_number(value, strlen(value), &command->options.seed);
     }
-    return false;
+    return strcmp(option, "--trace") == 0 && sim_files_option(&command->files, option, value);
 }
 
 static bool parse(struct grid_command *command, int argc, char **argv) {
@@ -92,7 +86,7 @@ static bool parse(struct grid_command *command, int argc, char **argv) {
             return false;
         }
     }
-    if (command->trace_path != NULL && command->cell == NULL) {
+    if (command->files.trace_path != NULL && command->cell == NULL) {
         cli_say("sim: --trace needs --cell");
         return false;
     }
@@ -101,30 +95,16 @@ static bool parse(struct grid_command *command, int argc, char **argv) {
 
 int cmd_sim_grid(int argc, char **argv) {
     struct grid_command command = {.options = {.seed = 1}};
-    struct pl_posix_env posix;
     if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
         return cmd_sim_grid_help();
     }
     if (!parse(&command, argc, argv)) {
         return EXIT_USAGE;
     }
-    if (pl_posix_env_init(&posix) != 0) {
-        cli_say("sim: libcrypto has no SHA-256");
+    if (!sim_files_open(&command.files, NULL, 0)) {
         return EXIT_TROUBLE;
     }
-    command.options.hashes = &posix.env;
-    if (command.trace_path != NULL) {
-        command.options.trace = fopen(command.trace_path, "w");
-        if (command.options.trace == NULL) {
-            cli_say("sim: cannot write %s", command.trace_path);
-            pl_posix_env_fini(&posix);
-            return EXIT_TROUBLE;
-        }
-    }
-    int status = run_grid(&command);
-    if (command.options.trace != NULL && fclose(command.options.trace) != 0) {
-        status = EXIT_TROUBLE;
-    }
-    pl_posix_env_fini(&posix);
-    return fflush(stdout) == 0 ? status : EXIT_TROUBLE;
+    command.options.hashes = &command.files.posix.env;
+    command.options.trace = command.files.trace;
+    return sim_files_close(&command.files, run_grid(&command));
 }

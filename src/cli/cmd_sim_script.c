@@ -6,16 +6,15 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "port/pcapng.h"
-#include "port/posix_env.h"
+#include "cli/sim_files.h"
 #include "sim/script.h"
 
 enum { SCRIPT_BYTES_MAX = 1 << 20, INTERFACES = 4 };
 
 struct script_command {
     struct pl_script_options options;
-    const char *trace_path, *pcap_path; /* NULL: none */
-    char **files;                       /* into argv */
+    struct sim_files outputs;
+    char **files; /* into argv */
     int file_count;
 };
 
@@ -45,7 +44,7 @@ static bool parse(struct script_command *command, int argc, char **argv) {
                 return false;
             }
             i++;
-            *(trace ? &command->trace_path : &command->pcap_path) = argv[i];
+            *(trace ? &command->outputs.trace_path : &command->outputs.pcap_path) = argv[i];
         } else if (argv[i][0] == '-') {
             cli_say("sim: unknown option '%s'; see `plait sim script --help`", argv[i]);
             return false;
@@ -118,47 +117,13 @@ static int run_files(const struct script_command *command) {
     return status;
 }
 
-static void capture(void *arg, unsigned interface, const uint8_t *data, uint32_t len,
-                    plait_time now) {
-    pl_pcapng_input(arg, interface, data, len, NULL, now);
-}
-
-static struct pl_pcapng *open_capture(const char *path) {
-    struct pl_pcapng *pcap = NULL;
-    int error = pl_pcapng_open(&pcap, path, 0);
-    if (error != 0) {
-        cli_say("sim: cannot write %s: %s", path, strerror(-error));
-        return NULL;
-    }
-    for (unsigned i = 0; i < INTERFACES; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "port%u", i + 1);
-        (void)pl_pcapng_add(pcap, name);
-    }
-    return pcap;
-}
-
-/* False: said what is wrong. */
-static bool open_outputs(struct script_command *command, struct pl_pcapng **pcap) {
-    if (command->trace_path != NULL) {
-        command->options.trace = fopen(command->trace_path, "w");
-        if (command->options.trace == NULL) {
-            cli_say("sim: cannot write %s: %s", command->trace_path, strerror(errno));
-            return false;
-        }
-    }
-    if (command->pcap_path != NULL) {
-        *pcap = open_capture(command->pcap_path);
-        command->options.capture = capture;
-        command->options.capture_arg = *pcap;
-    }
-    return command->pcap_path == NULL || *pcap != NULL;
+static void interface_name(unsigned interface, char out[16]) {
+    snprintf(out, 16, "port%u", interface + 1);
 }
 
 int cmd_sim_script(int argc, char **argv) {
     struct script_command command = {.options = {.out = stdout, .include = include_file}};
-    struct pl_posix_env posix;
-    struct pl_pcapng *pcap = NULL;
+    struct sim_files *outputs = &command.outputs;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return script_help();
@@ -167,22 +132,12 @@ int cmd_sim_script(int argc, char **argv) {
     if (!parse(&command, argc, argv)) {
         return EXIT_USAGE;
     }
-    if (pl_posix_env_init(&posix) != 0) {
-        cli_say("sim: libcrypto has no SHA-256");
+    if (!sim_files_open(outputs, interface_name, INTERFACES)) {
         return EXIT_TROUBLE;
     }
-    command.options.hashes = &posix.env;
-    int status = EXIT_TROUBLE;
-    if (open_outputs(&command, &pcap)) {
-        status = run_files(&command);
-    }
-    if (pl_pcapng_close(pcap) != 0) {
-        cli_say("sim: cannot write %s", command.pcap_path);
-        status = EXIT_TROUBLE;
-    }
-    if (command.options.trace != NULL) {
-        fclose(command.options.trace);
-    }
-    pl_posix_env_fini(&posix);
-    return status;
+    command.options.hashes = &outputs->posix.env;
+    command.options.trace = outputs->trace;
+    command.options.capture = outputs->pcap != NULL ? sim_files_capture : NULL;
+    command.options.capture_arg = outputs->pcap;
+    return sim_files_close(outputs, run_files(&command));
 }
