@@ -146,7 +146,7 @@ static uint8_t form(struct pl_subflow *sf, const struct pl_seg_out *seg) {
 }
 
 uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
-                          uint32_t room) {
+                          uint32_t room, plait_time now) {
     struct pl_conn *conn = sf->conn;
     struct pl_mptcp_options o = {0};
     o.capable.len = form(sf, seg);
@@ -169,6 +169,7 @@ uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, u
     }
     if (o.capable.len >= 20 && !conn->keys_sent) {
         conn->keys_sent = true;
+        pl_fastopen_keys_out(sf, now);
         pl_conn_touch(conn); /* a DATA_FIN may have waited for it, */
         pl_conn_kick(conn);  /* and in version 0 data, too */
     }

@@ -75,6 +75,15 @@ void pl_fastopen_accepted(struct pl_subflow *sf, const struct pl_segment *syn_ac
     pl_send_renumber(conn, pl_seq64_add(conn->keys.idsn_local, 1));
 }
 
+/* What a Linux server's program writes while the third ACK comes in stays with the kernel until our
+ * next segment, however long that takes. So there is one, unless we say something anyway. */
+void pl_fastopen_keys_out(struct pl_subflow *sf, plait_time now) {
+    PL_ASSERT(sf->conn->initiator && sf->conn->keys_sent);
+    if (sf->conn->early_out > 0) {
+        pl_tcp_ack_later(&sf->tcp, now);
+    }
+}
+
 void pl_fastopen_data_in(struct pl_subflow *sf, struct pl_chunk *chunk, plait_time now) {
     struct pl_conn *conn = sf->conn;
     PL_ASSERT(conn->capable == PL_CAPABLE_ANSWERED);

@@ -21,7 +21,7 @@ bool pl_conn_fully_established(const struct pl_conn *conn);
 int pl_capable_start(struct pl_conn *conn);
 void pl_capable_syn_in(struct pl_conn *conn, const struct pl_segment *syn);
 uint32_t pl_capable_write(struct pl_subflow *sf, const struct pl_seg_out *seg, uint8_t *out,
-                          uint32_t room);
+                          uint32_t room, plait_time now);
 enum pl_verdict pl_capable_in(struct pl_subflow *sf, const struct pl_segment *seg,
                               enum pl_seg_kind kind, plait_time now);
 
@@ -37,6 +37,8 @@ uint32_t pl_fastopen_write(struct pl_conn *conn, const struct pl_seg_out *seg, u
 void pl_fastopen_answer_in(struct pl_subflow *sf, const struct pl_segment *syn_ack);
 /* The answer brought the peer's key: what it acknowledges is not in the data sequence space. */
 void pl_fastopen_accepted(struct pl_subflow *sf, const struct pl_segment *syn_ack, plait_time now);
+/* The first segment with both keys goes out: one more follows, for Linux's sake. */
+void pl_fastopen_keys_out(struct pl_subflow *sf, plait_time now);
 /* Payload of the SYN that opened a connection. */
 void pl_fastopen_data_in(struct pl_subflow *sf, struct pl_chunk *chunk, plait_time now);
 /* Payload beside both keys, without a length: a Linux client's SYN, again. */

@@ -110,7 +110,7 @@ static uint32_t mp_write_options(void *up, const struct pl_seg_out *seg, uint8_t
         return write_rst(sf, out, room);
     }
     if (!sf->join) {
-        used = pl_capable_write(sf, seg, out, room);
+        used = pl_capable_write(sf, seg, out, room, now);
     } else if (sf->phase == PL_SF_OPENING || sf->phase == PL_SF_PRE) {
         return pl_join_write(sf, seg, out, room, now);
     }

@@ -301,6 +301,13 @@ static void acknowledge(struct pl_tcp *tcp, const struct pl_segment *seg, plait_
     }
 }
 
+void pl_tcp_ack_later(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(pl_tcp_synchronized(tcp));
+    if (tcp->deadline[PL_TCP_SLOT_DELACK] == PLAIT_TIME_NEVER) {
+        tcp->deadline[PL_TCP_SLOT_DELACK] = now + DELACK_NS;
+    }
+}
+
 /* Payload of an acceptable segment. */
 void pl_tcp_receive(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_buf *buf,
                     plait_time now) {

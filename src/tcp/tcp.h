@@ -97,6 +97,8 @@ bool pl_tcp_output(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now);
 void pl_tcp_kick(struct pl_tcp *tcp);
 /* Send an ACK at the next chance even if nothing else asks for one (options, window updates). */
 void pl_tcp_ack_now(struct pl_tcp *tcp);
+/* The same in 40 ms, unless something has been sent by then. */
+void pl_tcp_ack_later(struct pl_tcp *tcp, plait_time now);
 /* Another congestion control (enum plait_cc). */
 void pl_tcp_set_cc(struct pl_tcp *tcp, uint8_t algorithm);
 /* The connection's tuning has changed, or (`tuning` not NULL) is another struct from here on. */
