@@ -141,6 +141,19 @@ PLAIT_MUST_CHECK int64_t plait_write(struct plait_stack *stack, plait_sock sock,
 /* Reads in order; 0 means end of stream (the peer's FIN or DATA_FIN was read). */
 PLAIT_MUST_CHECK int64_t plait_read(struct plait_stack *stack, plait_sock sock, void *data,
                                     size_t len, plait_time now);
+/* As plait_write, of the bytes [offset, offset + len) of a buffer, without a copy: the connection
+ * takes a reference, and they must not change until `buf->refs` says that it is gone. Less than a
+ * quarter of the buffer's capacity, or when memory is short, is copied all the same. */
+PLAIT_MUST_CHECK int64_t plait_write_buf(struct plait_stack *stack, plait_sock sock,
+                                         struct plait_buf *buf, uint32_t offset, uint32_t len,
+                                         plait_time now);
+/* What plait_read would give, where it is: up to `max` slices, borrowed until the next call that
+ * acts on the stack. Returns how many, 0 when there is nothing to read now, or an error. */
+PLAIT_MUST_CHECK int plait_peek(struct plait_stack *stack, plait_sock sock,
+                                struct plait_slice *slices, unsigned max);
+/* As plait_read, but the bytes go nowhere: they were peeked at. */
+PLAIT_MUST_CHECK int64_t plait_skip(struct plait_stack *stack, plait_sock sock, size_t len,
+                                    plait_time now);
 /* Moves up to max bytes from one receive queue to another's send queue without a copy. Returns
  * bytes, 0 at end of stream, AGAIN if nothing can move now, or an error of either side. */
 PLAIT_MUST_CHECK int64_t plait_splice(struct plait_stack *stack, plait_sock from, plait_sock to,

@@ -128,7 +128,11 @@ uint64_t pl_conn_user(const struct pl_conn *conn);
 
 /* Application side; same results as the calls of plait/socket.h. */
 int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_time now);
+int64_t pl_conn_write_buf(struct pl_conn *conn, struct plait_buf *buf, const uint8_t *data,
+                          uint32_t len, plait_time now);
+/* Without `data` the bytes go nowhere. */
 int64_t pl_conn_read(struct pl_conn *conn, void *data, size_t len, plait_time now);
+unsigned pl_conn_peek(const struct pl_conn *conn, struct plait_slice *slices, unsigned max);
 int64_t pl_conn_splice(struct pl_conn *from, struct pl_conn *to, size_t max, plait_time now);
 int pl_conn_shutdown(struct pl_conn *conn, plait_time now);
 /* The application is gone: finishes by itself (config.orphan_ns bounds it). */

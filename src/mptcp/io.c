@@ -93,6 +93,31 @@ int64_t pl_conn_write(struct pl_conn *conn, const void *data, size_t len, plait_
     return done > 0 || len == 0 ? (int64_t)done : PLAIT_E_AGAIN;
 }
 
+int64_t pl_conn_write_buf(struct pl_conn *conn, struct plait_buf *buf, const uint8_t *data,
+                          uint32_t len, plait_time now) {
+    PL_ASSERT(data >= buf->data && len <= buf->cap);
+    int rc = write_allowed(conn);
+    if (rc < 0) {
+        return rc;
+    }
+    int64_t room = pl_send_room(conn);
+    uint32_t want = room <= 0 ? 0 : len < (uint64_t)room ? len : (uint32_t)room;
+    struct pl_chunk *chunk = NULL;
+    if (want > 0 && buf->cap <= pl_conn_write_room(conn)) {
+        chunk = pl_chunk_of(&conn->ctx->memory, buf, data, want);
+    }
+    if (chunk == NULL) { /* what fits, copied; or what there is to say */
+        return pl_conn_write(conn, data, len, now);
+    }
+    queue_begins(conn, now);
+    conn->send.blocked = want < len;
+    conn->send.memory_retry = PLAIT_TIME_NEVER;
+    pl_send_append(conn, chunk);
+    pl_conn_kick(conn);
+    pl_conn_touch(conn);
+    return want;
+}
+
 static int read_allowed(struct pl_conn *conn) {
     const struct pl_recv *r = &conn->recv;
     if (r->ready_bytes > 0) {
@@ -122,7 +147,9 @@ int64_t pl_conn_read(struct pl_conn *conn, void *data, size_t len, plait_time no
     while (done < len && r->head != NULL) {
         uint32_t left = r->head->len - r->head_offset;
         uint32_t part = len - done < left ? (uint32_t)(len - done) : left;
-        memcpy(out + done, r->head->data + r->head_offset, part);
+        if (out != NULL) {
+            memcpy(out + done, r->head->data + r->head_offset, part);
+        }
         done += part;
         r->head_offset += part;
         r->ready_bytes -= part;
@@ -141,6 +168,13 @@ int64_t pl_conn_read(struct pl_conn *conn, void *data, size_t len, plait_time no
     r->read_bytes += done;
     pl_recv_read_done(conn, now);
     return (int64_t)done;
+}
+
+unsigned pl_conn_peek(const struct pl_conn *conn, struct plait_slice *slices, unsigned max) {
+    const struct pl_recv *r = &conn->recv;
+    uint32_t covered = 0;
+    PL_ASSERT(r->head != NULL || r->ready_bytes == 0);
+    return pl_chunk_slices(r->head, r->head_offset, r->ready_bytes, slices, max, &covered);
 }
 
 int64_t pl_conn_splice(struct pl_conn *from, struct pl_conn *to, size_t max, plait_time now) {

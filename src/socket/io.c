@@ -79,6 +79,32 @@ int64_t plait_write(struct plait_stack *stack, plait_sock id, const void *data, 
     return written;
 }
 
+int64_t plait_write_buf(struct plait_stack *stack, plait_sock id, struct plait_buf *buf,
+                        uint32_t offset, uint32_t len, plait_time now) {
+    pl_stack_enter(stack, now);
+    struct pl_socket *sock = pl_table_find(stack, id);
+    int error = 0;
+    if (buf == NULL || buf->len > buf->cap || offset > buf->len || len > buf->len - offset) {
+        return sock == NULL ? PLAIT_E_BAD_SOCKET : PLAIT_E_BAD_ARGUMENT;
+    }
+    struct pl_conn *conn = to_write(stack, sock, &error);
+    if (conn == NULL) {
+        return error;
+    }
+    int64_t written = pl_conn_write_buf(conn, buf, buf->data + offset, len, stack->now);
+    PL_ASSERT(written <= (int64_t)len);
+    pl_conns_settle(stack);
+    return written;
+}
+
+static int64_t read_to(struct plait_stack *stack, const struct pl_socket *sock, void *data,
+                       size_t len) {
+    int64_t got = pl_conn_read(sock->sc->conn, data, len, stack->now);
+    PL_ASSERT(got <= 0 || (uint64_t)got <= len);
+    pl_conns_settle(stack);
+    return got;
+}
+
 int64_t plait_read(struct plait_stack *stack, plait_sock id, void *data, size_t len,
                    plait_time now) {
     pl_stack_enter(stack, now);
@@ -90,10 +116,27 @@ int64_t plait_read(struct plait_stack *stack, plait_sock id, void *data, size_t 
     if (data == NULL && len > 0) {
         return PLAIT_E_BAD_ARGUMENT;
     }
-    int64_t got = pl_conn_read(sock->sc->conn, data, len, stack->now);
-    PL_ASSERT(got <= 0 || (uint64_t)got <= len);
-    pl_conns_settle(stack);
-    return got;
+    return read_to(stack, sock, data, len);
+}
+
+int plait_peek(struct plait_stack *stack, plait_sock id, struct plait_slice *slices, unsigned max) {
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    int error = ready_to_read(sock);
+    if (error != 0) {
+        return error == PLAIT_E_AGAIN ? 0 : error;
+    }
+    if (slices == NULL && max > 0) {
+        return PLAIT_E_BAD_ARGUMENT;
+    }
+    unsigned most = max < INT32_MAX ? max : INT32_MAX;
+    return (int)pl_conn_peek(sock->sc->conn, slices, most);
+}
+
+int64_t plait_skip(struct plait_stack *stack, plait_sock id, size_t len, plait_time now) {
+    pl_stack_enter(stack, now);
+    const struct pl_socket *sock = pl_table_find(stack, id);
+    int error = ready_to_read(sock);
+    return error != 0 ? error : read_to(stack, sock, NULL, len);
 }
 
 int64_t plait_splice(struct plait_stack *stack, plait_sock from_id, plait_sock to_id, size_t max,

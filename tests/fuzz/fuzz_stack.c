@@ -138,12 +138,38 @@ static void icmp(struct run *r) {
 
 /* ---- what the applications and the owners of the stacks do ---- */
 
+static int64_t write_by_reference(struct run *r, unsigned side, plait_sock sock, size_t len) {
+    struct plait_buf *buf = plait_buf_alloc(&r->pair.env[side].env, 70000);
+    if (buf == NULL) {
+        return 0;
+    }
+    memset(buf->data, 0, buf->cap);
+    buf->len = 66000;
+    int64_t result =
+        plait_write_buf(r->pair.stack[side], sock, buf, next8(r), (uint32_t)len, r->pair.now);
+    plait_buf_unref(buf);
+    return result;
+}
+
+/* In place, every byte of it. */
+static int64_t read_in_place(struct run *r, unsigned side, plait_sock sock, size_t len) {
+    struct plait_slice slices[3];
+    volatile uint8_t sum = 0;
+    int n = plait_peek(r->pair.stack[side], sock, slices, 3);
+    for (int i = 0; i < n; i++) {
+        for (uint32_t k = 0; k < slices[i].len; k++) {
+            sum = (uint8_t)(sum + slices[i].data[k]);
+        }
+    }
+    return plait_skip(r->pair.stack[side], sock, len, r->pair.now);
+}
+
 static void io(struct run *r, unsigned side, plait_sock sock) {
     static uint8_t block[65536];
     struct plait_stack *stack = r->pair.stack[side];
     size_t len = next8(r) * 256u + 1;
     int64_t result = 0;
-    switch (next8(r) % 6) {
+    switch (next8(r) % 8) {
         case 0:
         case 1:
             result = plait_write(stack, sock, block, len, r->pair.now);
@@ -154,6 +180,12 @@ static void io(struct run *r, unsigned side, plait_sock sock) {
             break;
         case 4:
             result = plait_splice(stack, sock, r->socks[side][next8(r) % SOCKS], len, r->pair.now);
+            break;
+        case 5:
+            result = write_by_reference(r, side, sock, len);
+            break;
+        case 6:
+            result = read_in_place(r, side, sock, len);
             break;
         default:
             result = next8(r) % 4 == 0 ? plait_shutdown(stack, sock, r->pair.now) : 0;

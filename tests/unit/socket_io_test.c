@@ -166,6 +166,82 @@ static void test_a_full_buffer_says_again_then_writable(void **state) {
     assert_true(plait_write(A, client, block, 1000, pair.now) > 0);
 }
 
+/* A buffer is held until the peer has it; a small part of one is not worth holding it. */
+static void test_write_by_reference(void **state) {
+    (void)state;
+    static uint8_t back[20000];
+    struct plait_buf *buf = plait_buf_alloc(&pair.env[PAIR_A].env, 20000);
+    assert_non_null(buf);
+    for (uint32_t i = 0; i < 20000; i++) {
+        buf->data[i] = (uint8_t)(i * 7 + (i >> 8));
+    }
+    buf->len = 20000;
+    assert_int_equal(plait_write_buf(A, client, buf, 0, 4999, pair.now), 4999);
+    assert_int_equal(buf->refs, 1);
+    assert_int_equal(plait_write_buf(A, client, buf, 4999, 15001, pair.now), 15001);
+    assert_int_equal(buf->refs, 2);
+    pair_run(&pair, 5 * SECOND);
+    assert_int_equal(buf->refs, 1);
+    assert_int_equal(plait_read(B, server, back, sizeof(back), pair.now), 20000);
+    assert_memory_equal(back, buf->data, 20000);
+    assert_int_equal(plait_write_buf(A, client, NULL, 0, 0, pair.now), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_write_buf(A, client, buf, 20001, 0, pair.now), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_write_buf(A, client, buf, 1, 20000, pair.now), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_write_buf(A, 0, buf, 0, 1, pair.now), PLAIT_E_BAD_SOCKET);
+    assert_int_equal(plait_write_buf(B, listener, buf, 0, 1, pair.now), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_shutdown(A, client, pair.now), 0);
+    assert_int_equal(plait_write_buf(A, client, buf, 0, 1, pair.now), PLAIT_E_CLOSED);
+    plait_buf_unref(buf);
+}
+
+/* Without room nothing is taken; then as much as there is. */
+static void test_write_by_reference_when_full(void **state) {
+    (void)state;
+    struct plait_buf *buf = plait_buf_alloc(&pair.env[PAIR_A].env, 50000);
+    assert_non_null(buf);
+    memset(buf->data, 1, 50000);
+    buf->len = 50000;
+    int64_t n = 1;
+    while (n > 0) {
+        n = plait_write_buf(A, client, buf, 0, 50000, pair.now);
+    }
+    assert_int_equal(n, PLAIT_E_AGAIN);
+    assert_int_equal(plait_poll(A, client) & PLAIT_POLL_WRITE, 0);
+    drain(PAIR_A, client);
+    static uint8_t back[1 << 20];
+    assert_true(pair_wait_event(&pair, PAIR_A, client, PLAIT_EVENT_WRITABLE, 10 * SECOND, NULL));
+    while (plait_read(B, server, back, sizeof(back), pair.now) > 0) {
+    }
+    assert_true(plait_write_buf(A, client, buf, 0, 50000, pair.now) > 0);
+    plait_buf_unref(buf);
+}
+
+static void test_read_in_place(void **state) {
+    (void)state;
+    struct plait_slice slices[4];
+    assert_int_equal(plait_peek(B, server, slices, 4), 0);
+    assert_int_equal(plait_skip(B, server, 1, pair.now), PLAIT_E_AGAIN);
+    assert_int_equal(plait_write(A, client, "one", 3, pair.now), 3);
+    pair_run(&pair, SECOND);
+    assert_int_equal(plait_write(A, client, "two", 3, pair.now), 3);
+    assert_int_equal(plait_shutdown(A, client, pair.now), 0);
+    pair_run(&pair, SECOND);
+    assert_int_equal(plait_peek(B, server, slices, 1), 1);
+    assert_int_equal(plait_peek(B, server, slices, 4), 2);
+    assert_memory_equal(slices[0].data, "one", 3);
+    assert_memory_equal(slices[1].data, "two", 3);
+    assert_int_equal(plait_skip(B, server, 4, pair.now), 4);
+    assert_int_equal(plait_peek(B, server, slices, 4), 1);
+    assert_int_equal(slices[0].len, 2);
+    assert_memory_equal(slices[0].data, "wo", 2);
+    assert_int_equal(plait_peek(B, server, NULL, 1), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_peek(B, listener, slices, 1), PLAIT_E_BAD_STATE);
+    assert_int_equal(plait_skip(B, 0, 1, pair.now), PLAIT_E_BAD_SOCKET);
+    assert_int_equal(plait_skip(B, server, 100, pair.now), 2);
+    assert_int_equal(plait_peek(B, server, slices, 4), 0);
+    assert_int_equal(plait_skip(B, server, 100, pair.now), 0);
+}
+
 static void test_arguments(void **state) {
     (void)state;
     uint8_t byte = 0;
@@ -281,6 +357,9 @@ int main(void) {
         PAIR_TEST(test_close_with_unread_data_resets),
         PAIR_TEST(test_abort),
         PAIR_TEST(test_a_full_buffer_says_again_then_writable),
+        PAIR_TEST(test_write_by_reference),
+        PAIR_TEST(test_write_by_reference_when_full),
+        PAIR_TEST(test_read_in_place),
         PAIR_TEST(test_arguments),
         PAIR_TEST(test_states_without_bytes),
         PAIR_TEST(test_odd_pieces),
