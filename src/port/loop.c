@@ -5,7 +5,9 @@
  * answered together. The timer is a timerfd, because libuv's own timers count milliseconds and
  * pacing needs finer ones: eighths. Setting it costs more than sending a packet where a hypervisor
  * owns the clock, so deadlines are rounded up to the grain, and it is only set when the deadline
- * moves forward; one that moved back is noticed when the timer fires too early. */
+ * moves forward; one that moved back is noticed when the timer fires too early. While packets come
+ * it is not set at all: the loop looks for more without sleeping, and only a turn that found none
+ * sets it. */
 #include "port/loop.h"
 
 #include <errno.h>
@@ -89,24 +91,45 @@ static bool write_ports(struct pl_loop *loop, plait_time now) {
     return more;
 }
 
-void pl_loop_settle(struct pl_loop *loop) {
+/* Acts, and returns when there will be something to do again. */
+static plait_time settle(struct pl_loop *loop) {
     plait_time now = pl_posix_now();
     bool more = true;
     (void)tick_if_due(loop, now);
     /* Sending can raise events (room to write), which can lead to more to send, and leaves work
      * that is due at once: done here, it costs no timer. Bounded, so that reading gets its turn;
-     * the timer brings the loop back at once for what is left. */
+     * the loop comes back at once for what is left. */
     for (unsigned round = 0; more && round < SETTLE_ROUNDS_MAX; round++) {
         bool events = drain_events(loop, now);
         more = write_ports(loop, now) || events || round == 0;
         now = pl_posix_now();
         more |= tick_if_due(loop, now);
     }
-    arm(loop, more ? now : plait_deadline(loop->stack), now);
+    return more ? now : plait_deadline(loop->stack);
+}
+
+void pl_loop_settle(struct pl_loop *loop) {
+    plait_time deadline = settle(loop);
+    arm(loop, deadline, pl_posix_now());
+}
+
+/* While it is active the loop does not sleep. */
+static void on_awake(uv_idle_t *handle) {
+    (void)handle;
 }
 
 static void on_prepare(uv_prepare_t *handle) {
-    pl_loop_settle(handle->data);
+    struct pl_loop *loop = handle->data;
+    plait_time deadline = settle(loop);
+    plait_time now = pl_posix_now();
+    if (deadline < loop->armed && (loop->busy || deadline <= now)) {
+        loop->busy = false;
+        uv_idle_start(&loop->awake, on_awake);
+        return;
+    }
+    loop->busy = false;
+    uv_idle_stop(&loop->awake);
+    arm(loop, deadline, now);
 }
 
 /* ---- ports ---- */
@@ -117,6 +140,7 @@ static void on_port(uv_poll_t *handle, int status, int events) {
     int result = status;
     if (status == 0 && (events & UV_READABLE) != 0) {
         result = pl_tun_port_input(&port->io, READ_BATCH, READ_BYTES, pl_posix_now());
+        loop->busy = loop->busy || result > 0;
     }
     if (result >= 0 || port->gone) {
         return;
@@ -189,6 +213,7 @@ static int init_uv(struct pl_loop *loop) {
         return result;
     }
     uv_prepare_init(&loop->uv, &loop->prepare);
+    uv_idle_init(&loop->uv, &loop->awake);
     loop->prepare.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
     result = uv_poll_init(&loop->uv, &loop->timer, loop->timer_fd);
@@ -227,6 +252,7 @@ void pl_loop_fini(struct pl_loop *loop) {
         pl_loop_remove_port(loop, loop->ports[0]);
     }
     uv_close((uv_handle_t *)&loop->prepare, NULL);
+    uv_close((uv_handle_t *)&loop->awake, NULL);
     uv_close((uv_handle_t *)&loop->timer, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int result = uv_loop_close(&loop->uv);

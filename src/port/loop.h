@@ -45,9 +45,11 @@ struct pl_loop {
     struct pl_loop_port *ports[PL_LOOP_PORTS_MAX];
     unsigned port_count;
     uv_prepare_t prepare;
+    uv_idle_t awake;
     uv_poll_t timer;
     int timer_fd;
     plait_time armed; /* when the timer fires, PLAIT_TIME_NEVER if it is not set */
+    bool busy;        /* packets came in this turn */
 };
 
 /* Creates the stack and the loop. Returns 0 or a negative plait_error or libuv error. */
