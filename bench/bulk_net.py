@@ -63,11 +63,13 @@ class Space:
 
 
 class Transfer:
-    """One, from `sender` to `sink`: each "ours" or "kernel"."""
+    """One, from `sender` to `sink`: each "ours" or "kernel". Ours writes by reference and reads in
+    place, or has its bytes copied as the kernel has to."""
 
-    def __init__(self, build, sender, sink, subflows, checksum=False):
+    def __init__(self, build, sender, sink, subflows, checksum=False, copy=False):
         self.build, self.kinds = build, (sender, sink)
         self.subflows, self.checksum = subflows, checksum
+        self.flags = ("c" if checksum else "") + ("" if copy else "r") + "-"
         self.spaces, self.ends = [], []
 
     def space(self, name):
@@ -81,7 +83,7 @@ class Transfer:
             self.ends.append(End([f"{self.build}/bench/bulk-kernel", space.name, *what]))
             return self.ends[-1]
         end = End([f"{self.build}/bench/bulk-ours", space.name, str(net), str(self.subflows),
-                   str(int(self.checksum)), *what])
+                   self.flags, *what])
         self.ends.append(end)
         end.expect("OPEN")
         other_sends = what[0] == "sink"

@@ -1,12 +1,13 @@
 /* bench/bulk/ours.c - our ends of one bulk transfer, each behind TUN devices of its own.
  *
- *   ours NAMESPACE NET DEVICES CHECKSUM sink PORT
- *   ours NAMESPACE NET DEVICES CHECKSUM send ADDRESS PORT SECONDS
+ *   ours NAMESPACE NET DEVICES FLAGS sink PORT
+ *   ours NAMESPACE NET DEVICES FLAGS send ADDRESS PORT SECONDS
  *
  * Creates the devices bulkNETx1 to bulkNETxDEVICES in the namespace, with the addresses 10.NET.i.2,
  * prints OPEN, and waits for a line on stdin: then they are up and routed. A sender opens a subflow
- * over each device, a sink announces each of its addresses. CHECKSUM is 0 or 1. What is printed at
- * the end is what kernel.c prints. */
+ * over each device, a sink announces each of its addresses. FLAGS are
+ * letters: c for DSS checksums, r to write by reference and to read in place, - for nothing. What
+ * is printed at the end is what kernel.c prints. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@
 #include "port/loop.h"
 #include "port/netns.h"
 
-enum { CHUNK = 1 << 18, MTU = 1500, UNSENT = 1 << 18 };
+enum { CHUNK = 1 << 18, MTU = 1500, UNSENT = 1 << 18, SOURCES = 4 };
 
 struct usage {
     plait_time at;
@@ -33,7 +34,9 @@ struct ours {
     uint64_t bytes;
     struct usage from;
     uv_timer_t timer;
-    bool ended, sends;
+    bool ended, sends, by_reference;
+    struct plait_buf *source[SOURCES]; /* what is sent by reference, in turn */
+    unsigned source_next;
 };
 
 static uint8_t chunk[CHUNK];
@@ -71,10 +74,40 @@ static void over(uv_timer_t *timer) {
     pl_loop_stop(&ours.loop);
 }
 
+static int64_t write_some(plait_time now) {
+    if (!ours.by_reference) {
+        return plait_write(ours.loop.stack, ours.sock, chunk, sizeof(chunk), now);
+    }
+    struct plait_buf *buf = ours.source[ours.source_next++ % SOURCES];
+    return plait_write_buf(ours.loop.stack, ours.sock, buf, 0, buf->len, now);
+}
+
+static int64_t read_some(plait_time now) {
+    if (!ours.by_reference) {
+        return plait_read(ours.loop.stack, ours.sock, chunk, sizeof(chunk), now);
+    }
+    struct plait_slice slices[64];
+    size_t len = 0;
+    int n = plait_peek(ours.loop.stack, ours.sock, slices, 64);
+    for (int i = 0; i < n; i++) {
+        len += slices[i].len;
+    }
+    return plait_skip(ours.loop.stack, ours.sock, len > 0 ? len : 1, now);
+}
+
+static void make_sources(void) {
+    for (unsigned i = 0; i < SOURCES; i++) {
+        ours.source[i] = plait_buf_alloc(&ours.loop.posix.env, CHUNK / SOURCES);
+        need(ours.source[i] != NULL ? 0 : PLAIT_E_NO_MEMORY, "buffer");
+        memset(ours.source[i]->data, 0, CHUNK / SOURCES);
+        ours.source[i]->len = CHUNK / SOURCES;
+    }
+}
+
 static void write_more(plait_time now) {
     int64_t n = 1;
     while (n > 0 && now < ours.end) {
-        n = plait_write(ours.loop.stack, ours.sock, chunk, sizeof(chunk), now);
+        n = write_some(now);
         ours.bytes += n > 0 ? (uint64_t)n : 0;
     }
     if (n < 0 && n != PLAIT_E_AGAIN) {
@@ -89,7 +122,7 @@ static void write_more(plait_time now) {
 static void read_all(plait_time now) {
     int64_t n = 1;
     while (n > 0) {
-        n = plait_read(ours.loop.stack, ours.sock, chunk, sizeof(chunk), now);
+        n = read_some(now);
         if (n > 0 && ours.bytes == 0) {
             ours.from = usage_now();
         }
@@ -183,11 +216,13 @@ int main(int argc, char **argv) {
     struct plait_config config;
     ours.sends = argc == 9 && strcmp(argv[5], "send") == 0;
     if (!ours.sends && (argc != 7 || strcmp(argv[5], "sink") != 0)) {
-        die("usage", "ours NAMESPACE NET DEVICES CHECKSUM sink PORT | send ADDRESS PORT SECONDS");
+        die("usage", "ours NAMESPACE NET DEVICES FLAGS sink PORT | send ADDRESS PORT SECONDS");
     }
     plait_config_init(&config);
-    config.checksum = strcmp(argv[4], "1") == 0;
+    config.checksum = strchr(argv[4], 'c') != NULL;
+    ours.by_reference = strchr(argv[4], 'r') != NULL;
     need(pl_loop_init(&ours.loop, &config, &callbacks), "loop");
+    make_sources();
     for (unsigned i = 1; i <= strtoul(argv[3], NULL, 10); i++) {
         open_device(argv[1], argv[2], i);
     }
@@ -197,6 +232,9 @@ int main(int argc, char **argv) {
     chunk[0] = 0;
     start(argv);
     pl_loop_run(&ours.loop);
+    for (unsigned i = 0; i < SOURCES; i++) {
+        plait_buf_unref(ours.source[i]);
+    }
     uv_close((uv_handle_t *)&ours.timer, NULL);
     pl_loop_fini(&ours.loop);
     return 0;
