@@ -25,6 +25,7 @@ enum plait_cc {
     PLAIT_CC_RENO,
     PLAIT_CC_BBR,
     PLAIT_CC_DCTCP, /* RFC 8257, where switches mark: asks for ECN itself, Reno without */
+    PLAIT_CC_LIA,   /* RFC 6356: the subflows of a connection take together what one would */
 };
 
 /* Explicit congestion notification (RFC 3168), per subflow; the values of Linux's tcp_ecn. */

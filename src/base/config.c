@@ -33,7 +33,7 @@ static bool buffer_ok(uint32_t bytes) {
 
 int pl_config_check(const struct plait_config *config) {
     if (config->size != sizeof(*config) || config->ecn > PLAIT_ECN_ACCEPT ||
-        config->cc > PLAIT_CC_DCTCP) {
+        config->cc > PLAIT_CC_LIA) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     if (config->connections_max == 0 || config->subflows_max == 0 ||

@@ -3,6 +3,7 @@
  * This file only says which module answers what; the rules are in capable.c, join.c, dss.c, map.c,
  * send.c and recv.c. Falling back swaps the one struct of functions for the other (fallback.c). */
 #include "base/assert.h"
+#include "mptcp/couple.h"
 #include "mptcp/internal.h"
 #include "mptcp/pm/pm.h"
 #include "mptcp/subflow.h"
@@ -278,7 +279,8 @@ static void taken_back(void *up, uint32_t bytes) {
 }
 
 static void mp_acked(void *up, uint32_t bytes, plait_time now) {
-    (void)up, (void)bytes, (void)now; /* the data-level acknowledgement counts */
+    (void)bytes; /* the data-level acknowledgement counts */
+    pl_couple_acked(up, now);
 }
 
 static uint32_t window(void *up) {

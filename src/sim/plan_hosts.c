@@ -297,10 +297,12 @@ static void draw_config(struct plait_config *config, struct pl_rng *rng) {
     config->orphan_ns = pl_rng_range(rng, 30, 90) * PLAIT_NS_PER_S;
 }
 
-/* Half of the hosts keep what draw_config drew. */
+/* A quarter of the hosts keep what draw_config drew. */
 static void draw_cc(struct plait_config *config, struct pl_rng *rng) {
     if (pl_rng_chance(rng, 500000)) {
         config->cc = PLAIT_CC_BBR;
+    } else if (pl_rng_chance(rng, 500000)) {
+        config->cc = PLAIT_CC_LIA;
     }
 }
 

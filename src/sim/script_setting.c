@@ -22,7 +22,7 @@ static bool take_name(struct pl_script_cursor *c, const char *const *names, unsi
 }
 
 static bool take_cc(struct pl_script_cursor *c, uint64_t *out) {
-    static const char *const names[] = {"cubic", "reno", "bbr", "dctcp"};
+    static const char *const names[] = {"cubic", "reno", "bbr", "dctcp", "lia"};
     return take_name(c, names, 4, out) || pl_cursor_fail(c, "no such congestion control");
 }
 

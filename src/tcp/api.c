@@ -122,6 +122,24 @@ void pl_tcp_set_cc(struct pl_tcp *tcp, uint8_t algorithm) {
     }
 }
 
+bool pl_tcp_is_coupled(const struct pl_tcp *tcp) {
+    return pl_cc_is_coupled(&tcp->cc);
+}
+
+void pl_tcp_couple(struct pl_tcp *tcp, uint32_t step) {
+    pl_cc_couple(&tcp->cc, step);
+}
+
+uint32_t pl_tcp_window_used(const struct pl_tcp *tcp, plait_time now) {
+    const struct pl_cc *cc = &tcp->cc;
+    bool inflated = tcp->rec.phase == PL_TCP_PHASE_RECOVERY || tcp->rec.phase == PL_TCP_PHASE_CWR;
+    uint32_t window = inflated && cc->ssthresh < cc->cwnd ? cc->ssthresh : cc->cwnd;
+    if (pl_list_empty(&tcp->flight->records) && now - tcp->snd.last_sent > 2 * tcp->rtt.srtt_ns) {
+        return 0;
+    }
+    return window < tcp->snd.flight_max ? window : tcp->snd.flight_max;
+}
+
 void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_time now) {
     PL_ASSERT(tcp->ctx != NULL);
     tcp->tuning = tuning != NULL ? tuning : tcp->tuning;

@@ -101,6 +101,10 @@ void pl_tcp_ack_now(struct pl_tcp *tcp);
 void pl_tcp_ack_later(struct pl_tcp *tcp, plait_time now);
 /* Another congestion control (enum plait_cc). */
 void pl_tcp_set_cc(struct pl_tcp *tcp, uint8_t algorithm);
+/* Whether its congestion control is a coupled one (RFC 6356), and what that is told of its
+ * siblings: see pl_cc_couple. Legal inside an upper function. */
+bool pl_tcp_is_coupled(const struct pl_tcp *tcp);
+void pl_tcp_couple(struct pl_tcp *tcp, uint32_t step);
 /* The connection's tuning has changed, or (`tuning` not NULL) is another struct from here on. */
 void pl_tcp_tuned(struct pl_tcp *tcp, const struct pl_tcp_tuning *tuning, plait_time now);
 /* The tuning's uto_s has changed: the peer is told with the next segment (RFC 5482). */
@@ -154,6 +158,9 @@ void pl_tcp_info(const struct pl_tcp *tcp, struct pl_tcp_info *out);
 /* Could send new payload right now: state, congestion window, own send window, pacing, not in
  * RTO recovery. */
 bool pl_tcp_can_send(const struct pl_tcp *tcp, plait_time now);
+/* How much of the congestion window is in use, bytes: in fast recovery, where it is inflated, of
+ * ssthresh (RFC 6356 section 3). */
+uint32_t pl_tcp_window_used(const struct pl_tcp *tcp, plait_time now);
 /* Sequence numbers the MPTCP upper needs: ours and the peer's initial ones. */
 pl_seq32 pl_tcp_iss(const struct pl_tcp *tcp);
 pl_seq32 pl_tcp_irs(const struct pl_tcp *tcp);

@@ -148,6 +148,7 @@ static void transmit(struct stack_pair *pair, unsigned from, unsigned path,
         free(packet);
         return;
     }
+    packet->at = pair->now + p->delay_ns; /* a filter may have changed it */
     enqueue(pair, packet);
 }
 

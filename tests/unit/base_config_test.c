@@ -44,7 +44,7 @@ static void test_bounds(void **state) {
     assert_int_equal(pl_config_check(&config), 0);
     REFUSES(size = sizeof(config) - 1);
     REFUSES(ecn = PLAIT_ECN_ACCEPT + 1);
-    REFUSES(cc = PLAIT_CC_DCTCP + 1);
+    REFUSES(cc = PLAIT_CC_LIA + 1);
     REFUSES(connections_max = 0);
     REFUSES(subflows_max = 0);
     REFUSES(subflows_max = 33);

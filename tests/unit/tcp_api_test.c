@@ -47,6 +47,31 @@ static void test_fini_in_every_state(void **state) {
     }
 }
 
+/* RFC 6356 section 3: ssthresh while the window is inflated, no more than what flies. */
+static void test_window_used(void **state) {
+    (void)state;
+    struct tcp_pair *p = test_pair(&tap);
+    tcp_pair_open(p);
+    tcp_pair_send(p, PAIR_A, 1000000);
+    tcp_pair_run_for(p, 100 * MS);
+    struct pl_tcp *tcp = tcp_of(p, PAIR_A);
+    tcp->snd.flight_max = 50000;
+    tcp->cc.cwnd = 40000;
+    tcp->cc.ssthresh = 20000;
+    assert_int_equal(pl_tcp_window_used(tcp, p->now), 40000);
+    tcp->snd.flight_max = 30000;
+    assert_int_equal(pl_tcp_window_used(tcp, p->now), 30000);
+    tcp->rec.phase = PL_TCP_PHASE_RECOVERY;
+    assert_int_equal(pl_tcp_window_used(tcp, p->now), 20000);
+    tcp->cc.ssthresh = PL_CC_SSTHRESH_INFINITE;
+    assert_int_equal(pl_tcp_window_used(tcp, p->now), 30000);
+    tcp->rec.phase = PL_TCP_PHASE_OPEN;
+    assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
+    tcp_pair_run_for(p, S); /* idle */
+    assert_int_equal(pl_tcp_window_used(tcp, p->now), 0);
+    tcp_pair_free(p);
+}
+
 static void test_info(void **state) {
     (void)state;
     struct tcp_pair *p = test_pair(&tap);
@@ -134,6 +159,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_init_without_memory),
         cmocka_unit_test(test_fini_in_every_state),
+        cmocka_unit_test(test_window_used),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_wishes_before_and_after),
         cmocka_unit_test(test_size),

@@ -38,10 +38,9 @@ uint32_t pl_cc_initial_window(uint32_t mss) {
 
 static const struct pl_cc_ops *ops_of(uint8_t algorithm) {
     static const struct pl_cc_ops *const table[] = {
-        [PLAIT_CC_CUBIC] = &pl_cc_cubic_ops,
-        [PLAIT_CC_RENO] = &pl_cc_reno_ops,
-        [PLAIT_CC_BBR] = &pl_cc_bbr_ops,
-        [PLAIT_CC_DCTCP] = &pl_cc_dctcp_ops,
+        [PLAIT_CC_CUBIC] = &pl_cc_cubic_ops, [PLAIT_CC_RENO] = &pl_cc_reno_ops,
+        [PLAIT_CC_BBR] = &pl_cc_bbr_ops,     [PLAIT_CC_DCTCP] = &pl_cc_dctcp_ops,
+        [PLAIT_CC_LIA] = &pl_cc_lia_ops,
     };
     return algorithm < sizeof(table) / sizeof(table[0]) ? table[algorithm] : NULL;
 }
@@ -322,6 +321,13 @@ void pl_cc_echo(struct pl_cc *cc, uint32_t bytes, bool marked, bool round_start)
     PL_ASSERT(cc->ops != NULL);
     if (cc->ops->echo != NULL) {
         cc->ops->echo(cc, bytes, marked, round_start);
+    }
+}
+
+void pl_cc_couple(struct pl_cc *cc, uint32_t step) {
+    PL_ASSERT(pl_cc_is_coupled(cc));
+    if (!cc->hystart_on) {
+        cc->ops->couple(cc, step);
     }
 }
 

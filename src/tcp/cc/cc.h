@@ -68,6 +68,9 @@ struct pl_cc_ops {
      * mark, before the floor. NULL for the others: to them a mark is a loss (RFC 3168). */
     void (*echo)(struct pl_cc *cc, uint32_t bytes, bool marked, bool round_start);
     uint32_t (*mark)(struct pl_cc *cc);
+    /* For those whose growth depends on other connections (RFC 6356): how many acknowledged bytes
+     * are worth a segment of growth, where that is more than cwnd. NULL for the others. */
+    void (*couple)(struct pl_cc *cc, uint32_t step);
     /* The rest is for algorithms with a model; NULL and 0 for the others. */
     uint16_t state_size;
     void (*model)(struct pl_cc *cc, const struct pl_cc_sample *sample);
@@ -100,6 +103,11 @@ struct pl_cc_reno {
     uint32_t credit; /* bytes acknowledged since the last increase */
 };
 
+struct pl_cc_lia {
+    uint32_t credit; /* bytes acknowledged since the last increase */
+    uint32_t step;   /* see pl_cc_couple; 0: nobody has said */
+};
+
 struct pl_cc_dctcp {
     struct pl_cc_reno reno;
     uint32_t alpha;         /* the part of the bytes that is marked, times 2^20 */
@@ -116,6 +124,7 @@ struct pl_cc {
         struct pl_cc_cubic cubic;
         struct pl_cc_reno reno;
         struct pl_cc_dctcp dctcp;
+        struct pl_cc_lia lia;
         void *state; /* of ops->state_size bytes, when that is not 0 */
     } u;
 };
@@ -123,7 +132,8 @@ struct pl_cc {
 #define PL_CC_SSTHRESH_INFINITE UINT32_MAX
 #define PL_CC_CWND_MAX (UINT32_C(1) << 30)
 
-extern const struct pl_cc_ops pl_cc_cubic_ops, pl_cc_reno_ops, pl_cc_bbr_ops, pl_cc_dctcp_ops;
+extern const struct pl_cc_ops pl_cc_cubic_ops, pl_cc_reno_ops, pl_cc_bbr_ops, pl_cc_dctcp_ops,
+    pl_cc_lia_ops;
 
 /* Starts with RFC 6928's initial window; `algorithm` is an enum plait_cc without a state. */
 void pl_cc_init(struct pl_cc *cc, uint8_t algorithm, uint32_t mss);
@@ -152,6 +162,11 @@ static inline struct pl_rate *pl_cc_rate(const struct pl_cc *cc) {
 void pl_cc_model(struct pl_cc *cc, const struct pl_cc_sample *sample);
 /* Bytes per second, 0 when the algorithm leaves that to the window. */
 uint64_t pl_cc_pace(const struct pl_cc *cc);
+static inline bool pl_cc_is_coupled(const struct pl_cc *cc) {
+    return cc->ops->couple != NULL;
+}
+/* A coupled algorithm learns its step (pl_cc_ops.couple); in slow start it has no use for it. */
+void pl_cc_couple(struct pl_cc *cc, uint32_t step);
 /* An acknowledgement outside fast recovery while the window was in full use. */
 void pl_cc_ack(struct pl_cc *cc, const struct pl_cc_ack *ack);
 /* An acknowledgement while it was not, or the end of an idle time: time that passed for nothing. */
