@@ -35,8 +35,13 @@ struct plait_monitor_event {
 /* Keeps events from now on, the first `capacity` (1..65536) that nobody has taken; more are counted
  * and lost. 0 ends it. What was kept before is forgotten. Errors: BAD_ARGUMENT, NO_MEMORY. */
 PLAIT_MUST_CHECK int plait_monitor_start(struct plait_stack *stack, uint32_t capacity);
-/* The oldest event; false when there is none. */
-bool plait_monitor_next(struct plait_stack *stack, struct plait_monitor_event *event);
+/* The oldest event; false when there is none. The `_sized` form fills `size` bytes, what the caller
+ * knows of the struct (docs/api.md). */
+bool plait_monitor_next_sized(struct plait_stack *stack, void *event, size_t size);
+static inline bool plait_monitor_next(struct plait_stack *stack,
+                                      struct plait_monitor_event *event) {
+    return plait_monitor_next_sized(stack, event, sizeof(*event));
+}
 uint64_t plait_monitor_lost(const struct plait_stack *stack);
 /* As `ip` prints it: "SF_ESTABLISHED"; NULL for what is no type. */
 const char *plait_monitor_name(uint32_t type);

@@ -42,7 +42,8 @@ struct plait_sched_path {
 };
 
 struct plait_sched_view {
-    const struct plait_sched_path *path;
+    size_t size; /* what the library knows of this struct; what was added later lies behind */
+    const struct plait_sched_path *path; /* as long as in the headers of who added the scheduler */
     unsigned count;
     unsigned asking;         /* index of the subflow that could take bytes now */
     uint64_t unsent_bytes;   /* written and never sent */
@@ -63,9 +64,15 @@ struct plait_scheduler {
 };
 
 /* Makes a scheduler known; the struct is copied. Returns its number for PLAIT_OPT_SCHEDULER, or
- * BAD_ARGUMENT, IN_USE (the name), LIMIT (8 of them), NO_MEMORY. */
-PLAIT_MUST_CHECK int plait_scheduler_add(struct plait_stack *stack,
-                                         const struct plait_scheduler *scheduler);
+ * BAD_ARGUMENT, IN_USE (the name), LIMIT (8 of them), NO_MEMORY. The `_sized` form is told how long
+ * the paths shall be that `choose` is shown (docs/api.md). */
+PLAIT_MUST_CHECK int plait_scheduler_add_sized(struct plait_stack *stack,
+                                               const struct plait_scheduler *scheduler,
+                                               size_t path_size);
+PLAIT_MUST_CHECK static inline int plait_scheduler_add(struct plait_stack *stack,
+                                                       const struct plait_scheduler *scheduler) {
+    return plait_scheduler_add_sized(stack, scheduler, sizeof(struct plait_sched_path));
+}
 /* The number of a name ("default" is lowest-rtt), or NO_OPTION; the name of a number, or NULL. */
 int plait_scheduler_find(const struct plait_stack *stack, const char *name);
 const char *plait_scheduler_name(const struct plait_stack *stack, int64_t scheduler);

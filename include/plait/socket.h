@@ -219,7 +219,7 @@ bool plait_event_next(struct plait_stack *stack, struct plait_event *event);
 
 /* State of one subflow, for tools (the fields of `ss -M` and TCP_INFO). */
 struct plait_subflow_info {
-    size_t size;
+    size_t size;     /* how much of an entry was filled */
     uint32_t serial; /* 1, 2, … in the order of creation */
     plait_port_id port;
     struct plait_endpoint local, remote;
@@ -231,9 +231,14 @@ struct plait_subflow_info {
     uint64_t segments_sent, segments_received;
     int soft_error; /* what ICMP said since something came from the peer: an error's code, or 0 */
 };
-/* Fills up to max entries; returns how many subflows there are. */
-int plait_subflows(struct plait_stack *stack, plait_sock sock, struct plait_subflow_info *out,
-                   unsigned max);
+/* Fills up to max entries; returns how many subflows there are. The `_sized` form is told how long
+ * an entry of the caller's is (docs/api.md). */
+int plait_subflows_sized(struct plait_stack *stack, plait_sock sock, void *out, size_t size,
+                         unsigned max);
+static inline int plait_subflows(struct plait_stack *stack, plait_sock sock,
+                                 struct plait_subflow_info *out, unsigned max) {
+    return plait_subflows_sized(stack, sock, out, sizeof(*out), max);
+}
 
 struct plait_connection_info { /* the fields of MPTCP_INFO that apply */
     size_t size;

@@ -175,7 +175,9 @@ uint64_t pl_conn_urgent_left(const struct pl_conn *conn);
 void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out);
 /* MPTCP_INFO; false when it was never MPTCP. */
 bool pl_conn_mptcp_info(const struct pl_conn *conn, struct plait_mptcp_info *out, plait_time now);
-int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out, unsigned max);
+/* Subflow `index` in the order of creation; false when there are not so many. */
+bool pl_conn_subflow_info(const struct pl_conn *conn, unsigned index,
+                          struct plait_subflow_info *out);
 /* TCP_INFO of the subflow with this serial, 0: of the first; false when there is none. */
 bool pl_conn_tcp_info(const struct pl_conn *conn, uint32_t serial, struct plait_tcp_info *out,
                       plait_time now);

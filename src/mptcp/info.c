@@ -200,16 +200,17 @@ static void subflow_info(const struct pl_subflow *sf, struct plait_subflow_info 
     };
 }
 
-int pl_conn_subflows(const struct pl_conn *conn, struct plait_subflow_info *out, unsigned max) {
+bool pl_conn_subflow_info(const struct pl_conn *conn, unsigned index,
+                          struct plait_subflow_info *out) {
     unsigned count = 0;
     PL_SUBFLOW_FOREACH(sf, conn) {
-        if (count < max) {
-            subflow_info(sf, &out[count]);
+        if (count++ == index) {
+            subflow_info(sf, out);
+            return true;
         }
-        count++;
     }
     PL_ASSERT(count == conn->subflow_count);
-    return (int)count;
+    return false;
 }
 
 bool pl_conn_tcp_info(const struct pl_conn *conn, uint32_t serial, struct plait_tcp_info *out,

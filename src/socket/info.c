@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/sized.h"
 #include "plait/socket.h"
 #include "plait/tcp_info.h"
 #include "socket/table.h"
@@ -42,25 +43,29 @@ int plait_remote(struct plait_stack *stack, plait_sock id, struct plait_endpoint
     return 0;
 }
 
-int plait_subflows(struct plait_stack *stack, plait_sock id, struct plait_subflow_info *out,
-                   unsigned max) {
+int plait_subflows_sized(struct plait_stack *stack, plait_sock id, void *out, size_t size,
+                         unsigned max) {
+    struct plait_subflow_info info;
     const struct pl_socket *sock = pl_table_find(stack, id);
     if (sock == NULL) {
         return PLAIT_E_BAD_SOCKET;
     }
-    if (out == NULL && max > 0) {
+    if (max > 0 && (out == NULL || size < sizeof(info.size))) {
         return PLAIT_E_BAD_ARGUMENT;
     }
     const struct pl_conn *conn = pl_socket_conn(sock);
     if (conn == NULL) {
         return PLAIT_E_BAD_STATE;
     }
-    int count = pl_conn_subflows(conn, out, max);
-    PL_ASSERT(count >= 0);
-    for (unsigned i = 0; i < max && i < (unsigned)count; i++) {
-        out[i].size = sizeof(out[i]);
+    unsigned count = 0;
+    for (; pl_conn_subflow_info(conn, count, &info); count++) {
+        info.size = size < sizeof(info) ? size : sizeof(info);
+        if (count < max) {
+            (void)pl_sized_out((uint8_t *)out + count * size, size, &info, sizeof(info));
+        }
     }
-    return count;
+    PL_ASSERT(count <= INT32_MAX);
+    return (int)count;
 }
 
 int plait_connection(struct plait_stack *stack, plait_sock id, struct plait_connection_info *out) {

@@ -1,6 +1,7 @@
 #include "stack/monitor.h"
 
 #include "base/assert.h"
+#include "base/sized.h"
 
 enum { CAPACITY_MAX = 65536 };
 
@@ -49,12 +50,12 @@ void pl_monitor_push(struct plait_stack *stack, const struct plait_monitor_event
     m->count++;
 }
 
-bool plait_monitor_next(struct plait_stack *stack, struct plait_monitor_event *event) {
+bool plait_monitor_next_sized(struct plait_stack *stack, void *event, size_t size) {
     struct pl_monitor *m = &stack->monitor;
     if (m->count == 0 || event == NULL) {
         return false;
     }
-    *event = m->ring[m->head];
+    (void)pl_sized_out(event, size, &m->ring[m->head], sizeof(m->ring[0]));
     m->head = (m->head + 1) % m->capacity;
     m->count--;
     return true;

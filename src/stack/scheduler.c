@@ -1,10 +1,18 @@
 #include "stack/scheduler.h"
 
+#include <stddef.h>
+
 #include "base/assert.h"
+#include "base/sized.h"
 #include "base/text.h"
 #include "mptcp/sched/custom.h"
 
-enum { STATE_BYTES_MAX = 4096 };
+enum {
+    STATE_BYTES_MAX = 4096,
+    SIZE_MIN = offsetof(struct plait_scheduler, sent) + sizeof(void *), /* as they began */
+    SIZE_BOUND = 4096,                                                  /* more is a mistake */
+    PATH_SIZE_MIN = offsetof(struct plait_sched_path, stale) + sizeof(bool),
+};
 
 const struct pl_sched *pl_scheduler_of(const struct plait_stack *stack, int64_t number) {
     int64_t custom = number - PLAIT_SCHED_CUSTOM_FIRST;
@@ -25,13 +33,24 @@ static bool name_ok(const char *name, size_t size) {
     return false;
 }
 
-int plait_scheduler_add(struct plait_stack *stack, const struct plait_scheduler *scheduler) {
-    if (scheduler == NULL || scheduler->size != sizeof(*scheduler) || scheduler->choose == NULL ||
-        scheduler->state_bytes > STATE_BYTES_MAX ||
-        !name_ok(scheduler->name, sizeof(scheduler->name))) {
+/* As we know it; false when it cannot be one. */
+static bool take(struct plait_scheduler *out, const struct plait_scheduler *given) {
+    if (given == NULL || given->size < SIZE_MIN || given->size > SIZE_BOUND ||
+        !pl_sized_in(out, sizeof(*out), given, given->size)) {
+        return false;
+    }
+    return out->choose != NULL && out->state_bytes <= STATE_BYTES_MAX &&
+           name_ok(out->name, sizeof(out->name));
+}
+
+int plait_scheduler_add_sized(struct plait_stack *stack, const struct plait_scheduler *given,
+                              size_t path_size) {
+    struct plait_scheduler scheduler;
+    if (!take(&scheduler, given) || path_size < PATH_SIZE_MIN ||
+        path_size > PL_SCHED_PATH_SIZE_MAX || path_size % _Alignof(struct plait_sched_path) != 0) {
         return PLAIT_E_BAD_ARGUMENT;
     }
-    if (plait_scheduler_find(stack, scheduler->name) >= 0) {
+    if (plait_scheduler_find(stack, scheduler.name) >= 0) {
         return PLAIT_E_IN_USE;
     }
     if (stack->scheduler_count == PL_SCHEDULERS_MAX) {
@@ -41,7 +60,7 @@ int plait_scheduler_add(struct plait_stack *stack, const struct plait_scheduler 
     if (custom == NULL) {
         return PLAIT_E_NO_MEMORY;
     }
-    pl_sched_custom_init(custom, scheduler);
+    pl_sched_custom_init(custom, &scheduler, path_size);
     stack->schedulers[stack->scheduler_count] = custom;
     return PLAIT_SCHED_CUSTOM_FIRST + (int)stack->scheduler_count++;
 }

@@ -79,6 +79,44 @@ static void test_decides(void **state) {
     link_finish(&l);
 }
 
+/* docs/api.md: an author whose struct is longer than ours finds his paths where he looks. */
+struct newer_path {
+    struct plait_sched_path now;
+    uint64_t later;
+};
+static unsigned newer_seen;
+
+static unsigned newer(void *state, const struct plait_sched_view *view) {
+    const struct newer_path *path = (const struct newer_path *)(const void *)view->path;
+    unsigned best = view->asking;
+    (void)state;
+    newer_seen += view->size == sizeof(*view) ? 1 : 0;
+    for (unsigned i = 0; i < view->count; i++) {
+        newer_seen += path[i].later == 0 ? 0 : 1000000;
+        if (path[i].now.can_send && path[i].now.port > path[best].now.port) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void test_longer_paths(void **state) {
+    static const struct plait_scheduler mine = {
+        .size = sizeof(mine), .name = "newer", .choose = newer};
+    (void)state;
+    newer_seen = 0;
+    sched_begin("default", 3, delay, NULL);
+    struct plait_stack *stack = l.pair.stack[PAIR_A];
+    assert_true(plait_scheduler_add_sized(stack, &mine, sizeof(struct newer_path)) > 0);
+    assert_int_equal(plait_set_text(stack, l.a, "PLAIT_SCHEDULER", "newer"), 0);
+    for (unsigned i = 0; i < 10; i++) {
+        sched_send(1000);
+    }
+    assert_int_equal(sched_carried(2, 10000), 10000);
+    assert_true(newer_seen > 0 && newer_seen < 1000000);
+    link_finish(&l);
+}
+
 static void test_no_harm(void **state) {
     static const struct plait_scheduler bad[] = {
         {.size = sizeof(struct plait_scheduler), .name = "nonsense", .choose = nonsense},
@@ -100,6 +138,7 @@ static void test_no_harm(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decides),
+        cmocka_unit_test(test_longer_paths),
         cmocka_unit_test(test_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -269,6 +269,105 @@ static void test_remove(void **state) {
     link_finish(&l);
 }
 
+/* One entry that cannot be taken, and nothing of the list is, though it began well. */
+static void test_all_or_nothing(void **state) {
+    struct plait_local list[18];
+    (void)state;
+    begin(2);
+    go();
+    list[0] = local_of(1, PLAIT_IPV4);
+    for (unsigned i = 1; i < 18; i++) {
+        list[i] = (struct plait_local){
+            .addr = {.family = PLAIT_IPV4, .bytes = {10, 9, 9, (uint8_t)i}},
+        };
+    }
+    assert_int_equal(plait_multipath_remove(A, l.a, list, 18, l.pair.now), PLAIT_E_LIMIT);
+    pair_run(&l.pair, 5 * S);
+    assert_int_equal(from(1), 1);
+    assert_int_equal(removals, 0);
+    list[0] = local_of(0, PLAIT_IPV4);
+    assert_int_equal(plait_multipath_add(A, l.a, list, 2, l.pair.now), PLAIT_E_NO_ADDRESS);
+    list[0] = local_of(1, PLAIT_IPV4);
+    assert_int_equal(plait_multipath_remove(A, l.a, list, 16, l.pair.now), 0); /* all fit */
+    pair_run(&l.pair, 5 * S);
+    assert_int_equal(from(1), 0);
+    link_finish(&l);
+}
+
+/* Without memory for the connection's copy the socket's list is what it was. */
+static void test_remove_without_memory(void **state) {
+    (void)state;
+    begin(2);
+    go();
+    for (unsigned n = 1; n <= 2; n++) { /* the socket's list, the connection's copy of it */
+        l.pair.env[PAIR_A].fail_at = l.pair.env[PAIR_A].alloc_count + n;
+        assert_int_equal(take_away(1), PLAIT_E_NO_MEMORY);
+    }
+    l.pair.env[PAIR_A].fail_at = 0;
+    pair_run(&l.pair, 5 * S);
+    assert_int_equal(from(1), 1);
+    assert_int_equal(plait_set(A, l.a, PLAIT_OPT_SUBFLOWS_MAX, 4), 0); /* hands the list on */
+    pair_run(&l.pair, 5 * S);
+    assert_int_equal(from(1), 1);
+    assert_int_equal(removals, 0);
+    link_finish(&l);
+}
+
+/* docs/api.md: callers with older and newer headers than the library's. */
+struct newer_local {
+    struct plait_local now;
+    uint64_t later;
+};
+
+static void test_entries_of_other_lengths(void **state) {
+    (void)state;
+    begin(3);
+    struct newer_local list[2] = {{.now = local_of(0, PLAIT_IPV4)},
+                                  {.now = local_of(2, PLAIT_IPV4), .later = 1}};
+    size_t size = sizeof(list[0]);
+    int error = plait_multipath_add_sized(A, l.a, list, size, 2, l.pair.now);
+    assert_int_equal(error, PLAIT_E_BAD_ARGUMENT); /* it asks for what we do not know */
+    list[1].later = 0;
+    assert_int_equal(plait_multipath_add_sized(A, l.a, list, size, 2, l.pair.now), 0);
+    error = plait_multipath_add_sized(A, l.a, list, sizeof(struct plait_local) - 1, 2, l.pair.now);
+    assert_int_equal(error, PLAIT_E_BAD_ARGUMENT); /* there never was a shorter one */
+    go();
+    assert_int_equal(from(0) + from(2), 2);
+    assert_int_equal(from_any(), 2);
+    link_finish(&l);
+}
+
+static void test_answers_of_other_lengths(void **state) {
+    enum { MORE = 24 };
+    uint8_t out[4 * (sizeof(struct plait_subflow_info) + MORE)];
+    struct plait_subflow_info info[2];
+    struct plait_address_pair pair[2];
+    (void)state;
+    begin(2);
+    go();
+    assert_int_equal(plait_subflows(A, l.a, info, 2), 2);
+    assert_int_equal(plait_multipath_subflows(A, l.a, pair, 2), 2);
+    assert_int_equal(info[1].size, sizeof(info[1]));
+    for (size_t size = sizeof(size_t); size <= sizeof(info[0]) + MORE; size += 8) {
+        size_t known = size < sizeof(info[0]) ? size : sizeof(info[0]);
+        memset(out, 0xaa, sizeof(out));
+        info[1].size = known;
+        assert_int_equal(plait_subflows_sized(A, l.a, out, size, 2), 2);
+        assert_memory_equal(out + size, &info[1], known);
+        assert_true(size == known || out[2 * size - 1] == 0);
+        assert_int_equal(out[2 * size], 0xaa);
+    }
+    assert_int_equal(plait_subflows_sized(A, l.a, out, 4, 1), PLAIT_E_BAD_ARGUMENT);
+    for (size_t size = 8; size <= sizeof(pair[0]) + MORE; size += 8) {
+        size_t known = size < sizeof(pair[0]) ? size : sizeof(pair[0]);
+        memset(out, 0xaa, sizeof(out));
+        assert_int_equal(plait_multipath_subflows_sized(A, l.a, out, size, 2), 2);
+        assert_memory_equal(out + size, &pair[1], known);
+        assert_int_equal(out[2 * size], 0xaa);
+    }
+    link_finish(&l);
+}
+
 /* The only address is exchanged for another: the new one works before the old one goes. */
 static void test_alternative_first(void **state) {
     (void)state;
@@ -532,6 +631,10 @@ int main(void) {
         cmocka_unit_test(test_removed_before),
         cmocka_unit_test(test_all_removed),
         cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_all_or_nothing),
+        cmocka_unit_test(test_remove_without_memory),
+        cmocka_unit_test(test_entries_of_other_lengths),
+        cmocka_unit_test(test_answers_of_other_lengths),
         cmocka_unit_test(test_alternative_first),
         cmocka_unit_test(test_tcp_port),
         cmocka_unit_test(test_tcp_port_taken),

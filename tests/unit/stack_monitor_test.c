@@ -56,6 +56,30 @@ static void test_full(void **state) {
     assert_int_equal(plait_monitor_lost(stack), 0);
 }
 
+/* docs/api.md: a program of older headers, and one of newer ones. */
+static void test_sizes(void **state) {
+    struct plait_monitor_event event = {
+        .type = PLAIT_MONITOR_SF_CLOSED, .token = 77, .backup = true};
+    struct {
+        struct plait_monitor_event now;
+        uint64_t later;
+    } newer = {.later = 5};
+    (void)state;
+    assert_int_equal(plait_monitor_start(stack, 3), 0);
+    pl_monitor_push(stack, &event);
+    pl_monitor_push(stack, &event);
+    memset(&event, 0xaa, sizeof(event));
+    size_t older = offsetof(struct plait_monitor_event, local);
+    assert_true(plait_monitor_next_sized(stack, &event, older));
+    assert_int_equal(event.token, 77);
+    assert_int_equal(event.local.addr.family, 0xaa); /* behind the end of his struct */
+    assert_true(plait_monitor_next_sized(stack, &newer, sizeof(newer)));
+    assert_int_equal(newer.now.token, 77);
+    assert_true(newer.now.backup);
+    assert_int_equal(newer.later, 0);
+    assert_false(plait_monitor_next_sized(stack, &newer, sizeof(newer)));
+}
+
 static void test_names(void **state) {
     (void)state;
     assert_string_equal(plait_monitor_name(PLAIT_MONITOR_CREATED), "CREATED");
@@ -68,6 +92,6 @@ static void test_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(test_off), TEST(test_listeners), TEST(test_full),
-                                       TEST(test_names)};
+                                       TEST(test_sizes), TEST(test_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

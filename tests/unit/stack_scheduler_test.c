@@ -65,7 +65,30 @@ static void test_refused(void **state) {
     assert_int_equal(plait_scheduler_add(stack, NULL), PLAIT_E_BAD_ARGUMENT);
 }
 
+/* docs/api.md: schedulers that were written with older or newer headers. */
+static void test_sizes(void **state) {
+    struct {
+        struct plait_scheduler now;
+        uint64_t later;
+    } newer = {.now = named("newer"), .later = 1};
+    size_t path = sizeof(struct plait_sched_path);
+    (void)state;
+    newer.now.size = sizeof(newer);
+    assert_int_equal(plait_scheduler_add(stack, &newer.now), PLAIT_E_BAD_ARGUMENT);
+    newer.later = 0;
+    assert_true(plait_scheduler_add(stack, &newer.now) >= PLAIT_SCHED_CUSTOM_FIRST);
+    struct plait_scheduler mine = named("a");
+    assert_true(plait_scheduler_add_sized(stack, &mine, path + 64) >= 0);
+    mine = named("b");
+    assert_int_equal(plait_scheduler_add_sized(stack, &mine, path + 1), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_scheduler_add_sized(stack, &mine, 8), PLAIT_E_BAD_ARGUMENT);
+    assert_int_equal(plait_scheduler_add_sized(stack, &mine, 4096), PLAIT_E_BAD_ARGUMENT);
+    mine.size = 1 << 20;
+    assert_int_equal(plait_scheduler_add(stack, &mine), PLAIT_E_BAD_ARGUMENT);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(test_builtin), TEST(test_custom), TEST(test_refused)};
+    const struct CMUnitTest tests[] = {TEST(test_builtin), TEST(test_custom), TEST(test_refused),
+                                       TEST(test_sizes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
