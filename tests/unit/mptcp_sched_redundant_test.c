@@ -69,6 +69,36 @@ static void test_class(void **state) {
     link_finish(&l);
 }
 
+static unsigned times(unsigned i) {
+    return carried[0][i] + carried[1][i];
+}
+
+/* Chosen while bytes are in flight: those go out once, what follows goes by each path; and a
+ * subflow that comes up then carries what is missing from the beginning. */
+static void test_begins_with_the_next_byte(void **state) {
+    static const uint8_t bytes[40000];
+    (void)state;
+    sched_begin("lowest-rtt", 2, alike, NULL);
+    struct plait_stack *a = l.pair.stack[PAIR_A];
+    int64_t n = plait_write(a, l.a, bytes, sizeof(bytes), l.pair.now);
+    assert_int_equal(n, sizeof(bytes));
+    pair_run(&l.pair, 5 * MS); /* on the way, not acknowledged */
+    unsigned flying = 0;
+    while (flying < sizeof(bytes) && times(flying) > 0) {
+        flying++;
+    }
+    assert_true(flying > 10000 && flying < sizeof(bytes));
+    assert_int_equal(plait_set(a, l.a, PLAIT_OPT_SCHEDULER, PLAIT_SCHED_REDUNDANT), 0);
+    pair_run(&l.pair, 2 * SECOND);
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        assert_int_equal(times(i), i < flying ? 1 : 2);
+    }
+    uint8_t got[sizeof(bytes)];
+    assert_int_equal(plait_read(l.pair.stack[PAIR_B], l.b, got, sizeof(got), l.pair.now),
+                     sizeof(bytes));
+    link_finish(&l);
+}
+
 /* Chosen and left in the middle of a transfer, with checksums; the bytes are right. */
 static void test_changed_under_way(void **state) {
     struct plait_config config;
@@ -91,6 +121,7 @@ int main(void) {
         cmocka_unit_test(test_death_costs_nothing),
         cmocka_unit_test(test_slow_path_leaps),
         cmocka_unit_test(test_class),
+        cmocka_unit_test(test_begins_with_the_next_byte),
         cmocka_unit_test(test_changed_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,11 @@
  * Each subflow goes through the stream by itself. Whoever is at its head takes new bytes; the
  * others follow with copies, and leap over what was acknowledged in the meantime, so a slow path
  * repeats the bytes that are missing now and not old ones. Backups and stale subflows take no part
- * while there are better ones. */
+ * while there are better ones.
+ *
+ * What was in flight when this scheduler was chosen went out once, as was wanted then, and is
+ * repeated when it is lost. A subflow that comes up later carries nothing yet and begins with the
+ * oldest byte that is not acknowledged. */
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/sched/sched.h"
@@ -20,14 +24,28 @@ struct place {
 
 struct places {
     struct place place[PLACES];
+    bool begun;
 };
 
-/* The place of a subflow; a new one begins at the oldest byte that is not acknowledged. NULL when
- * all are taken by others that live. */
+/* The subflows that are there begin with the next byte: they may carry those before it. */
+static void begin(struct pl_conn *conn, struct places *places) {
+    unsigned count = 0;
+    places->begun = true;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (pl_subflow_usable(sf) && count < PLACES) {
+            places->place[count++] = (struct place){.serial = sf->serial, .to = conn->send.nxt};
+        }
+    }
+}
+
+/* The place of a subflow, NULL when all are taken by others that live. */
 static struct place *place_of(struct pl_conn *conn, const struct pl_subflow *sf) {
     struct places *places = conn->sched_state;
     struct place *free_place = NULL;
     PL_ASSERT(sf->serial != 0);
+    if (!places->begun) {
+        begin(conn, places);
+    }
     for (unsigned i = 0; i < PLACES; i++) {
         struct place *p = &places->place[i];
         if (p->serial == sf->serial) {
