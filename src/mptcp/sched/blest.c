@@ -56,20 +56,7 @@ static bool would_block(struct pl_conn *conn, const struct pl_subflow *fast,
 }
 
 static struct pl_subflow *prefer(struct pl_conn *conn, struct pl_subflow *asking, plait_time now) {
-    unsigned rank = pl_sched_best_rank(conn, asking);
-    struct pl_subflow *fast = pl_sched_fastest(conn, rank, false, now);
-    PL_ASSERT(fast != NULL);
-    if (pl_sched_rank(asking) != rank) {
-        return fast;
-    }
-    struct pl_subflow *next = pl_sched_fastest(conn, rank, true, now);
-    if (next == NULL || pl_sched_faster(asking, next)) {
-        next = asking;
-    }
-    if (next != fast && pl_sched_awaited(fast) && would_block(conn, fast, next, now)) {
-        next = fast;
-    }
-    return next == asking ? NULL : next;
+    return pl_sched_patient(conn, asking, would_block, now);
 }
 
 static void blocked(struct pl_conn *conn, plait_time now) {

@@ -20,8 +20,10 @@ static uint64_t cwnd_of(const struct pl_subflow *sf) {
 }
 
 /* Whether all that is written is done sooner if the slow one leaves it to the fast one. */
-static bool better_wait(const struct pl_conn *conn, const struct pl_subflow *fast,
-                        const struct pl_subflow *slow, struct patience *patience) {
+static bool better_wait(struct pl_conn *conn, const struct pl_subflow *fast,
+                        const struct pl_subflow *slow, plait_time now) {
+    struct patience *patience = conn->sched_state;
+    (void)now;
     uint64_t left = (uint64_t)pl_seq64_diff(conn->send.end, conn->send.nxt);
     uint64_t rtt_f = fast->tcp.rtt.srtt_ns, rtt_s = slow->tcp.rtt.srtt_ns;
     uint64_t var_f = fast->tcp.rtt.rttvar_ns, var_s = slow->tcp.rtt.rttvar_ns;
@@ -43,21 +45,7 @@ static bool better_wait(const struct pl_conn *conn, const struct pl_subflow *fas
 }
 
 static struct pl_subflow *prefer(struct pl_conn *conn, struct pl_subflow *asking, plait_time now) {
-    unsigned rank = pl_sched_best_rank(conn, asking);
-    struct pl_subflow *fast = pl_sched_fastest(conn, rank, false, now);
-    PL_ASSERT(fast != NULL);
-    if (pl_sched_rank(asking) != rank) {
-        return fast;
-    }
-    struct pl_subflow *next = pl_sched_fastest(conn, rank, true, now);
-    if (next == NULL || pl_sched_faster(asking, next)) {
-        next = asking;
-    }
-    if (next != fast && pl_sched_awaited(fast) &&
-        better_wait(conn, fast, next, conn->sched_state)) {
-        next = fast;
-    }
-    return next == asking ? NULL : next;
+    return pl_sched_patient(conn, asking, better_wait, now);
 }
 
 const struct pl_sched pl_sched_ecf = {

@@ -90,3 +90,21 @@ bool pl_sched_awaited(const struct pl_subflow *sf) {
     pl_tcp_info(&sf->tcp, &info);
     return info.inflight_bytes > 0;
 }
+
+struct pl_subflow *pl_sched_patient(struct pl_conn *conn, struct pl_subflow *asking,
+                                    pl_sched_wait *wait, plait_time now) {
+    unsigned rank = pl_sched_best_rank(conn, asking);
+    struct pl_subflow *fast = pl_sched_fastest(conn, rank, false, now);
+    PL_ASSERT(fast != NULL);
+    if (pl_sched_rank(asking) != rank) {
+        return fast;
+    }
+    struct pl_subflow *next = pl_sched_fastest(conn, rank, true, now);
+    if (next == NULL || pl_sched_faster(asking, next)) {
+        next = asking;
+    }
+    if (next != fast && pl_sched_awaited(fast) && wait(conn, fast, next, now)) {
+        next = fast;
+    }
+    return next == asking ? NULL : next;
+}

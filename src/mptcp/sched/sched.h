@@ -56,5 +56,12 @@ struct pl_subflow *pl_sched_fastest(struct pl_conn *conn, unsigned rank, bool re
 bool pl_sched_ready(const struct pl_subflow *sf, plait_time now);
 /* It has no room now, but will be heard of: an acknowledgement, or its retransmission timer. */
 bool pl_sched_awaited(const struct pl_subflow *sf);
+/* Whether the fastest subflow, which is full, should be waited for rather than `slow` be used. */
+typedef bool pl_sched_wait(struct pl_conn *conn, const struct pl_subflow *fast,
+                           const struct pl_subflow *slow, plait_time now);
+/* The answer to `prefer` of those who take the fastest subflow that has room, unless it is worth
+ * waiting for a faster one. */
+struct pl_subflow *pl_sched_patient(struct pl_conn *conn, struct pl_subflow *asking,
+                                    pl_sched_wait *wait, plait_time now);
 
 #endif
