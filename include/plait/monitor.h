@@ -33,7 +33,10 @@ struct plait_monitor_event {
 };
 
 /* Keeps events from now on, the first `capacity` (1..65536) that nobody has taken; more are counted
- * and lost. 0 ends it. What was kept before is forgotten. Errors: BAD_ARGUMENT, NO_MEMORY. */
+ * and lost. What there is already comes first, as if it began now: LISTENER_CREATED, and of each
+ * connection CREATED, ESTABLISHED, SF_ESTABLISHED, ANNOUNCED (Linux's monitor, started late, knows
+ * nothing of those). 0 ends it. What was kept before is forgotten. Errors: BAD_ARGUMENT, NO_MEMORY.
+ */
 PLAIT_MUST_CHECK int plait_monitor_start(struct plait_stack *stack, uint32_t capacity);
 /* The oldest event; false when there is none. The `_sized` form fills `size` bytes, what the caller
  * knows of the struct (docs/api.md). */

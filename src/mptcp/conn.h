@@ -173,6 +173,8 @@ PLAIT_MUST_CHECK int pl_conn_urgent_mark(struct pl_conn *conn);
 uint32_t pl_conn_peer_uto_s(const struct pl_conn *conn);
 uint64_t pl_conn_urgent_left(const struct pl_conn *conn);
 void pl_conn_info(const struct pl_conn *conn, struct plait_connection_info *out);
+/* A monitor begins: it is told what there is. */
+void pl_conn_report(struct pl_conn *conn);
 /* MPTCP_INFO; false when it was never MPTCP. */
 bool pl_conn_mptcp_info(const struct pl_conn *conn, struct plait_mptcp_info *out, plait_time now);
 /* Subflow `index` in the order of creation; false when there are not so many. */

@@ -93,3 +93,29 @@ void pl_report_path(const struct pl_subflow *sf, enum plait_event_type what, int
     }
     send(conn, &event);
 }
+
+/* Subflows that joined, and what the peer has announced: as if it happened now. */
+static void report_paths(const struct pl_conn *conn) {
+    const struct pl_subflow *some = pl_conn_signal_subflow(conn);
+    PL_ASSERT(conn->host->monitored);
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        if (sf->phase == PL_SF_UP) {
+            pl_report_path(sf, PLAIT_EVENT_SF_ESTABLISHED, 0, sf->remote_id);
+        }
+    }
+    for (unsigned i = 0; some != NULL && i < conn->pm->remote_count; i++) {
+        const struct pl_remote *r = &conn->pm->remotes[i];
+        if (r->usable && r->id != 0) {
+            pl_report_path(some, PLAIT_EVENT_ANNOUNCED, 0, r->id);
+        }
+    }
+}
+
+void pl_conn_report(struct pl_conn *conn) {
+    conn->created_said = false;
+    conn->established_said = false;
+    pl_report_life(conn);
+    if (conn->established_said && conn->pm != NULL) {
+        report_paths(conn);
+    }
+}

@@ -20,6 +20,17 @@ void pl_monitor_stop(struct plait_stack *stack) {
     stack->host.monitored = false;
 }
 
+static void tell_what_there_is(struct plait_stack *stack) {
+    PL_ASSERT(stack->monitor.count == 0);
+    PL_LIST_FOREACH(it, &stack->listener_list) {
+        const struct pl_listener *listener = PL_CONTAINER(it, struct pl_listener, link);
+        pl_monitor_listener(stack, listener, PLAIT_MONITOR_LISTENER_CREATED);
+    }
+    PL_LIST_FOREACH(it, &stack->conns) {
+        pl_conn_report(PL_CONTAINER(it, struct pl_stack_conn, link)->conn);
+    }
+}
+
 int plait_monitor_start(struct plait_stack *stack, uint32_t capacity) {
     if (capacity > CAPACITY_MAX) {
         return PLAIT_E_BAD_ARGUMENT;
@@ -34,6 +45,7 @@ int plait_monitor_start(struct plait_stack *stack, uint32_t capacity) {
     }
     stack->monitor.capacity = capacity;
     stack->host.monitored = true;
+    tell_what_there_is(stack);
     return 0;
 }
 

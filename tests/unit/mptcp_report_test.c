@@ -11,6 +11,9 @@ static void begin(unsigned paths) {
     for (unsigned side = 0; side < PAIR_SIDES; side++) {
         assert_int_equal(plait_monitor_start(l.pair.stack[side], 100), 0);
     }
+    struct plait_monitor_event listener;
+    assert_true(plait_monitor_next(l.pair.stack[PAIR_B], &listener));
+    assert_int_equal(listener.type, PLAIT_MONITOR_LISTENER_CREATED);
     link_connect(&l);
 }
 
@@ -116,6 +119,45 @@ static void test_paths(void **state) {
     pair_fini(&l.pair);
 }
 
+/* A monitor that starts late learns what there is, and from then on what happens to it. */
+static void test_started_late(void **state) {
+    struct plait_monitor_event event;
+    (void)state;
+    link_init(&l, 2, NULL);
+    link_connect(&l);
+    link_transfer(&l, 1000);
+    struct plait_addr more = {.family = PLAIT_IPV4, .bytes = {10, 0, 9, 9}};
+    plait_port_id port = l.pair.path[0].port[PAIR_A];
+    int id = plait_address_add(l.pair.stack[PAIR_A], port, &more, PLAIT_ADDRESS_SIGNAL, 8080, 77,
+                               l.pair.now);
+    assert_int_equal(id, 77);
+    pair_run(&l.pair, S);
+    for (unsigned again = 0; again < 2; again++) {
+        for (unsigned side = 0; side < PAIR_SIDES; side++) {
+            assert_int_equal(plait_monitor_start(l.pair.stack[side], 100), 0);
+        }
+        assert_int_equal(expect(PAIR_B, PLAIT_MONITOR_LISTENER_CREATED).local.port, LINK_PORT);
+        expect_begin();
+        struct plait_monitor_event a = expect(PAIR_A, PLAIT_MONITOR_SF_ESTABLISHED);
+        struct plait_monitor_event b = expect(PAIR_B, PLAIT_MONITOR_SF_ESTABLISHED);
+        same_pair(&a, &b);
+        a = expect(PAIR_A, PLAIT_MONITOR_SF_ESTABLISHED); /* the peer has tried the address */
+        b = expect(PAIR_B, PLAIT_MONITOR_SF_ESTABLISHED);
+        same_pair(&a, &b);
+        b = expect(PAIR_B, PLAIT_MONITOR_ANNOUNCED);
+        assert_int_equal(b.remote_id, 77);
+        assert_memory_equal(&b.remote.addr, &more, sizeof(more));
+        expect_silence();
+    }
+    assert_int_equal(plait_shutdown(l.pair.stack[PAIR_A], l.a, l.pair.now), 0);
+    assert_int_equal(plait_shutdown(l.pair.stack[PAIR_B], l.b, l.pair.now), 0);
+    pair_run(&l.pair, S);
+    expect(PAIR_A, PLAIT_MONITOR_CLOSED);
+    assert_int_equal(plait_monitor_start(l.pair.stack[PAIR_A], 100), 0); /* it is over */
+    assert_false(plait_monitor_next(l.pair.stack[PAIR_A], &event));
+    pair_fini(&l.pair);
+}
+
 /* Plain TCP is none of the monitor's business. */
 static void test_plain(void **state) {
     (void)state;
@@ -183,9 +225,9 @@ static void test_layout(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_life),   cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_plain),  cmocka_unit_test(test_mptcp_info),
-        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_life),         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_started_late), cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_mptcp_info),   cmocka_unit_test(test_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
