@@ -27,7 +27,7 @@ struct plait_monitor_event {
     int error;                           /* CLOSED, SF_CLOSED: a plait_error, 0: in good order */
     uint8_t local_id, remote_id;         /* SF_…, ANNOUNCED, REMOVED */
     uint8_t reset_reason;                /* SF_CLOSED: of MP_TCPRST (RFC 8684 section 3.6) */
-    bool backup;                         /* SF_… */
+    bool backup;                         /* SF_…: the peer has asked for that */
     bool server_side;                    /* CREATED, ESTABLISHED: we were connected to */
     bool deny_join_id0;                  /* CREATED, ESTABLISHED: the peer's C flag */
 };

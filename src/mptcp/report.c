@@ -82,13 +82,13 @@ void pl_report_path(const struct pl_subflow *sf, enum plait_event_type what, int
     event.port = sf->port;
     event.local_id = sf->local_id;
     event.remote_id = remote_id;
-    event.backup = sf->backup || sf->backup_peer;
+    event.backup = sf->backup_peer;
     event.error = error;
     event.reset_reason = type == PLAIT_MONITOR_SF_CLOSED ? sf->reset_reason : 0;
     for (unsigned i = 0; type == PLAIT_MONITOR_ANNOUNCED && i < conn->pm->remote_count; i++) {
         const struct pl_remote *r = &conn->pm->remotes[i];
         if (r->id == remote_id) {
-            event.remote = (struct plait_endpoint){r->addr, r->has_port ? r->port : 0};
+            event.remote = (struct plait_endpoint){r->addr, r->port};
         }
     }
     send(conn, &event);

@@ -42,6 +42,7 @@ class Case:
     shares: dict = field(default_factory=dict)    # our n-th subflow: (least, most) of bytes_ours
     pairs: tuple = None          # compare counters of both ends (counters.py) except for these
     capture: bool = True
+    monitor: dict = None         # side: what its monitor must say (monitor.py)
     canary: bool = False         # must be judged a failure
     twin: bool = True            # holds for kernel against kernel, too
 
@@ -299,6 +300,55 @@ def make_after_break():
                    kernel_counters={'MPJoinAckRx': count, 'MPRstRx': '>=0'}, twin=False)
 
 
+def story(middle, closed=True):
+    """What a monitor says of one connection."""
+    return ' '.join(['CREATED ESTABLISHED', *middle, *(['CLOSED'] if closed else [])])
+
+
+def monitors():
+    """`ip mptcp monitor` beside ours; each end's story from its own side."""
+    common = {'subflows': 2, 'rate': 20, 'bytes_ours': 2 * MB, 'bytes_kernel': 2 * MB,
+              'twin': False}
+    loose = {name: '>=0' for name in ('MPRstRx', 'MPRstTx', 'RmAddrDrop', 'RmSubflow')}
+    # The kernel is silent about subflows once it has written its last byte: at the time of the
+    # action it has not.
+    still = {'bytes_kernel': 4 * MB, 'sysctl': {'net.ipv4.tcp_wmem': '4096 65536 524288'}}
+    for role in ('client', 'server'):
+        opener = 'ours' if role == 'client' else 'kernel'
+        other = FLIP[opener]
+        joined = ['SF_ESTABLISHED']
+        for family in ('4', '6'):
+            yield Case(f'{role}-v{family}-monitor-join', role, family, **common,
+                       monitor={'ours': story(joined), 'kernel': story(joined)},
+                       **{opener: [(2, 'subflow')]})
+        yield Case(f'{role}-monitor-backup-join', role, **common,
+                   monitor={'ours': story(joined), 'kernel': story(joined)},
+                   **{opener: [(2, 'subflow backup')],
+                      f'{other}_counters': {'MPJoinSynBackupRx': 1}})
+        for side in ('ours', 'kernel'):
+            # Whoever announces is not told; the other one is, and joins.
+            flags = 'subflow' if side == opener else 'signal'
+            told = FLIP[side]
+            heard = joined if side == opener else ['ANNOUNCED', *joined]
+            yield Case(f'{role}-monitor-{side}-prio', role, **{**common, **still},
+                       monitor={side: story(joined), told: story([*heard, 'SF_PRIO'])},
+                       **{side: [(2, flags)],
+                          f'{side}_at': [(500 * KB, 'backup', 2), (600 * KB, 'primary', 2),
+                                         (700 * KB, 'backup', 2)]})
+            yield Case(f'{role}-monitor-{side}-removes', role, **{**common, **still},
+                       ours_counters=loose, kernel_counters=loose,
+                       monitor={side: story([*joined, 'SF_CLOSED']),
+                                told: story([*heard, 'REMOVED', 'SF_CLOSED'])},
+                       **{side: [(2, flags)], f'{side}_at': [(500 * KB, 'remove', 2)]})
+        # The kernel says nothing at the end of what was aborted from here.
+        yield Case(f'{role}-monitor-we-abort', role, **{**common, 'bytes_ours': 20 * KB,
+                                                          'bytes_kernel': 5 * MB},
+                   **{opener: [(2, 'subflow')]}, ours_args=['--fastclose', str(200 * KB)],
+                   kernel_error='RESET', ours_counters={**loose, 'MPFastcloseTx': '>=1'},
+                   kernel_counters={**loose, 'MPFastcloseRx': '>=1'},
+                   monitor={'ours': story(joined), 'kernel': story(joined, closed=False)})
+
+
 def negotiation():
     # The kernel asks for ECN on both subflows; we accept it by default.
     yield Case('server-ecn', 'server', subflows=2, kernel=[(2, 'subflow')], rate=50,
@@ -460,7 +510,7 @@ def all_cases():
     """Every case, the long ones first so that two workers finish together."""
     cases = []
     for group in (long, loss, backup, remove, basic, both_families, announce, server_opens, narrow,
-                  close, negotiation, fallback, fast_open, syn_cookies, lost_syns,
+                  close, monitors, negotiation, fallback, fast_open, syn_cookies, lost_syns,
                   one_subflow_ends, checksum_wrong, make_after_break, canaries):
         cases += group()
     return cases

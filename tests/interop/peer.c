@@ -16,11 +16,20 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "plait/monitor.h"
 #include "port/loop.h"
 #include "port/pcapng.h"
 #include "transfer.h"
 
-enum { PATHS_MAX = 4, MTU = 1500, STEP_MS = 5, LINGER_MS = 1500, RESET_MS = 500, EVENT_TYPES = 16 };
+enum {
+    PATHS_MAX = 4,
+    MTU = 1500,
+    STEP_MS = 5,
+    LINGER_MS = 1500,
+    RESET_MS = 500,
+    EVENT_TYPES = 16,
+    MONITOR_EVENTS = 1000
+};
 
 struct path {
     char name[16];
@@ -36,7 +45,7 @@ struct peer {
     struct transfer_options options;
     struct path paths[PATHS_MAX];
     unsigned path_count;
-    bool server, plain, no_offload, trace;
+    bool server, plain, no_offload, trace, monitor;
     bool fastopen;   /* a first connection fetches the cookie */
     bool warming_up; /* it has not ended */
     struct plait_endpoint remote;
@@ -159,6 +168,7 @@ enum option_id {
     OPT_PCAP,
     OPT_TIMEOUT,
     OPT_TRACE,
+    OPT_MONITOR,
 };
 
 static const struct option long_options[] = {
@@ -183,6 +193,7 @@ static const struct option long_options[] = {
     {"pcap", required_argument, NULL, OPT_PCAP},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
     {"trace", no_argument, NULL, OPT_TRACE},
+    {"monitor", no_argument, NULL, OPT_MONITOR},
     {NULL, 0, NULL, 0},
 };
 
@@ -262,6 +273,10 @@ static void take_option(struct peer *peer, int option, char *value) {
             break;
         case OPT_TRACE:
             peer->trace = true;
+            break;
+        case OPT_MONITOR:
+            peer->monitor = true;
+            peer->config.stale_ns_min = 20 * PLAIT_NS_PER_S; /* a busy machine is no dead path */
             break;
         default:
             exit(2);
@@ -533,6 +548,30 @@ static json_t *counters_json(const struct peer *peer) {
     return object;
 }
 
+static json_t *endpoint_json(const struct plait_endpoint *from) {
+    char text[INET6_ADDRSTRLEN] = "";
+    if (from->addr.family != PLAIT_FAMILY_NONE) {
+        inet_ntop(from->addr.family == PLAIT_IPV4 ? AF_INET : AF_INET6, from->addr.bytes, text,
+                  sizeof(text));
+    }
+    return json_pack("[s, i]", text, (int)from->port);
+}
+
+/* What plait/monitor.h had to say, in the words of `ip mptcp monitor`. */
+static json_t *monitor_json(const struct peer *peer) {
+    struct plait_monitor_event e;
+    json_t *list = json_array();
+    while (plait_monitor_next(peer->loop.stack, &e)) {
+        json_array_append_new(
+            list, json_pack("{s:s, s:I, s:o, s:o, s:i, s:i, s:b, s:b, s:i, s:i}", "name",
+                            plait_monitor_name(e.type), "token", (json_int_t)e.token, "local",
+                            endpoint_json(&e.local), "remote", endpoint_json(&e.remote), "locid",
+                            e.local_id, "remid", e.remote_id, "backup", e.backup, "server_side",
+                            e.server_side, "error", e.error, "reset_reason", e.reset_reason));
+    }
+    return list;
+}
+
 static void print_result(const struct peer *peer) {
     const struct transfer *t = &peer->transfer;
     struct plait_stack_stats stats = {.size = sizeof(stats)};
@@ -549,6 +588,9 @@ static void print_result(const struct peer *peer) {
     json_object_set_new(result, "memory_left", json_integer((json_int_t)stats.memory_bytes));
     json_object_set_new(result, "subflows", subflows_json(peer));
     json_object_set_new(result, "counters", counters_json(peer));
+    if (peer->monitor) {
+        json_object_set_new(result, "monitor", monitor_json(peer));
+    }
     json_dumpf(result, stdout, JSON_COMPACT);
     json_decref(result);
     puts("");
@@ -567,6 +609,9 @@ static void set_up(struct peer *peer) {
     }
     for (unsigned i = 0; i < peer->path_count; i++) {
         open_path(peer, &peer->paths[i], pl_posix_now());
+    }
+    if (peer->monitor && plait_monitor_start(peer->loop.stack, MONITOR_EVENTS) < 0) {
+        usage("cannot monitor", "no memory");
     }
     peer->options.act = act;
     error = transfer_init(&peer->transfer, peer->loop.stack, &peer->options);
