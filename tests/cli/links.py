@@ -49,6 +49,29 @@ def case_link_dies(lab):
     check(gained > 500000, f"only {gained} bytes over eth1 after it came back")
 
 
+def case_first_link_dead(lab):
+    """A connection starts on the second link when the first one, which looks well, answers to
+    nothing: the program waits a second, where the kernel's own would wait for ever."""
+    nft = f"ip netns exec {lab.net} nft".split()
+    path = os.path.join(lab.dir, "dead")
+    must([*nft, "add table ip silence"])
+    try:
+        must([*nft, "add chain ip silence in { type filter hook input priority 0; }"])
+        must([*nft, "add rule ip silence in iifname l1 drop"])
+        plain = ["ip", "netns", "exec", lab.host, "timeout", "2", *PEER, "get", SERVER, "8000", "1"]
+        check(shell(plain).returncode == 124, "eth1 answers")
+        for port in ("8000", "8001"):
+            got = lab.ask("get", SERVER, port, "3000000", before=[f"--json={path}"])
+            check(got == "3000000", f"{port}: {got}")
+            with open(path, encoding="ascii") as file:
+                figures = json.load(file)
+            taken = {link["name"]: link["bytes_in"] for link in figures["links"]}
+            check(taken["eth2"] > 3000000 and taken["eth1"] == 0, figures)
+            check(figures["mptcp_connections"] == (port == "8001"), figures)
+    finally:
+        must([*nft, "delete table ip silence"])
+
+
 def case_address_changes(lab):
     """A link that gets another address goes on carrying: with new subflows from that one."""
     for i in (1, 2):
