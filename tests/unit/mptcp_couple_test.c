@@ -230,6 +230,7 @@ static uint64_t lossy(unsigned first, unsigned paths, const char *cc) {
     static const uint32_t loss_ppm[] = {40000, 10000};
     uint64_t rate[FLOWS_MAX];
     begin(paths, 1);
+    bottleneck[1] = (struct bottleneck){.rate_bps = 20000000, .packets = 200}; /* never full */
     for (unsigned i = 0; i < paths; i++) {
         leads_to[i] = 1;
         delay_ns[i] = way_ns[first + i];
