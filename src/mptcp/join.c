@@ -146,6 +146,7 @@ enum pl_verdict pl_join_in(struct pl_subflow *sf, const struct pl_segment *seg,
     if (pl_subflow_acks_data(sf, seg) && !sf->proven && o->present == 0 && o->bad == 0) {
         sf->reset_reason = PL_RESET_MIDDLEBOX; /* options got lost (section 3.7) */
         sf->reset_transient = false;
+        pl_pm_rst_reason(sf, PL_RESET_MIDDLEBOX, false); /* they would again */
         return PL_VERDICT_RESET;
     }
     return PL_VERDICT_OK;
