@@ -90,13 +90,14 @@ static void forget_acked(struct pl_box_half *half, const struct pl_box_view *vie
     }
 }
 
-/* Keeps a copy and acknowledges; not what is behind a hole, and not more than there is room for. */
+/* Keeps a copy and acknowledges; not what is behind a hole, and not more than there is room for. It
+ * begins where the receiver is: what the box sees first need not be what comes first. */
 static void vouch(struct pl_box *box, struct pl_box_packet *packet, plait_time now) {
     struct pl_box_half *half = &packet->flow->half[packet->way];
     const struct pl_box_half *peer = &packet->flow->half[1 - (unsigned)packet->way];
     if (!half->based) {
         half->based = true;
-        half->base = seq_of(&packet->view);
+        half->base = peer->known ? peer->ack : seq_of(&packet->view);
     }
     if (!pl_seq32_eq(half->base, seq_of(&packet->view)) || !peer->known) {
         return;

@@ -22,6 +22,18 @@ static void proxy_acknowledges_and_repeats(void **state) {
     close_chain();
 }
 
+/* A first segment that is lost before the box is not the box's to acknowledge. */
+static void proxy_begins_where_the_receiver_is(void **state) {
+    (void)state;
+    open_box("proxy-ack/out");
+    send_ack(1000);
+    send_data(1003, "def");
+    assert_int_equal(output_count, 2);
+    send_data(1000, "abc");
+    assert_int_equal(outputs[2].seg.ack.v, 1003);
+    close_chain();
+}
+
 static void resets_once_a_flow(void **state) {
     (void)state;
     open_box("rst/out");
@@ -66,6 +78,7 @@ static void windows_shrink(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(proxy_acknowledges_and_repeats, setup, teardown),
+        cmocka_unit_test_setup_teardown(proxy_begins_where_the_receiver_is, setup, teardown),
         cmocka_unit_test_setup_teardown(resets_once_a_flow, setup, teardown),
         cmocka_unit_test_setup_teardown(late_resets_spare_new_flows, setup, teardown),
         cmocka_unit_test_setup_teardown(windows_shrink, setup, teardown),
