@@ -255,10 +255,15 @@ static bool all_acted(const struct pl_world *world, const struct pl_boxes_case *
     return true;
 }
 
-/* Without an error, all that was written was read. */
+/* Each end has come to its own end (the world sees to that); without an error, all that was written
+ * was read. */
 static void judge(struct pl_world *world, const struct pl_boxes_result *result) {
-    for (unsigned s = 0; s < 2 && result->class != PL_BOXES_ERROR; s++) {
+    for (unsigned s = 0; s < 2; s++) {
         const struct pl_app *app = &world->app[0][s];
+        PL_ASSERT(app->state == PL_APP_DONE || app->state == PL_APP_IDLE);
+        if (result->class == PL_BOXES_ERROR) {
+            continue;
+        }
         bool whole = app->received == TOTAL_BYTES || app->altered;
         if (app->written != TOTAL_BYTES || !whole) {
             pl_sim_fail(&world->verdict, "side %c read %llu of %d bytes, and no error",
@@ -278,10 +283,9 @@ static void fill_result(const struct watch *watch, const struct pl_boxes_case *b
         if (app->fallback && result->class != PL_BOXES_ERROR) {
             result->class = PL_BOXES_FALLBACK;
         }
-        if (app->error != 0) {
-            result->class = PL_BOXES_ERROR;
-            result->error = app->error;
-        }
+        result->told[s] = app->error;
+        result->began[s] = app->state != PL_APP_IDLE;
+        result->class = app->error != 0 ? PL_BOXES_ERROR : result->class;
     }
     name_counters(world, result);
     result->acted = all_acted(world, box, watch->host);

@@ -33,7 +33,8 @@ enum pl_boxes_class {
 
 struct pl_boxes_result {
     enum pl_boxes_class class;
-    int error;           /* with ERROR: the first one */
+    int told[2];         /* client, server: the error it was told; 0: an orderly end */
+    bool began[2];       /* false: a server that never had a connection */
     bool altered;        /* an application read what the other did not write */
     bool acted;          /* every box did something to a packet */
     char noticed[160];   /* Linux's names of the counters that say why, by commas; "-" for none */
