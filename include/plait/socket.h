@@ -166,9 +166,7 @@ int plait_close(struct plait_stack *stack, plait_sock sock, plait_time now);
 /* RST / MP_FASTCLOSE (RFC 8684 section 3.5), then as close. On a HELD socket `error` chooses the
  * answer: REFUSED sends RST, everything else says nothing more. */
 int plait_abort(struct plait_stack *stack, plait_sock sock, int error, plait_time now);
-
-/* As plait_abort, but what was written is delivered before; what arrives meanwhile is thrown away.
- */
+/* As plait_abort, but what was written is delivered before; what arrives is thrown away. */
 int plait_abort_delivered(struct plait_stack *stack, plait_sock sock, int error, plait_time now);
 
 enum plait_poll_bit {
@@ -216,7 +214,6 @@ struct plait_event {
 bool plait_event_next(struct plait_stack *stack, struct plait_event *event);
 
 /* ---- what a connection is doing ---- */
-
 /* State of one subflow, for tools (the fields of `ss -M` and TCP_INFO). */
 struct plait_subflow_info {
     size_t size;     /* how much of an entry was filled */
@@ -231,8 +228,7 @@ struct plait_subflow_info {
     uint64_t segments_sent, segments_received;
     int soft_error; /* what ICMP said since something came from the peer: an error's code, or 0 */
 };
-/* Fills up to max entries; returns how many subflows there are. The `_sized` form is told how long
- * an entry of the caller's is (docs/api.md). */
+/* Fills up to max entries; returns how many subflows there are (`_sized`: docs/api.md). */
 int plait_subflows_sized(struct plait_stack *stack, plait_sock sock, void *out, size_t size,
                          unsigned max);
 static inline int plait_subflows(struct plait_stack *stack, plait_sock sock,

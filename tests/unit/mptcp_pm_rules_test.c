@@ -50,7 +50,7 @@ static unsigned wanted(unsigned local, unsigned remote) {
     return count;
 }
 
-static void manage(enum plait_pm manager) {
+static void manage(int64_t manager) {
     assert_int_equal(plait_set(A, l.a, PLAIT_OPT_PATH_MANAGER, manager), 0);
     pair_run(&l.pair, S);
 }
