@@ -200,6 +200,7 @@ bool pl_tcp_pmtu_is_probe(const struct pl_tcp *tcp, const struct pl_tcp_record *
 void pl_tcp_pmtu_lost(struct pl_tcp *tcp);
 uint32_t pl_tcp_pmtu_due(struct pl_tcp *tcp, plait_time now);
 void pl_tcp_pmtu_sent(struct pl_tcp *tcp, const struct pl_tcp_record *rec);
+void pl_tcp_pmtu_later(struct pl_tcp *tcp, plait_time now);
 
 /* pacing.c */
 uint64_t pl_tcp_pace_rate(const struct pl_tcp *tcp);

@@ -286,8 +286,17 @@ static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, uint32_t un
     return NULL;
 }
 
+/* Whether the payload of `rec` lies in so few pieces that one packet can have all of it. */
+static bool is_one_packet(struct pl_tcp_tx *tx, const struct pl_tcp_record *rec) {
+    uint32_t covered = 0;
+    PL_ASSERT(rec->chunk != NULL);
+    (void)pl_chunk_slices(rec->chunk, rec->offset, rec->len, tx->slices, PLAIT_TX_SLICES_MAX,
+                          &covered);
+    return covered == rec->len;
+}
+
 /* A segment that is larger than the others, to find out whether the path bears it. Only if that
- * much payload waits. */
+ * much payload waits, and not in crumbs. */
 static bool send_mtu_probe(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     uint32_t len = pl_tcp_pmtu_due(tcp, now);
     if (len == 0 || pl_tcp_pace_wait(tcp, now)) {
@@ -298,8 +307,15 @@ static bool send_mtu_probe(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time 
     if (rec == NULL) {
         return false;
     }
-    if (rec->cut > tcp->cc.mss) {
+    uint32_t mss = tcp->cc.mss;
+    if (rec->cut > mss && is_one_packet(tx, rec)) {
         pl_tcp_pmtu_sent(tcp, rec);
+    } else if (rec->cut > mss) {
+        pl_tcp_pmtu_later(tcp, now);
+        rec->cut = (uint16_t)mss;
+        if (pl_tcp_record_split(tcp, rec, mss) == NULL) {
+            return retry_later(tcp, now);
+        }
     }
     if (!transmit(tcp, tx, rec, now)) {
         return false;
@@ -315,6 +331,10 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
     }
     if (!probe && send_mtu_probe(tcp, tx, now)) {
         return true;
+    }
+    bool first = probe || pl_tcp_frto_new_first(tcp);
+    if (!sends_payload(tcp) || (!first && !pl_list_empty(&tcp->flight->lost))) {
+        return false; /* the attempt ended the connection, or its payload waits for memory */
     }
     uint32_t allowed = probe ? tcp->cc.mss : allowance_new(tcp);
     if (allowed == 0) {
@@ -334,7 +354,7 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
         return false;
     }
     PL_ASSERT(len <= allowed);
-    PL_ASSERT(pl_list_empty(&tcp->flight->lost) || probe || pl_tcp_frto_new_first(tcp));
+    PL_ASSERT(pl_list_empty(&tcp->flight->lost) || first);
     struct pl_tcp_record *rec = fetch(tcp, len, payload_unit(tcp), false, now);
     if (rec == NULL || !transmit(tcp, tx, rec, now)) {
         return false;

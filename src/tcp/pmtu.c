@@ -28,6 +28,7 @@ enum {
     RTO_LEAST = 4,
 };
 #define RAISE_NS (600 * PLAIT_NS_PER_S)
+#define LATER_NS (100 * PLAIT_NS_PER_MS)
 
 static bool is_v6(const struct pl_tcp *tcp) {
     return tcp->tuple.local.family == PLAIT_IPV6;
@@ -247,6 +248,12 @@ uint32_t pl_tcp_pmtu_due(struct pl_tcp *tcp, plait_time now) {
     uint32_t payload = mss + (size - tcp->snd.mtu);
     bool room = flight + payload <= tcp->cc.cwnd && payload <= pl_tcp_window_usable(tcp);
     return room && payload <= UINT16_MAX ? payload : 0;
+}
+
+/* What waits is not fit for one now. */
+void pl_tcp_pmtu_later(struct pl_tcp *tcp, plait_time now) {
+    PL_ASSERT(tcp->pmtu != NULL && tcp->pmtu->size == 0);
+    tcp->pmtu->next = now + LATER_NS;
 }
 
 /* `rec` leaves as the probe. */

@@ -153,6 +153,39 @@ static void test_too_big_for_a_probe(void **state) {
     assert_int_equal(COUNT(p, PAIR_A, MtuProbes), 2);
 }
 
+/* What lies in so many pieces that one packet cannot have them all is no probe. */
+static void test_crumbs_prove_nothing(void **state) {
+    (void)state;
+    transfer(100000);
+    pl_tcp_too_big(a, 1300, p->now);
+    tcp_pair_run_for(p, 600 * S);
+    hole = 1300;
+    largest = 0;
+    p->end[PAIR_A].chunk_bytes = 40;
+    transfer(200000);
+    assert_in_range(largest, 500, 1200);
+    assert_int_equal(a->snd.mtu, 1300);
+    assert_int_equal(COUNT(p, PAIR_A, MtuProbes), 0);
+    p->end[PAIR_A].chunk_bytes = 16384;
+    transfer(200000);
+    assert_true(COUNT(p, PAIR_A, MtuProbes) > 0);
+    assert_in_range(a->snd.mtu, 1300, 1307);
+    assert_int_equal(COUNT(p, PAIR_A, MtuBlackHoles), 0);
+}
+
+/* Nor is there memory to take them apart: sending goes on a little later. */
+static void test_crumbs_without_memory(void **state) {
+    (void)state;
+    transfer(100000);
+    p->end[PAIR_A].chunk_bytes = 40;
+    for (uint64_t n = 60; n < 90; n++) {
+        pl_tcp_too_big(a, 1300, p->now);
+        tcp_pair_run_for(p, 600 * S);
+        p->end[PAIR_A].env.fail_at = p->end[PAIR_A].env.alloc_count + n;
+        transfer(20000);
+    }
+}
+
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -164,6 +197,8 @@ int main(void) {
         T(test_too_big_has_bounds),
         T(test_too_big_in_flight),
         T(test_too_big_for_a_probe),
+        T(test_crumbs_prove_nothing),
+        T(test_crumbs_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
