@@ -370,6 +370,9 @@ static bool send_tlp(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
         return false;
     }
     tcp->rack.tlp_due = false;
+    if (tcp->rack.waiting) {
+        return false; /* a SACK came meanwhile: RACK's timer goes first (RFC 8985 section 8) */
+    }
     PL_ASSERT(!tcp->rack.tlp_out);
     PL_ASSERT(!pl_tcp_repairing(tcp));
     struct pl_tcp_record *rec = pl_tcp_record_last(tcp);

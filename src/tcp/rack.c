@@ -227,7 +227,7 @@ void pl_tcp_tlp_timeout(struct pl_tcp *tcp) {
 
 /* Section 7.3: a probe left. */
 void pl_tcp_tlp_sent(struct pl_tcp *tcp, bool retransmission, plait_time now) {
-    PL_ASSERT(!tcp->rack.tlp_out);
+    PL_ASSERT(!tcp->rack.tlp_out && !tcp->rack.waiting);
     PL_ASSERT(!pl_list_empty(&tcp->flight->records));
     tcp->rack.tlp_due = false;
     tcp->rack.tlp_out = true;

@@ -1,4 +1,5 @@
 /* tcp/rack: loss by time, reordering, tail loss probes (RFC 8985). */
+#include "tcp/engine.h"
 #include "tcp_test.h"
 
 enum { MSS = 1448 };
@@ -150,6 +151,34 @@ static void test_one_probe_then_the_timer(void **state) {
 
 /* ---- reordering ---- */
 
+/* A SACK comes after a probe's time and before its turn: what the SACK shows goes first, and the
+ * clock that it started is not lost. */
+static void test_a_sack_before_the_probe(void **state) {
+    (void)state;
+    tap.drop_all[PAIR_A] = true;
+    tcp_pair_send(p, PAIR_A, 4 * MSS);
+    tcp_pair_run_for(p, 25 * MS);
+    a->deadline[PL_TCP_SLOT_PROBE] = PLAIT_TIME_NEVER; /* as its timer does, */
+    pl_tcp_tlp_timeout(a);                             /* and no output follows */
+    pl_tcp_link(a);
+    struct pl_segment ack = {.seq = a->rcv.nxt, .ack = a->snd.una, .flags = PL_TCP_ACK};
+    ack.window_raw = 1000;
+    ack.options.has_timestamps = true;
+    ack.options.ts_val = a->ts.recent;
+    ack.options.sack_count = 1;
+    ack.options.sack[0] =
+        (struct pl_sack_block){pl_seq32_add(a->snd.una, MSS), pl_seq32_add(a->snd.una, 2 * MSS)};
+    tcp_pair_inject(p, PAIR_A, &ack, 0);
+    assert_true(a->rack.waiting);
+    tcp_pair_run_for(p, MS);
+    assert_true(a->deadline[PL_TCP_SLOT_PROBE] != PLAIT_TIME_NEVER);
+    assert_int_equal(COUNT(p, PAIR_A, TailLossProbes), 0);
+    tap.drop_all[PAIR_A] = false;
+    tcp_pair_run_for(p, 15 * MS);
+    assert_true(a->stats.retrans_bytes >= MSS); /* the head, when that clock says so */
+    expect_no_timeout();
+}
+
 static void test_reordering_is_learned(void **state) {
     (void)state;
     p->pipe[PAIR_A].reorder_ppm = 100000;
@@ -199,6 +228,7 @@ int main(void) {
         T(test_a_needless_probe_does_not_count),
         T(test_the_probe_is_new_payload_if_there_is_any),
         T(test_one_probe_then_the_timer),
+        T(test_a_sack_before_the_probe),
         T(test_reordering_is_learned),
         T(test_the_window_adapts_to_dsacks),
         T(test_the_adaptation_ends),
