@@ -145,6 +145,7 @@ struct pl_subflow {
     uint32_t map_count;
     pl_seq32 unmapped_seq;
     uint32_t unmapped_bytes;
+    pl_seq32 infinite_at;        /* where the infinite mapping was said: pl_conn.infinite_sent */
     uint8_t phase;               /* enum pl_subflow_phase */
     uint8_t local_id, remote_id; /* address ids in this connection */
     uint8_t reset_reason;        /* for MP_TCPRST */
@@ -221,6 +222,7 @@ struct pl_conn {
     bool no_join_remote : 1;
     bool held : 1, orphan : 1, fallen_back : 1;
     bool infinite_pending : 1; /* the next data segment announces the infinite mapping */
+    bool infinite_sent : 1;    /* one did, and is not acknowledged */
     bool fastclose : 1;        /* aborted: the peer is told by MP_FASTCLOSE */
     bool connected_said : 1, closed_said : 1, fin_on_ack : 1;
     bool created_said : 1, established_said : 1; /* to the monitor */

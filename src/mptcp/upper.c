@@ -313,7 +313,17 @@ const struct pl_tcp_upper pl_upper_mptcp = {
 
 static uint32_t plain_data_options_len(void *up) {
     struct pl_subflow *sf = up;
-    return sf->conn->infinite_pending ? DATA_OPTIONS_LEN : 0;
+    return sf->conn->infinite_pending || sf->conn->infinite_sent ? DATA_OPTIONS_LEN : 0;
+}
+
+/* Whether the infinite mapping belongs to a data segment: to the first new one, and to its
+ * repetitions, as the peer may have seen none of them. */
+static bool is_infinite(const struct pl_subflow *sf, const struct pl_seg_out *seg) {
+    const struct pl_conn *conn = sf->conn;
+    PL_ASSERT(seg->kind == PL_SEG_DATA && seg->origin != NULL);
+    return seg->retransmission
+               ? conn->infinite_sent && pl_seq32_eq(seg->origin->seq, sf->infinite_at)
+               : conn->infinite_pending;
 }
 
 /* The one option of a fallen-back connection: the infinite mapping (section 3.7). */
@@ -328,11 +338,12 @@ static uint32_t plain_write_options(void *up, const struct pl_seg_out *seg, uint
     if (sf->fail_pending) {
         return write_fail(sf, out, room);
     }
-    if (!sf->conn->infinite_pending || seg->kind != PL_SEG_DATA || seg->retransmission ||
-        room < 20) {
+    if (seg->kind != PL_SEG_DATA || !is_infinite(sf, seg) || room < 20) {
         return 0;
     }
-    sf->conn->infinite_pending = false;
+    sf->conn->infinite_pending = sf->conn->infinite_pending && seg->retransmission;
+    sf->conn->infinite_sent = true;
+    sf->infinite_at = seg->origin->seq;
     o.dss.has_map = true;
     o.dss.dsn_is_64 = true;
     o.dss.dsn = seg->origin->tag;
@@ -375,6 +386,9 @@ static void plain_acked(void *up, uint32_t bytes, plait_time now) {
     struct pl_subflow *sf = up;
     struct pl_conn *conn = sf->conn;
     pl_send_data_ack(conn, pl_seq64_add(conn->send.una, bytes), UINT32_MAX, now);
+    if (conn->infinite_sent && pl_seq32_lt(sf->infinite_at, sf->tcp.snd.una)) {
+        conn->infinite_sent = false;
+    }
 }
 
 static uint32_t plain_urgent(void *up) {
