@@ -178,7 +178,9 @@ static void data_fin_run(struct pl_conn *conn, plait_time now) {
         return;
     }
     s->fin_resend = now + fin_interval(conn, sf);
-    s->fin_backoff += s->fin_sent ? 1 : 0;
+    if (s->fin_sent) {
+        s->fin_backoff++;
+    }
     sf = fin_subflow(conn);
     s->fin_sent = true;
     conn->fin_on_ack = true;

@@ -27,9 +27,9 @@ struct line {
 };
 
 static void follow(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset, uint32_t len,
-                   const struct pl_tcp_origin *origin) {
+                   plait_time sent_at, const struct pl_tcp_origin *origin) {
     struct line *line = arg;
-    (void)chunk, (void)offset, (void)origin;
+    (void)chunk, (void)offset, (void)sent_at, (void)origin;
     line->broken = line->broken || (line->bytes > 0 && line->end.v != tag);
     line->end = pl_seq64_of(tag + len);
     line->bytes += len;
@@ -64,9 +64,9 @@ bool pl_fallback_possible(const struct pl_conn *conn, const struct pl_subflow *s
 }
 
 static void sum_len(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset, uint32_t len,
-                    const struct pl_tcp_origin *origin) {
+                    plait_time sent_at, const struct pl_tcp_origin *origin) {
     uint64_t *sum = arg;
-    (void)tag, (void)chunk, (void)offset, (void)origin;
+    (void)tag, (void)chunk, (void)offset, (void)sent_at, (void)origin;
     *sum += len;
 }
 

@@ -3,7 +3,8 @@
  * Bytes go out a second time, on another subflow, when
  *   - the subflow that carried them died or is stale (its RTO ran out): all it held;
  *   - the data-level window is closed by the oldest byte, and that is in flight on another subflow:
- *     the head of the line is repeated by the one that has room (opportunistic retransmission);
+ *     the head of the line is repeated by the one that has room (opportunistic retransmission), if
+ *     this is sooner than what its carrier promises, or the carrier has broken the promise;
  *   - nothing was DATA_ACKed for long and no subflow has the oldest byte in flight; not for so long
  *     when a subflow has died: the peer may have acknowledged bytes on it that it then threw away.
  * Entries refer to the same chunks as the first transmission. */
@@ -13,6 +14,8 @@
 #include "mptcp/subflow.h"
 
 enum { HEAD_MAX = 16 * 1024, STALL_MAX = 64 * 1024, SUSPECT_MS = 25 };
+/* Hosts take their time to acknowledge; and what gains less than a millisecond is not worth it. */
+enum { LATE_MS_MIN = 10, GAIN_MS_MIN = 1, STALL_SHIFT_MAX = 6 };
 
 static struct pl_reinject *entry_of(struct pl_list *link) {
     return PL_CONTAINER(link, struct pl_reinject, link);
@@ -74,13 +77,14 @@ struct holder {
     pl_seq64 dsn;
     uint32_t from;
     bool found;
+    plait_time latest, sent; /* of the records so far, and of those up to the byte */
 };
 
 static void add_record(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
-                       uint32_t len, const struct pl_tcp_origin *origin) {
+                       uint32_t len, plait_time sent_at, const struct pl_tcp_origin *origin) {
     PL_ASSERT(len > 0 && len <= origin->len);
     struct holder *h = arg;
-    (void)origin;
+    (void)sent_at, (void)origin;
     if (pl_seq64_le(pl_seq64_of(tag + len), h->conn->send.una)) {
         return;
     }
@@ -92,9 +96,9 @@ struct edge {
 };
 
 static void find_first(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
-                       uint32_t len, const struct pl_tcp_origin *origin) {
+                       uint32_t len, plait_time sent_at, const struct pl_tcp_origin *origin) {
     struct edge *edge = arg;
-    (void)chunk, (void)offset, (void)origin;
+    (void)chunk, (void)offset, (void)sent_at, (void)origin;
     if (pl_seq64_lt(edge->from, pl_seq64_of(tag + len))) {
         edge->first = pl_seq64_min(edge->first, pl_seq64_of(tag));
     }
@@ -228,32 +232,90 @@ bool pl_reinject_next(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
 }
 
 static void find_byte(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
-                      uint32_t len, const struct pl_tcp_origin *origin) {
+                      uint32_t len, plait_time sent_at, const struct pl_tcp_origin *origin) {
     struct holder *h = arg;
     (void)chunk, (void)offset;
+    h->latest = sent_at > h->latest ? sent_at : h->latest;
     /* A checksum covers the whole mapping, and the peer takes all of it or nothing. */
     uint64_t first = h->conn->checksum ? origin->tag : tag;
     uint64_t end = h->conn->checksum ? origin->tag + origin->len : tag + len;
     if (pl_seq64_le(pl_seq64_of(first), h->dsn) && pl_seq64_lt(h->dsn, pl_seq64_of(end))) {
         h->found = true;
+        h->sent = h->latest;
     }
 }
 
-static bool carries(const struct pl_subflow *sf, pl_seq64 dsn) {
+/* `sent`: when the byte went out last, or one before it that the peer's TCP waits for first;
+ * PLAIT_TIME_NEVER when one of them is lost. */
+static bool carries(const struct pl_subflow *sf, pl_seq64 dsn, plait_time *sent) {
     struct holder h = {.conn = sf->conn, .dsn = dsn};
     pl_tcp_inflight_walk(&sf->tcp, find_byte, &h);
+    *sent = h.sent;
     return h.found;
 }
 
-/* In flight on a subflow that is much slower than this one, or dead. */
-static bool stuck(const struct pl_subflow *sf, pl_seq64 dsn) {
-    PL_SUBFLOW_FOREACH(other, sf->conn) {
-        bool slow = other->stale || other->tcp.rtt.srtt_ns > 2 * sf->tcp.rtt.srtt_ns;
-        if (other != sf && slow && carries(other, dsn)) {
-            return true;
-        }
+/* The time to an ACK, if all goes well. */
+static uint64_t trip_ns(const struct pl_subflow *sf, uint64_t ms_min) {
+    uint64_t doubt = 4 * sf->tcp.rtt.rttvar_ns, least = ms_min * PLAIT_NS_PER_MS;
+    return sf->tcp.rtt.srtt_ns + (doubt > least ? doubt : least);
+}
+
+/* When a carrier of bytes that were sent at `sent` is overdue. 0: it is not worth waiting for, one
+ * that has them acknowledged by `rival` is sooner. */
+static plait_time overdue_at(const struct pl_subflow *carrier, plait_time sent, plait_time rival) {
+    bool dead = carrier->stale || carrier->phase == PL_SF_DEAD || sent == PLAIT_TIME_NEVER;
+    if (dead || sent + carrier->tcp.rtt.srtt_ns > rival) {
+        return 0;
     }
-    return false;
+    return sent + trip_ns(carrier, LATE_MS_MIN);
+}
+
+/* The subflows have acknowledged the oldest byte; its DATA_ACK may come a little later. */
+static plait_time head_acked_at(const struct pl_conn *conn) {
+    if (pl_seq64_lt(conn->send.una, conn->send.suspect)) {
+        return 0;
+    }
+    uint64_t longest = 0;
+    PL_SUBFLOW_FOREACH(sf, conn) {
+        uint64_t ns = sf->stale ? 0 : trip_ns(sf, LATE_MS_MIN);
+        longest = ns > longest ? ns : longest;
+    }
+    return conn->send.progress + longest;
+}
+
+/* From when on it helps to repeat a byte on this subflow; PLAIT_TIME_NEVER: it does not. */
+static plait_time repeat_at(const struct pl_subflow *sf, pl_seq64 dsn, plait_time now) {
+    const struct pl_conn *conn = sf->conn;
+    plait_time rival = now + trip_ns(sf, GAIN_MS_MIN), at = 0, sent;
+    bool carried = false;
+    PL_SUBFLOW_FOREACH(other, conn) {
+        if (!carries(other, dsn, &sent)) {
+            continue;
+        }
+        if (other == sf) {
+            return PLAIT_TIME_NEVER;
+        }
+        plait_time due = overdue_at(other, sent, rival);
+        at = due > at ? due : at;
+        carried = true;
+    }
+    if (carried) {
+        return at;
+    }
+    bool head = pl_seq64_eq(dsn, conn->send.una); /* else it has arrived, and waits for the head */
+    return head ? head_acked_at(conn) : PLAIT_TIME_NEVER;
+}
+
+/* Whether to repeat it now; if it is too soon, somebody looks again in time. */
+static bool repeat_helps(const struct pl_subflow *sf, pl_seq64 dsn, plait_time now) {
+    struct pl_conn *conn = sf->conn;
+    plait_time at = repeat_at(sf, dsn, now);
+    bool soonest = conn->send.look_at == 0 || at < conn->send.look_at;
+    if (at > now && at != PLAIT_TIME_NEVER && soonest) {
+        conn->send.look_at = at;
+        pl_conn_touch(conn);
+    }
+    return at <= now;
 }
 
 /* Another one that carried data: what this one has carried itself, it need not repeat. */
@@ -275,8 +337,7 @@ bool pl_reinject_head(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
     struct pl_send *s = &conn->send;
     pl_seq64 at = pl_seq64_max(s->una, s->opportunistic);
     int64_t ahead = pl_seq64_diff(at, s->una), left = pl_seq64_diff(s->nxt, at);
-    if (!has_sibling(sf) || left <= 0 || ahead >= HEAD_MAX || carries(sf, at) ||
-        (ahead > 0 && !stuck(sf, at))) {
+    if (!has_sibling(sf) || left <= 0 || ahead >= HEAD_MAX || !repeat_helps(sf, at, now)) {
         return false;
     }
     uint32_t most = HEAD_MAX - (uint32_t)ahead;
@@ -313,7 +374,7 @@ bool pl_reinject_copy(struct pl_subflow *sf, uint32_t max_bytes, struct pl_tcp_p
     return true;
 }
 
-plait_time pl_reinject_deadline(const struct pl_conn *conn) {
+static plait_time stall_deadline(const struct pl_conn *conn) {
     const struct pl_send *s = &conn->send;
     if (conn->mode != PL_MODE_MPTCP || conn->state != PL_CONN_OPEN || !pl_send_outstanding(conn) ||
         pl_conn_in_doubt(conn)) { /* the peer may have fallen back, and take it as new */
@@ -328,7 +389,12 @@ plait_time pl_reinject_deadline(const struct pl_conn *conn) {
         }
     }
     plait_time since = s->progress > s->stalled_at ? s->progress : s->stalled_at;
-    return since + (2 * rto << (s->stall_backoff > 6 ? 6 : s->stall_backoff));
+    return since + (2 * rto << s->stall_backoff);
+}
+
+plait_time pl_reinject_deadline(const struct pl_conn *conn) {
+    plait_time stall = stall_deadline(conn), look = conn->send.look_at;
+    return look != 0 && look < stall ? look : stall;
 }
 
 /* Bytes are missing at the data level and a subflow acknowledges without options: somebody takes
@@ -352,14 +418,21 @@ static void end_bare(struct pl_conn *conn, plait_time now) {
 void pl_reinject_run(struct pl_conn *conn, plait_time now) {
     struct pl_send *s = &conn->send;
     bool waiting = !pl_list_empty(&s->reinject);
-    if (now < pl_reinject_deadline(conn)) {
+    if (s->look_at != 0 && now >= s->look_at) {
+        s->look_at = 0;
+        pl_conn_kick(conn);
+    }
+    if (now < stall_deadline(conn)) {
         return;
     }
-    s->stall_backoff++;
+    if (s->stall_backoff < STALL_SHIFT_MAX) {
+        s->stall_backoff++;
+    }
     s->stalled_at = now;
     PL_SUBFLOW_FOREACH(sf, conn) {
+        plait_time sent;
         bool alone = !pl_subflow_replaceable(sf);
-        if (sf->phase != PL_SF_DEAD && (alone || !sf->stale) && carries(sf, s->una)) {
+        if (sf->phase != PL_SF_DEAD && (alone || !sf->stale) && carries(sf, s->una, &sent)) {
             return; /* that subflow's own retransmission is in charge */
         }
     }

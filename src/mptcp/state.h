@@ -56,13 +56,14 @@ struct pl_send {
     plait_time stalled_at;   /* the stall timer's last turn */
     plait_time fin_resend;   /* when to send DATA_FIN again; after an abort: MP_FASTCLOSE */
     plait_time memory_retry; /* when to wake a writer that found no memory */
-    uint32_t fin_backoff;
-    uint32_t stall_backoff;
+    plait_time look_at;      /* when to judge the head of the line again; 0: nobody waits for it */
     uint64_t reinjected_bytes, written_bytes;
     uint32_t reinjected_count; /* mappings */
-    bool tail_own : 1;         /* the tail chunk may grow */
-    bool fin_wanted : 1;       /* shutdown was asked for */
-    bool fin_sent : 1;         /* DATA_FIN (or FIN) went out at least once */
+    uint16_t fin_backoff;
+    uint8_t stall_backoff;
+    bool tail_own : 1;   /* the tail chunk may grow */
+    bool fin_wanted : 1; /* shutdown was asked for */
+    bool fin_sent : 1;   /* DATA_FIN (or FIN) went out at least once */
     bool fin_acked : 1;
     bool blocked : 1; /* the application was told AGAIN */
     bool spliced : 1; /* the bytes are another sender's, who has had its Nagle */

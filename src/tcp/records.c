@@ -279,7 +279,9 @@ void pl_tcp_inflight_walk(const struct pl_tcp *tcp, pl_tcp_visit *visit, void *a
             continue;
         }
         uint32_t into = (uint32_t)pl_seq32_diff(rec->seq, rec->origin.seq);
-        visit(arg, rec->origin.tag + into, rec->chunk, rec->offset, rec->len, &rec->origin);
+        plait_time sent_at = rec->lost ? PLAIT_TIME_NEVER : rec->sent_at;
+        visit(arg, rec->origin.tag + into, rec->chunk, rec->offset, rec->len, sent_at,
+              &rec->origin);
     }
 }
 

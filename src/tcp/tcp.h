@@ -183,9 +183,10 @@ void pl_tcp_retry(struct pl_tcp *tcp, plait_time now);
 void pl_tcp_set_ops(struct pl_tcp *tcp, const struct pl_tcp_upper *ops);
 
 /* Calls visit for every record of payload in flight, in sequence order. `tag` is that of the
- * record's first byte; chunk and offset say where its bytes are. Used for reinjection. */
+ * record's first byte; chunk and offset say where its bytes are; `sent_at` is when it went out
+ * last, PLAIT_TIME_NEVER while it waits to go out again. Used for reinjection. */
 typedef void pl_tcp_visit(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset,
-                          uint32_t len, const struct pl_tcp_origin *origin);
+                          uint32_t len, plait_time sent_at, const struct pl_tcp_origin *origin);
 void pl_tcp_inflight_walk(const struct pl_tcp *tcp, pl_tcp_visit *visit, void *arg);
 /* Invariants; aborts through plait_abort_hook. */
 void pl_tcp_check(const struct pl_tcp *tcp);

@@ -202,6 +202,69 @@ static void test_head_of_line(void **state) {
     peer_fini(&peer);
 }
 
+/* 2800 bytes went out on path 0, whose round trip takes `rtt_ns`, and fill the window; path 1 takes
+ * 10 ms and has more to send. Returns the second flow. */
+static unsigned close_window(uint64_t rtt_ns) {
+    begin_with(&(struct peer_setup){.paths = 2});
+    unsigned second = peer_join(&peer, 1, false);
+    peer.mute[0] = true;
+    peer_write(&peer, 0, 2800);
+    peer_conn(&peer)->send.window_edge = peer_conn(&peer)->send.nxt;
+    struct pl_tcp *tcp[2] = {&peer_subflow(&peer, 0)->tcp, &peer_subflow(&peer, second)->tcp};
+    tcp[0]->rtt.srtt_ns = rtt_ns;
+    tcp[1]->rtt.srtt_ns = 10 * MS;
+    tcp[0]->rtt.rttvar_ns = MS;
+    tcp[1]->rtt.rttvar_ns = MS;
+    peer_write(&peer, 2800, 1000);
+    assert_int_equal(peer.now, peer_conn(&peer)->send.progress);
+    return second;
+}
+
+/* The other path is as good, and its ACK is due any moment: a repetition would come later. */
+static void test_head_is_waited_for(void **state) {
+    (void)state;
+    (void)close_window(10 * MS);
+    peer_run(&peer, 15 * MS);
+    expect_counter(PLAIT_COUNTER_MPTCPRetrans, 0);
+    peer.flow[0].rcv_nxt += 2800;
+    peer.got_to = 2800;
+    peer_ack(&peer, 0, 2800);
+    peer_run(&peer, 100 * MS);
+    expect_counter(PLAIT_COUNTER_MPTCPRetrans, 0);
+    peer_fini(&peer);
+}
+
+/* No ACK came when it should have: the head goes out again long before any timeout, and at once
+ * when the path needs four times as long. */
+static void test_head_is_overdue(void **state) {
+    (void)state;
+    for (unsigned slow = 0; slow < 2; slow++) {
+        (void)close_window(slow ? 40 * MS : 10 * MS);
+        peer_run(&peer, MS);
+        assert_int_equal(peer.got_to, slow ? 2800 : 0);
+        peer_run(&peer, 24 * MS);
+        assert_int_equal(peer.got_to, 2800);
+        assert_int_equal(peer_conn(&peer)->send.reinjected_bytes, 2800);
+        expect_counter(PLAIT_COUNTER_SubflowStale, 0);
+        peer_fini(&peer);
+    }
+}
+
+/* The subflow has acknowledged the head and the DATA_ACK is missing: it is a little late at most.
+ * If it does not come the bytes may have been thrown away. */
+static void test_head_is_acknowledged(void **state) {
+    (void)state;
+    (void)close_window(10 * MS);
+    peer.flow[0].rcv_nxt += 2800;
+    peer.window = 0;
+    peer_ack(&peer, 0, 0);
+    peer_run(&peer, 5 * MS);
+    expect_counter(PLAIT_COUNTER_MPTCPRetrans, 0);
+    peer_run(&peer, 40 * MS);
+    assert_true(peer.got_to > 0);
+    peer_fini(&peer);
+}
+
 /* A peer that verifies checksums takes a mapping as a whole: that it has got a part is no reason to
  * send this again. */
 static void test_part_of_a_mapping(void **state) {
@@ -251,6 +314,9 @@ int main(void) {
         cmocka_unit_test(test_reset_with_mp_fail),
         cmocka_unit_test(test_stall),
         cmocka_unit_test(test_head_of_line),
+        cmocka_unit_test(test_head_is_waited_for),
+        cmocka_unit_test(test_head_is_overdue),
+        cmocka_unit_test(test_head_is_acknowledged),
         cmocka_unit_test(test_part_of_a_mapping),
         cmocka_unit_test(test_acknowledged_meanwhile),
     };

@@ -40,10 +40,11 @@ static struct pl_tcp_record *nth(unsigned n) {
 }
 
 static uint64_t walk_at;
-static uint32_t walk_count;
+static uint32_t walk_count, waiting;
 static void visit(void *arg, uint64_t tag, struct pl_chunk *chunk, uint32_t offset, uint32_t len,
-                  const struct pl_tcp_origin *origin) {
+                  plait_time sent_at, const struct pl_tcp_origin *origin) {
     (void)arg;
+    waiting += sent_at == PLAIT_TIME_NEVER ? 1 : 0;
     assert_int_equal(tag, walk_at);
     assert_true(origin->tag <= tag && tag + len <= origin->tag + origin->len);
     for (uint32_t i = 0; i < len; i++) {
@@ -66,6 +67,12 @@ static void test_walk(void **state) {
     pl_tcp_inflight_walk(a, visit, NULL);
     assert_int_equal(walk_at, 10000);
     assert_int_equal(walk_count, 10);
+    assert_int_equal(waiting, 0);
+    pl_tcp_record_mark_lost(a, nth(5)); /* is not on its way */
+    walk_at = 0;
+    pl_tcp_inflight_walk(a, visit, NULL);
+    assert_int_equal(waiting, 1);
+    pl_tcp_record_mark_flying(a, nth(5));
 }
 
 static void test_walk_after_surgery(void **state) {
