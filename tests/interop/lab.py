@@ -12,6 +12,7 @@ import os
 import subprocess
 
 PATHS = 4
+COMMAND_SECONDS = 60  # what sets something up and takes longer will not end
 MAC = '02:00:00:00'
 TABLES = ('MPTcpExt', 'TcpExt', 'Tcp', 'Icmp')
 
@@ -86,7 +87,8 @@ class Lab:
 
     def close(self):
         while self.made:
-            subprocess.run(['ip', 'netns', 'del', self.made.pop()], check=False)
+            subprocess.run(['ip', 'netns', 'del', self.made.pop()], check=False,
+                           timeout=COMMAND_SECONDS)
 
     def make_router(self):
         lines = ['link set lo up']
@@ -127,7 +129,7 @@ class Lab:
 
     def run(self, key, words, text=None):
         done = subprocess.run(self.command(key, words), input=text, text=True, check=False,
-                              capture_output=True)
+                              capture_output=True, timeout=COMMAND_SECONDS)
         if done.returncode != 0:
             raise RuntimeError(f'{" ".join(words)}: {done.stderr.strip()}')
         return done.stdout

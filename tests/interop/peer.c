@@ -46,11 +46,13 @@ struct peer {
     struct path paths[PATHS_MAX];
     unsigned path_count;
     bool server, plain, no_offload, trace, monitor;
-    bool fastopen;   /* a first connection fetches the cookie */
-    bool warming_up; /* it has not ended */
+    uint64_t mark[PEER_SUBFLOWS_MAX]; /* payload of each subflow, both ways, at the action `mark` */
+    bool fastopen;                    /* a first connection fetches the cookie */
+    bool warming_up;                  /* it has not ended */
     struct plait_endpoint remote;
     const char *pcap;
     uint64_t timeout_ms;
+    int64_t patience_ms; /* with what is not acknowledged, and without subflows; 0: the usual */
 
     struct pl_loop loop;
     struct pl_pcapng *capture;
@@ -164,6 +166,7 @@ enum option_id {
     OPT_WAIT_EOF,
     OPT_FASTCLOSE,
     OPT_ANY_BYTES,
+    OPT_PATIENCE,
     OPT_AT,
     OPT_PCAP,
     OPT_TIMEOUT,
@@ -189,6 +192,7 @@ static const struct option long_options[] = {
     {"wait-eof", no_argument, NULL, OPT_WAIT_EOF},
     {"fastclose", required_argument, NULL, OPT_FASTCLOSE},
     {"any-bytes", no_argument, NULL, OPT_ANY_BYTES},
+    {"patience", required_argument, NULL, OPT_PATIENCE},
     {"at", required_argument, NULL, OPT_AT},
     {"pcap", required_argument, NULL, OPT_PCAP},
     {"timeout", required_argument, NULL, OPT_TIMEOUT},
@@ -261,6 +265,10 @@ static void take_option(struct peer *peer, int option, char *value) {
             break;
         case OPT_SYN_COOKIES:
             peer->config.syn_cookies = PLAIT_SYN_COOKIES_ALWAYS;
+            break;
+        case OPT_PATIENCE:
+            peer->patience_ms = (int64_t)parse_number(value, 3600) * 1000;
+            peer->config.no_subflow_ns = (uint64_t)peer->patience_ms * PLAIT_NS_PER_MS;
             break;
         case OPT_AT:
             parse_at(peer, value);
@@ -353,6 +361,16 @@ static int close_subflows(struct peer *peer, plait_port_id port, bool reset, pla
     return count < 0 ? count : 0;
 }
 
+static uint64_t payload_of(const struct plait_subflow_info *subflow) {
+    return subflow->bytes_sent + subflow->bytes_received;
+}
+
+static void mark(struct peer *peer) {
+    for (unsigned i = 0; i < peer->transfer.subflow_count; i++) {
+        peer->mark[i] = payload_of(&peer->transfer.subflows[i]);
+    }
+}
+
 /* An action of --at: ACTION:PATH, the path counted from 1. */
 static void act(void *user, const char *what, plait_time now) {
     struct peer *peer = user;
@@ -378,6 +396,8 @@ static void act(void *user, const char *what, plait_time now) {
         error = plait_port_set_up(stack, port, false, now);
     } else if (strncmp(what, "reset", len) == 0) {
         error = close_subflows(peer, port, true, now);
+    } else if (strncmp(what, "mark", len) == 0) {
+        mark(peer);
     } else if (strncmp(what, "up", len) == 0) {
         error = plait_port_set_up(stack, port, true, now);
     } else {
@@ -390,10 +410,15 @@ static void act(void *user, const char *what, plait_time now) {
 
 /* ---- the connection ---- */
 
+static int set_options(struct peer *peer, plait_sock sock) {
+    int error = plait_set(peer->loop.stack, sock, PLAIT_OPT_USER_TIMEOUT, peer->patience_ms);
+    return error != 0 ? error : plait_set(peer->loop.stack, sock, PLAIT_OPT_MPTCP, !peer->plain);
+}
+
 static void start_client(struct peer *peer, plait_time now) {
     int error = plait_open(peer->loop.stack, &peer->sock);
     if (error == 0) {
-        error = plait_set(peer->loop.stack, peer->sock, PLAIT_OPT_MPTCP, !peer->plain);
+        error = set_options(peer, peer->sock);
     }
     if (error == 0 && peer->fastopen) {
         error = plait_set(peer->loop.stack, peer->sock, PLAIT_OPT_FASTOPEN_CONNECT, 1);
@@ -416,7 +441,7 @@ static void start_client(struct peer *peer, plait_time now) {
 static void start_server(struct peer *peer) {
     int error = plait_open(peer->loop.stack, &peer->listener);
     if (error == 0) {
-        error = plait_set(peer->loop.stack, peer->listener, PLAIT_OPT_MPTCP, !peer->plain);
+        error = set_options(peer, peer->listener);
     }
     if (error == 0 && peer->fastopen) {
         error = plait_set(peer->loop.stack, peer->listener, PLAIT_OPT_FASTOPEN, 8);
@@ -527,11 +552,12 @@ static json_t *subflows_json(const struct peer *peer) {
     json_t *list = json_array();
     for (unsigned i = 0; i < peer->transfer.subflow_count; i++) {
         const struct plait_subflow_info *sf = &peer->transfer.subflows[i];
-        json_array_append_new(list, json_pack("{s:i, s:i, s:i, s:b, s:b, s:I, s:I}", "port",
-                                              (int)sf->port, "local_id", sf->local_id, "remote_id",
-                                              sf->remote_id, "backup", sf->backup, "backup_peer",
-                                              sf->backup_peer, "sent", (json_int_t)sf->bytes_sent,
-                                              "received", (json_int_t)sf->bytes_received));
+        json_array_append_new(
+            list, json_pack("{s:i, s:i, s:i, s:b, s:b, s:I, s:I, s:I}", "port", (int)sf->port,
+                            "local_id", sf->local_id, "remote_id", sf->remote_id, "backup",
+                            sf->backup, "backup_peer", sf->backup_peer, "sent",
+                            (json_int_t)sf->bytes_sent, "received", (json_int_t)sf->bytes_received,
+                            "since_mark", (json_int_t)(payload_of(sf) - peer->mark[i])));
     }
     return list;
 }
@@ -581,6 +607,7 @@ static void print_result(const struct peer *peer) {
                                t->error == 0 ? "" : error, "sent", (json_int_t)t->sent, "received",
                                (json_int_t)t->received, "eof", t->eof, "aborted", t->aborted,
                                "released", t->released);
+    json_object_set_new(result, "altered", json_boolean(t->altered));
     json_object_set_new(result, "is_mptcp", json_integer(t->info.mptcp && !t->info.fallback));
     json_object_set_new(result, "checksum", json_integer(t->info.checksum));
     json_object_set_new(result, "subflows_max", json_integer(t->established_max));

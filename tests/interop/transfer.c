@@ -114,16 +114,21 @@ static void receive(struct transfer *t, plait_time now) {
             transfer_fail(t, (int)n, now);
             return;
         }
-        uint64_t left = t->options.peer_bytes - t->received;
+        uint64_t left =
+            t->options.peer_bytes > t->received ? t->options.peer_bytes - t->received : 0;
         if (n == 0) {
             t->eof = true;
-            if (left > 0) {
+            t->altered = t->altered || left > 0;
+            t->released = t->released || t->options.any_bytes; /* nothing to wait for any more */
+            if (left > 0 && !t->options.any_bytes) {
                 wrong(t, "end of stream too early", now);
             }
             return;
         }
-        if ((uint64_t)n > left ||
-            (!t->options.any_bytes && memcmp(chunk, t->expected + t->received, (size_t)n) != 0)) {
+        bool right =
+            (uint64_t)n <= left && memcmp(chunk, t->expected + t->received, (size_t)n) == 0;
+        t->altered = t->altered || !right;
+        if (!right && !t->options.any_bytes) {
             fprintf(stderr, "wrong bytes in %" PRIu64 "+%" PRId64 "\n", t->received, n);
             wrong(t, "wrong bytes", now);
             return;

@@ -24,7 +24,7 @@ struct transfer_options {
     const char *seed, *peer_seed;
     unsigned join_wait;
     bool wait_eof;
-    bool any_bytes;       /* something on the way changes them: only their number counts */
+    bool any_bytes;       /* others than expected, or more or fewer, are noted and no failure */
     int64_t fastclose_at; /* abort when so many bytes were received; negative: never */
     struct transfer_action actions[PEER_ACTIONS_MAX]; /* in ascending order */
     unsigned action_count;
@@ -41,6 +41,7 @@ struct transfer {
     unsigned actions_done;
     unsigned established_max;
     bool released, shut, eof, aborted, over;
+    bool altered;        /* with any_bytes: they were others */
     int error;           /* a negative plait_error */
     const char *verdict; /* what was wrong with the bytes, or NULL */
     struct plait_connection_info info;
