@@ -1,9 +1,11 @@
 /* mptcp/info.c - what a connection tells about itself, and conversions between its links. */
-#include "tcp/info.h"
+#include <string.h>
+
 #include "base/assert.h"
 #include "mptcp/internal.h"
 #include "mptcp/pm/pm.h"
 #include "mptcp/subflow.h"
+#include "tcp/info.h"
 
 struct pl_tcp *pl_subflow_tcp(struct pl_subflow *sf) {
     return &sf->tcp;
@@ -171,33 +173,34 @@ bool pl_conn_mptcp_info(const struct pl_conn *conn, struct plait_mptcp_info *out
 static void subflow_info(const struct pl_subflow *sf, struct plait_subflow_info *out) {
     struct pl_tcp_info tcp;
     pl_tcp_info(&sf->tcp, &tcp);
-    *out = (struct plait_subflow_info){
-        .size = sizeof *out,
-        .serial = sf->serial,
-        .port = sf->port,
-        .local = {sf->tcp.tuple.local, sf->tcp.tuple.local_port},
-        .remote = {sf->tcp.tuple.remote, sf->tcp.tuple.remote_port},
-        .local_id = sf->local_id,
-        .remote_id = sf->remote_id,
-        .established = sf->phase == PL_SF_UP,
-        .backup = sf->backup,
-        .backup_peer = sf->backup_peer,
-        .stale = sf->stale,
-        .srtt_ns = tcp.srtt_ns,
-        .rttvar_ns = tcp.rttvar_ns,
-        .rto_ns = tcp.rto_ns,
-        .cwnd_bytes = tcp.cwnd_bytes,
-        .ssthresh_bytes = tcp.ssthresh_bytes,
-        .inflight_bytes = tcp.inflight_bytes,
-        .mss = tcp.mss,
-        .bytes_sent = tcp.bytes_sent,
-        .bytes_acked = tcp.bytes_acked,
-        .bytes_received = tcp.bytes_received,
-        .retrans_bytes = tcp.retrans_bytes,
-        .segments_sent = tcp.segments_sent,
-        .segments_received = tcp.segments_received,
-        .soft_error = tcp.soft_error,
-    };
+    memset(out, 0, sizeof *out); /* what lies between the members, too */
+    out->size = sizeof *out;
+    out->serial = sf->serial;
+    out->port = sf->port;
+    out->local.addr = sf->tcp.tuple.local;
+    out->local.port = sf->tcp.tuple.local_port;
+    out->remote.addr = sf->tcp.tuple.remote;
+    out->remote.port = sf->tcp.tuple.remote_port;
+    out->local_id = sf->local_id;
+    out->remote_id = sf->remote_id;
+    out->established = sf->phase == PL_SF_UP;
+    out->backup = sf->backup;
+    out->backup_peer = sf->backup_peer;
+    out->stale = sf->stale;
+    out->srtt_ns = tcp.srtt_ns;
+    out->rttvar_ns = tcp.rttvar_ns;
+    out->rto_ns = tcp.rto_ns;
+    out->cwnd_bytes = tcp.cwnd_bytes;
+    out->ssthresh_bytes = tcp.ssthresh_bytes;
+    out->inflight_bytes = tcp.inflight_bytes;
+    out->mss = tcp.mss;
+    out->bytes_sent = tcp.bytes_sent;
+    out->bytes_acked = tcp.bytes_acked;
+    out->bytes_received = tcp.bytes_received;
+    out->retrans_bytes = tcp.retrans_bytes;
+    out->segments_sent = tcp.segments_sent;
+    out->segments_received = tcp.segments_received;
+    out->soft_error = tcp.soft_error;
 }
 
 bool pl_conn_subflow_info(const struct pl_conn *conn, unsigned index,

@@ -2,6 +2,7 @@
 #include "plait/multipath.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/sized.h"
@@ -139,6 +140,7 @@ int plait_multipath_remove_sized(struct plait_stack *stack, plait_sock id, const
 int plait_multipath_subflows_sized(struct plait_stack *stack, plait_sock id, void *out, size_t size,
                                    unsigned max) {
     struct plait_subflow_info info;
+    struct plait_address_pair pair;
     unsigned established = 0;
     if (max > 0 && (out == NULL || size == 0)) {
         return PLAIT_E_BAD_ARGUMENT;
@@ -149,7 +151,9 @@ int plait_multipath_subflows_sized(struct plait_stack *stack, plait_sock id, voi
         if (!pl_conn_subflow_info(conn, (unsigned)i, &info) || !info.established) {
             continue;
         }
-        struct plait_address_pair pair = {.local = info.local, .remote = info.remote};
+        memset(&pair, 0, sizeof pair);
+        pair.local = info.local;
+        pair.remote = info.remote;
         PL_ASSERT(pair.local.addr.family == pair.remote.addr.family);
         if (established < max) {
             (void)pl_sized_out((uint8_t *)out + established * size, size, &pair, sizeof(pair));

@@ -348,6 +348,8 @@ static void test_answers_of_other_lengths(void **state) {
     assert_int_equal(plait_subflows(A, l.a, info, 2), 2);
     assert_int_equal(plait_multipath_subflows(A, l.a, pair, 2), 2);
     assert_int_equal(info[1].size, sizeof(info[1]));
+    const uint8_t *local = (const uint8_t *)&info[1].local; /* a byte that no member has */
+    assert_int_equal(local[offsetof(struct plait_endpoint, port) - 1], 0);
     for (size_t size = sizeof(size_t); size <= sizeof(info[0]) + MORE; size += 8) {
         size_t known = size < sizeof(info[0]) ? size : sizeof(info[0]);
         memset(out, 0xaa, sizeof(out));
