@@ -259,10 +259,10 @@ def one_subflow_ends():
 
 
 def rewriting(device):
-    """A nft rule that changes 8 bytes of payload in one large packet into (`oifname`) or out of
-    (`iifname`) a device of the router. The TCP checksum stays right: with offloads it is made
-    behind the router, or not at all."""
-    return [f'{device} meta length > 700 numgen inc mod 1000000 5 '
+    """A nft rule that changes 8 bytes of payload in the second large packet (64 KB, perhaps) into
+    (`oifname`) or out of (`iifname`) a device of the router. The TCP checksum stays right: with
+    offloads it is made behind the router, or not at all."""
+    return [f'{device} meta length > 700 numgen inc mod 1000000 1 '
             '@th,640,64 set 0x5a5a5a5a5a5a5a5a']
 
 
