@@ -2,10 +2,19 @@
  *
  * Members, their order and their units are those of struct tcp_info in <linux/tcp.h>, so that a
  * tool which reads one can read the other: times in microseconds (last_... in milliseconds),
- * windows of the sender in segments. The struct only grows at its end. Members that nothing here
- * keeps count of are 0: tcpi_fackets, tcpi_rcv_rtt, tcpi_delivery_rate, tcpi_..._limited,
- * tcpi_busy_time, tcpi_delivered_ce, tcpi_data_segs_..., tcpi_dsack_dups, tcpi_rcv_ooopack.
- * tcpi_delivered and tcpi_total_retrans are bytes by the present segment size. */
+ * windows of the sender in segments. The struct only grows at its end.
+ *
+ * Always 0: tcpi_fackets (forward acknowledgement is gone, from Linux too), tcpi_last_ack_sent
+ * (Linux never fills it) and tcpi_fastopen_client_fail (why Fast Open fell through is not kept).
+ * tcpi_reordering is 3: losses are told by time (RFC 8985), not by distance. tcpi_delivered and
+ * tcpi_delivered_ce are bytes by the present segment size; what was sent, sent again and received
+ * is counted by packet, without SYNs in tcpi_total_retrans.
+ *
+ * tcpi_busy_time, tcpi_..._limited, tcpi_delivery_rate and tcpi_rcv_rtt are 0 until there was more
+ * than a few packets of payload either way, or a loss, or a closed window: connections that say
+ * little pay nothing for them. They begin with what is in flight then. tcpi_rwnd_limited is also
+ * the time for which MPTCP's window keeps a subflow with something in flight from sending more.
+ * tcpi_delivery_rate has one sample a round trip; tcpi_rcv_rtt needs time stamps. */
 #ifndef PLAIT_TCP_INFO_H
 #define PLAIT_TCP_INFO_H
 

@@ -311,6 +311,7 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_
     struct pl_send *s = &conn->send;
     uint32_t max = max_bytes > LEN_MAX ? LEN_MAX : max_bytes;
     sf->denied = false;
+    sf->windowed = false;
     PL_ASSERT(max_bytes > 0);
     if (sf->phase == PL_SF_OPENING && conn->fastopen != NULL) {
         return next_in_syn(sf, max, out, now);
@@ -337,12 +338,14 @@ enum pl_tcp_next pl_send_next(struct pl_subflow *sf, uint32_t max_bytes, uint32_
     room -= window_reserve(conn, now);
     if (room <= 0) { /* a DATA_ACK will come */
         note_blocked(conn, now);
+        sf->windowed = true;
         return pl_reinject_head(sf, max, out, now) ? PL_TCP_NEXT_DATA : PL_TCP_NEXT_NOTHING;
     }
     int64_t len = unsent < max ? unsent : max;
     if (room < len) {
         len = room;
         if (len < SMALL && pl_send_outstanding(conn)) {
+            sf->windowed = true;
             return PL_TCP_NEXT_NOTHING; /* a DATA_ACK will come and open the window */
         }
     }

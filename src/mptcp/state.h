@@ -157,10 +157,10 @@ struct pl_subflow {
     bool reset_transient : 1;
     bool initiator : 1;
     bool join : 1;
-    bool backup : 1;
-    bool backup_peer : 1;
+    bool backup : 1, backup_peer : 1;
     bool stale : 1;        /* sending: RTO ran out; receiving: silent although data is missing */
     bool denied : 1;       /* the scheduler refused it data at its last turn */
+    bool windowed : 1;     /* the connection's window left it no whole segment */
     bool declined : 1;     /* had the chance to send and did not; see pl_subflow_output */
     bool doubted : 1;      /* a REMOVE_ADDR came for it, and its path was asked for life */
     bool silent : 1;       /* the last one, idle, and it does not answer: another is looked for */

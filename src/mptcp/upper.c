@@ -262,6 +262,16 @@ static uint32_t unsent(void *up) {
     return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 }
 
+static enum pl_tcp_stall stalled(void *up) {
+    const struct pl_subflow *sf = up;
+    const struct pl_conn *conn = sf->conn;
+    if (!pl_send_all_sent(conn)) {
+        return sf->windowed ? PL_TCP_STALL_WINDOW : PL_TCP_STALL_NONE;
+    }
+    bool full = !conn->send.fin_wanted && !pl_send_writable(conn);
+    return full ? PL_TCP_STALL_BUFFER : PL_TCP_STALL_NONE;
+}
+
 static void mp_data_in(void *up, pl_seq32 seq, struct pl_chunk *chunk, plait_time now) {
     struct pl_subflow *sf = up;
     if (sf->conn->capable == PL_CAPABLE_ANSWERED) { /* nothing else is let in before the keys */
@@ -296,6 +306,7 @@ static uint32_t window_max(void *up) {
 const struct pl_tcp_upper pl_upper_mptcp = {
     .next = mp_next,
     .unsent = unsent,
+    .stalled = stalled,
     .data_options_len = mp_data_options_len,
     .write_options = mp_write_options,
     .options_in = mp_options_in,
@@ -398,6 +409,7 @@ static uint32_t plain_urgent(void *up) {
 const struct pl_tcp_upper pl_upper_plain = {
     .next = mp_next,
     .unsent = unsent,
+    .stalled = stalled,
     .data_options_len = plain_data_options_len,
     .write_options = plain_write_options,
     .options_in = plain_options_in,

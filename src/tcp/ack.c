@@ -5,6 +5,7 @@
  * depends on both; then timers; and last the upper, which may do anything. */
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
 static void cumulative(struct pl_tcp *tcp, struct pl_tcp_ack_facts *f) {
     pl_seq32 ack = f->seg->ack;
@@ -215,6 +216,7 @@ void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time 
     count_rounds(tcp, &f);
     bool repaired = pl_tcp_tlp_acked(tcp, &f);
     pl_tcp_rack_adapt(tcp, f.has_dsack, false);
+    pl_tcp_figures_acked(tcp, &f);
     PL_ASSERT(f.newly_sacked <= f.delivered);
     if (tcp->snd.sack_ok) {
         f.lost += pl_tcp_rack_detect(tcp, now);
@@ -235,4 +237,5 @@ void pl_tcp_ack_in(struct pl_tcp *tcp, const struct pl_segment *seg, plait_time 
         pl_tcp_link(tcp);
     }
     tell(tcp, &f);
+    pl_tcp_figures_settle(tcp, now);
 }

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
 enum { MTU_MIN = 296 };
 
@@ -46,6 +47,7 @@ int pl_tcp_init(struct pl_tcp *tcp, struct pl_ctx *ctx, const struct pl_tcp_setu
 void pl_tcp_fini(struct pl_tcp *tcp) {
     PL_ASSERT(tcp->ctx != NULL);
     pl_tcp_pmtu_fini(tcp);
+    pl_tcp_figures_fini(tcp);
     pl_tcp_records_clear(tcp);
     pl_tcp_undo_forget(tcp);
     pl_tcp_control_stop(tcp);
@@ -212,7 +214,7 @@ void pl_tcp_info(const struct pl_tcp *tcp, struct pl_tcp_info *out) {
         .bytes_sent = s->bytes_sent,
         .bytes_acked = s->bytes_acked,
         .bytes_received = s->bytes_received,
-        .retrans_bytes = s->retrans_bytes,
+        .retrans_bytes = pl_tcp_retrans_bytes(tcp),
         .segments_sent = s->segments_sent,
         .segments_received = s->segments_received,
         .pacing_rate = pl_tcp_pace_rate(tcp),

@@ -5,6 +5,7 @@
  * still be owed then: pl_tcp_output() sends it, and pl_tcp_finished() waits for it. */
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
 /* Calls the upper, which may still walk what was in flight. */
 void pl_tcp_end(struct pl_tcp *tcp, int error, plait_time now) {
@@ -18,6 +19,7 @@ void pl_tcp_end(struct pl_tcp *tcp, int error, plait_time now) {
     tcp->rack.waiting = false;
     tcp->rack.tlp_due = false;
     pl_tcp_set_state(tcp, PL_TCP_ST_CLOSED, now);
+    pl_tcp_figures_wait(tcp, PL_TCP_WAIT_NONE, now);
     if (!tcp->life.closed_said) {
         tcp->life.closed_said = true;
         tcp->ops->event(tcp->up, PL_TCP_CLOSED, error, now);

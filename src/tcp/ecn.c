@@ -117,6 +117,7 @@ void pl_tcp_ecn_in(struct pl_tcp *tcp, const struct pl_segment *seg) {
     }
     PL_ASSERT(pl_tcp_synchronized(tcp));
     bool ce = seg->ecn == PL_IP_CE;
+    tcp->rcv.ect_seen = tcp->rcv.ect_seen || seg->ecn != PL_IP_NOT_ECT;
     PL_COUNT_N(tcp->ctx, InCEPkts, ce ? 1 : 0);
     if (counts_marks(tcp)) {
         echo_exactly(tcp, ce);

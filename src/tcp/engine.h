@@ -28,8 +28,9 @@ struct pl_tcp_ack_facts {
     struct pl_tcp_rate_mark rate_mark; /* rate.c */
     bool has_dsack;
     bool round_start;
-    bool repair; /* some of it was sent again before what it echoes: maybe not the first copy */
-    bool marked; /* ECE */
+    bool reordered; /* something arrived after what was sent later */
+    bool repair;    /* some of it was sent again before what it echoes: maybe not the first copy */
+    bool marked;    /* ECE */
 };
 
 /* api.c */

@@ -6,6 +6,7 @@
  * has a bound of its own (SLOT_LIFE). */
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
 static void patience(struct pl_tcp *tcp, plait_time now) {
     tcp->deadline[PL_TCP_SLOT_LIFE] = now + tcp->life.syn_timeout_ms * PLAIT_NS_PER_MS;
@@ -81,6 +82,7 @@ static void take_early(struct pl_tcp *tcp, const struct pl_segment *syn, struct 
     window = window < syn->payload_len ? window : syn->payload_len;
     tcp->rcv.edge = pl_seq32_add(tcp->rcv.nxt, window);
     if (syn->payload_len > 0) {
+        pl_tcp_figures_data_in(tcp, 1);
         pl_tcp_receive(tcp, &data, buf, now);
     }
 }

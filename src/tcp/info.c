@@ -2,8 +2,9 @@
 
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
-enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4, OPT_ECN = 8 };
+enum { OPT_TIMESTAMPS = 1, OPT_SACK = 2, OPT_WSCALE = 4, OPT_ECN = 8, OPT_ECN_SEEN = 16 };
 enum { CA_OPEN, CA_DISORDER, CA_CWR, CA_RECOVERY, CA_LOSS };
 enum { SSTHRESH_INFINITE = 0x7fffffff, ACK_DELAY_US = 40000 };
 
@@ -74,13 +75,12 @@ static void put_send_side(const struct pl_tcp *tcp, struct plait_tcp_info *out, 
     out->tcpi_snd_ssthresh = tcp->cc.ssthresh == PL_CC_SSTHRESH_INFINITE
                                  ? (uint32_t)SSTHRESH_INFINITE
                                  : segments(tcp, tcp->cc.ssthresh);
-    out->tcpi_total_retrans = segments(tcp, tcp->stats.retrans_bytes);
     out->tcpi_reordering = 3;
-    out->tcpi_reord_seen = tcp->rack.reordering_seen ? 1 : 0;
     out->tcpi_pacing_rate = pl_tcp_pace_rate(tcp);
     uint64_t most = tcp->tuning->pacing_rate_max;
     out->tcpi_max_pacing_rate = most > 0 ? most : UINT64_MAX;
     out->tcpi_snd_wnd = s->wnd;
+    out->tcpi_notsent_bytes = tcp->ops->unsent != NULL ? tcp->ops->unsent(tcp->up) : 0;
 }
 
 static void put_timers(const struct pl_tcp *tcp, struct plait_tcp_info *out) {
@@ -94,6 +94,41 @@ static void put_timers(const struct pl_tcp *tcp, struct plait_tcp_info *out) {
     out->tcpi_backoff = tcp->rtt.backoff;
 }
 
+/* Each of the waits is part of the busy time. */
+static void put_waits(const struct pl_tcp_figures *g, struct plait_tcp_info *out, plait_time now) {
+    uint64_t spent_ns[PL_TCP_WAIT_COUNT];
+    PL_ASSERT(g->wait < PL_TCP_WAIT_COUNT);
+    for (unsigned i = 0; i < PL_TCP_WAIT_COUNT; i++) {
+        spent_ns[i] = g->spent_ns[i] + (i == g->wait && now > g->since ? now - g->since : 0);
+    }
+    uint64_t window = spent_ns[PL_TCP_WAIT_WINDOW], buffer = spent_ns[PL_TCP_WAIT_BUFFER];
+    out->tcpi_busy_time = (spent_ns[PL_TCP_WAIT_PATH] + window + buffer) / PLAIT_NS_PER_US;
+    out->tcpi_rwnd_limited = window / PLAIT_NS_PER_US;
+    out->tcpi_sndbuf_limited = buffer / PLAIT_NS_PER_US;
+    PL_ASSERT(out->tcpi_rwnd_limited <= out->tcpi_busy_time);
+}
+
+static void put_figures(const struct pl_tcp *tcp, struct plait_tcp_info *out, plait_time now) {
+    const struct pl_tcp_figures *g = tcp->figures;
+    if (g == NULL) {
+        out->tcpi_data_segs_in = tcp->data_in;
+        out->tcpi_data_segs_out = tcp->data_out;
+        return;
+    }
+    PL_ASSERT(tcp->cc.mss > 0);
+    put_waits(g, out, now);
+    out->tcpi_delivery_rate = g->rate;
+    out->tcpi_delivery_rate_app_limited = g->rate_limited;
+    out->tcpi_rcv_rtt = g->rcv_rtt_us;
+    out->tcpi_total_retrans = g->retrans_segs;
+    out->tcpi_data_segs_in = g->data_segs_in;
+    out->tcpi_data_segs_out = g->data_segs_out;
+    out->tcpi_delivered_ce = segments(tcp, g->delivered_ce);
+    out->tcpi_dsack_dups = g->dsack_dups;
+    out->tcpi_reord_seen = g->reorderings;
+    out->tcpi_rcv_ooopack = g->out_of_order_in;
+}
+
 void pl_tcp_info_linux(const struct pl_tcp *tcp, struct plait_tcp_info *out, plait_time now) {
     const struct pl_tcp_stats *stats = &tcp->stats;
     PL_ASSERT(tcp->ctx != NULL);
@@ -102,9 +137,9 @@ void pl_tcp_info_linux(const struct pl_tcp *tcp, struct plait_tcp_info *out, pla
     *out = (struct plait_tcp_info){
         .tcpi_state = state_of(tcp),
         .tcpi_ca_state = ca_state_of(tcp),
-        .tcpi_options =
-            (uint8_t)((tcp->ts.on ? OPT_TIMESTAMPS : 0) | (tcp->snd.sack_ok ? OPT_SACK : 0) |
-                      (scaled ? OPT_WSCALE : 0) | (ecn ? OPT_ECN : 0)),
+        .tcpi_options = (uint8_t)((tcp->ts.on ? OPT_TIMESTAMPS : 0) |
+                                  (tcp->snd.sack_ok ? OPT_SACK : 0) | (scaled ? OPT_WSCALE : 0) |
+                                  (ecn ? OPT_ECN : 0) | (tcp->rcv.ect_seen ? OPT_ECN_SEEN : 0)),
         .tcpi_snd_wscale = tcp->snd.wscale & 15U,
         .tcpi_rcv_wscale = tcp->rcv.wscale & 15U,
         .tcpi_rcv_mss = tcp->rcv.mss,
@@ -118,8 +153,9 @@ void pl_tcp_info_linux(const struct pl_tcp *tcp, struct plait_tcp_info *out, pla
         .tcpi_segs_out = (uint32_t)stats->segments_sent,
         .tcpi_segs_in = (uint32_t)stats->segments_received,
         .tcpi_bytes_sent = stats->bytes_sent,
-        .tcpi_bytes_retrans = stats->retrans_bytes,
+        .tcpi_bytes_retrans = pl_tcp_retrans_bytes(tcp),
     };
     put_send_side(tcp, out, now);
     put_timers(tcp, out);
+    put_figures(tcp, out, now);
 }

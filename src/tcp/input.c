@@ -6,6 +6,7 @@
  * two confused ends cannot keep each other busy. */
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
 enum pl_seg_kind pl_tcp_kind(const struct pl_segment *seg) {
     if ((seg->flags & PL_TCP_RST) != 0) {
@@ -286,14 +287,23 @@ static void act(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_b
     }
 }
 
+static void note_arrival(struct pl_tcp *tcp, const struct pl_segment *seg) {
+    bool data = seg->payload_len > 0;
+    PL_ASSERT(tcp->life.state <= PL_TCP_ST_TIME_WAIT);
+    uint32_t packets =
+        data && seg->gso_size > 0 ? (seg->payload_len + seg->gso_size - 1) / seg->gso_size : 1;
+    tcp->stats.segments_received += packets;
+    if (data && takes_payload(tcp)) {
+        pl_tcp_figures_data_in(tcp, packets);
+    }
+}
+
 void pl_tcp_input(struct pl_tcp *tcp, const struct pl_segment *seg, struct plait_buf *buf,
                   plait_time now) {
     PL_ASSERT(seg->payload_len == 0 || buf != NULL);
     PL_ASSERT(tcp->ctx != NULL);
     PL_ASSERT(seg->payload_len == 0 || seg->payload != NULL);
-    tcp->stats.segments_received += seg->gso_size > 0 && seg->payload_len > 0
-                                        ? (seg->payload_len + seg->gso_size - 1) / seg->gso_size
-                                        : 1;
+    note_arrival(tcp, seg);
     pl_trace(tcp->ctx, now, tcp->id, PLAIT_TRACE_segment_in, seg->seq.v, seg->ack.v,
              seg->payload_len, seg->flags);
     switch (tcp->life.state) {

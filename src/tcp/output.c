@@ -7,6 +7,7 @@
  * that (an ACK, a timer, a kick) puts the connection into the output list again. */
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
 enum { PAYLOAD_MAX = 65535 - 40 - 60 }; /* of an IPv6 packet with a full TCP header */
 #define RETRY_NS (10 * PLAIT_NS_PER_MS)
@@ -73,11 +74,11 @@ static void account(struct pl_tcp *tcp, struct pl_tcp_record *rec, bool again, p
     PL_ASSERT(!rec->sacked);
     bool idle = pl_tcp_flight(tcp) == 0;
     pl_tcp_rate_sent(tcp, rec, now);
+    pl_tcp_figures_sent(tcp, rec, again, now);
     pl_tcp_record_mark_sent(tcp, rec, now);
     if (again) {
         PL_COUNT_N(tcp->ctx, RetransSegs, rec->cut > 0 ? (rec->len + rec->cut - 1) / rec->cut : 1);
         PL_COUNT_N(tcp->ctx, RetransBytes, payload);
-        tcp->stats.retrans_bytes += payload;
     }
     tcp->snd.last_sent = now;
     uint32_t flight = pl_tcp_flight(tcp);
@@ -134,6 +135,7 @@ static bool send_lost(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) 
 
 /* A closed window stops us and nothing in flight will bring news: probe. */
 static void persist(struct pl_tcp *tcp, plait_time now) {
+    pl_tcp_figures_window(tcp, now);
     if (!pl_list_empty(&tcp->flight->records)) {
         return;
     }
@@ -178,6 +180,7 @@ static uint32_t fit_window(struct pl_tcp *tcp, uint32_t allowed, plait_time now)
         return 0;
     }
     if (usable < mss && usable < tcp->snd.wnd_max / 2 && !pl_list_empty(&tcp->flight->records)) {
+        pl_tcp_figures_window(tcp, now);
         return 0;
     }
     uint32_t len = allowed < usable ? allowed : usable;
@@ -283,6 +286,7 @@ static struct pl_tcp_record *fetch(struct pl_tcp *tcp, uint32_t len, uint32_t un
     }
     tcp->snd.held = false;
     tcp->snd.more = false;
+    pl_tcp_figures_starved(tcp, now);
     return NULL;
 }
 
@@ -338,6 +342,7 @@ static bool send_new(struct pl_tcp *tcp, struct pl_tcp_tx *tx, bool probe, plait
     }
     uint32_t allowed = probe ? tcp->cc.mss : allowance_new(tcp);
     if (allowed == 0) {
+        pl_tcp_figures_wait(tcp, PL_TCP_WAIT_PATH, now);
         tcp->snd.limited = true;
         return false;
     }

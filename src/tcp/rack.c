@@ -47,6 +47,7 @@ void pl_tcp_rack_delivered(struct pl_tcp *tcp, const struct pl_tcp_record *rec, 
         k->fack = end;
     } else if (pl_seq32_lt(end, k->fack) && !rec->retransmitted) {
         k->reordering_seen = true;
+        f->reordered = true;
     }
     if (rec->retransmitted) {
         if (ambiguous(tcp, rec, rtt_ns, f)) {

@@ -10,6 +10,7 @@
  * have room for their mark only then. */
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
 void pl_tcp_rate_sent(struct pl_tcp *tcp, struct pl_tcp_record *rec, plait_time now) {
     struct pl_rate *rate = pl_cc_rate(&tcp->cc);
@@ -52,6 +53,7 @@ void pl_tcp_rate_delivered(struct pl_tcp *tcp, const struct pl_tcp_record *rec,
 /* Something other than the path and its control keeps us from sending: as long as what is in flight
  * now is not delivered, samples may be too low. */
 void pl_tcp_rate_limited(struct pl_tcp *tcp) {
+    pl_tcp_figures_limited(tcp);
     struct pl_rate *rate = pl_cc_rate(&tcp->cc);
     if (rate == NULL || !pl_list_empty(&tcp->flight->lost)) {
         return;

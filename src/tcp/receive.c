@@ -7,6 +7,7 @@
  * (RFC 2018 section 4), behind a D-SACK block for what was received twice (RFC 2883). */
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 
 enum { ISLANDS_MAX = 1024, QUICK_ACKS = 16 };
 #define DELACK_NS (40 * PLAIT_NS_PER_MS)
@@ -330,6 +331,7 @@ void pl_tcp_receive(struct pl_tcp *tcp, const struct pl_segment *seg, struct pla
     PL_ASSERT((uint32_t)pl_seq32_diff(end, start) <= seg->payload_len);
     bool in_order = pl_seq32_eq(start, tcp->rcv.nxt);
     bool holes = !in_order || !pl_list_empty(&tcp->rcv.islands);
+    pl_tcp_figures_received(tcp, seg, in_order, now);
     if (!in_order) {
         PL_COUNT(tcp->ctx, OutOfOrderSegs);
     }

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 #include "wire/ip.h"
 
 static void begin(struct pl_tcp *tcp, struct pl_tcp_tx *tx, pl_seq32 seq, uint8_t flags) {
@@ -69,8 +70,11 @@ static void finish(struct pl_tcp *tcp, struct pl_tcp_tx *tx, plait_time now) {
     tx->seg.payload_len = tx->payload_len;
     tx->seg.gso_size = tx->gso_size;
     tcp->stats.bytes_sent += tx->payload_len;
-    tcp->stats.segments_sent +=
-        tx->gso_size > 0 ? (tx->payload_len + tx->gso_size - 1) / tx->gso_size : 1;
+    uint32_t packets = tx->gso_size > 0 ? (tx->payload_len + tx->gso_size - 1) / tx->gso_size : 1;
+    tcp->stats.segments_sent += packets;
+    if (tx->payload_len > 0) {
+        pl_tcp_figures_data_out(tcp, packets);
+    }
     pl_trace(tcp->ctx, now, tcp->id, PLAIT_TRACE_segment_out, tx->seg.seq.v, tx->seg.ack.v,
              tx->payload_len, tx->seg.flags);
     PL_ASSERT(tx->options_len % 4 == 0 && tx->options_len <= PL_TCP_OPTIONS_MAX);
@@ -112,6 +116,7 @@ void pl_tcp_segment_garbage(struct pl_tcp *tcp, struct pl_tcp_tx *tx) {
     tx->slices[0] = (struct plait_slice){garbage, sizeof(garbage)};
     tx->slice_count = 1;
     tx->payload_len = sizeof(garbage);
+    pl_tcp_figures_data_out(tcp, 1);
     tx->seg.payload_len = sizeof(garbage);
 }
 

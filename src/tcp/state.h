@@ -128,6 +128,7 @@ struct pl_tcp_rcv { /* receive.c, window.c */
     bool dsack_due : 1;
     bool echo : 1; /* CE arrived: say ECE until the peer says CWR, or until CE ends (DCTCP) */
     bool echo_before : 1; /* the echo of the next `echo_pending` bytes behind `acked` */
+    bool ect_seen : 1;    /* payload came that was ECT */
     uint32_t echo_pending : 24;
 };
 
@@ -213,7 +214,7 @@ struct pl_tcp_life { /* handshake.c, close.c */
 };
 
 struct pl_tcp_stats {
-    uint64_t bytes_sent, bytes_acked, bytes_received, retrans_bytes;
+    uint64_t bytes_sent, bytes_acked, bytes_received;
     uint64_t segments_sent, segments_received;
     plait_time last_in, last_data_in;
 };
@@ -228,6 +229,7 @@ struct pl_tcp {
     struct pl_list *out_list;
     struct pl_trace_id id;
     struct pl_tcp_tuple tuple;
+    uint8_t data_in, data_out; /* packets with payload, as long as there are no figures */
     plait_time deadline[PL_TCP_SLOT_COUNT]; /* timers.c */
     struct pl_tcp_life life;
     struct pl_tcp_flight *flight; /* never NULL */
@@ -238,7 +240,8 @@ struct pl_tcp {
     struct pl_tcp_rack rack;
     struct pl_tcp_recovery rec;
     struct pl_tcp_pace pace;
-    struct pl_tcp_pmtu *pmtu; /* mostly NULL */
+    struct pl_tcp_pmtu *pmtu;       /* mostly NULL */
+    struct pl_tcp_figures *figures; /* NULL for those that said little; figures.h */
     struct pl_cc cc;
     struct pl_tcp_stats stats;
 };

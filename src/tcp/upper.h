@@ -76,6 +76,13 @@ enum pl_tcp_event {
     PL_TCP_CLOSED,      /* the end, said once; arg = 0 or a negative plait_error */
 };
 
+/* What keeps an upper from giving more than it has given. */
+enum pl_tcp_stall {
+    PL_TCP_STALL_NONE,   /* nothing was written, or it is for another subflow */
+    PL_TCP_STALL_WINDOW, /* its window is closed, or leaves too little for a segment */
+    PL_TCP_STALL_BUFFER, /* all is sent, and the send buffer has no room for more */
+};
+
 struct pl_tcp_upper {
     /* Next new payload, at most max_bytes (1..65535; a whole number of segments when that is more
      * than one). `unit` 0: as much as there is; else whole multiples of it as long as more may
@@ -84,6 +91,8 @@ struct pl_tcp_upper {
                              struct pl_tcp_payload *out, plait_time now);
     /* Bytes of new payload that wait, for `next` on this subflow or another. NULL: not known. */
     uint32_t (*unsent)(void *up);
+    /* Why `next` said NOTHING. NULL: always NONE. */
+    enum pl_tcp_stall (*stalled)(void *up);
     /* Option bytes that DATA segments need at most: fixes the payload of a segment. A multiple
      * of 4. */
     uint32_t (*data_options_len)(void *up);

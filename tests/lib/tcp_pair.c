@@ -54,6 +54,10 @@ static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, uint32_t unit,
     (void)now;
     must(max_bytes >= 1 && max_bytes <= 65535, "next's max_bytes");
     uint64_t want = e->send_total - e->sent;
+    if (e->send_buffer > 0) {
+        uint64_t room = e->send_buffer - (e->sent - e->acked);
+        want = want < room ? want : room;
+    }
     if (want == 0) {
         return PL_TCP_NEXT_NOTHING;
     }
@@ -84,6 +88,12 @@ static enum pl_tcp_next up_next(void *up, uint32_t max_bytes, uint32_t unit,
     pl_chunk_seek(&e->send_chunk, &e->send_at, want);
     e->sent += want;
     return PL_TCP_NEXT_DATA;
+}
+
+static enum pl_tcp_stall up_stalled(void *up) {
+    const struct tcp_pair_end *e = up;
+    bool full = e->send_buffer > 0 && e->sent - e->acked == e->send_buffer;
+    return full && e->sent < e->send_total ? PL_TCP_STALL_BUFFER : PL_TCP_STALL_NONE;
 }
 
 static void up_taken_back(void *up, uint32_t bytes) {
@@ -158,6 +168,9 @@ static void up_acked(void *up, uint32_t bytes, plait_time now) {
     struct tcp_pair_end *e = up;
     (void)now;
     e->acked += bytes;
+    if (e->send_buffer > 0) {
+        pl_tcp_kick(&e->tcp);
+    }
     must(e->acked <= e->sent, "acknowledged is at most sent");
     struct pl_chunk *old = e->queue;
     pl_chunk_seek(&e->queue, &e->queue_at, bytes);
@@ -205,6 +218,7 @@ static void up_event(void *up, enum pl_tcp_event event, int64_t arg, plait_time 
 
 static const struct pl_tcp_upper upper_ops = {
     .next = up_next,
+    .stalled = up_stalled,
     .data_options_len = up_data_options_len,
     .write_options = up_write_options,
     .options_in = up_options_in,

@@ -39,6 +39,7 @@ struct tcp_pair_end {
     uint64_t send_total;     /* bytes of the stream; then nothing until it is raised */
     uint32_t chunk_bytes;    /* size of the chunks it is made of, default 16384 */
     uint32_t receive_buffer; /* window when nothing is unread */
+    uint32_t send_buffer;    /* no more than that is unacknowledged, 0 = no limit */
     uint32_t data_options;   /* option bytes on DATA segments (an experimental option) */
     bool hold;               /* do not read: unread bytes pile up */
     bool upper_closed;       /* next() says WINDOW */

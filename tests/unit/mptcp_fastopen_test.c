@@ -4,6 +4,7 @@
 #include "mptcp/internal.h"
 #include "mptcp_test.h"
 #include "stack/demux.h"
+#include "tcp/info.h"
 
 enum { EARLY = 500 };
 
@@ -85,6 +86,12 @@ static const struct pl_subflow *first_of(const struct pl_conn *conn) {
     return pl_subflow_of_link(conn->subflows.next);
 }
 
+static struct plait_tcp_info tcp_info_of(const struct pl_conn *conn) {
+    struct plait_tcp_info info;
+    pl_tcp_info_linux(&first_of(conn)->tcp, &info, 0);
+    return info;
+}
+
 /* The first byte behind the SYN's has the number IDSN + 1 and the SSN 1, at both ends; and all goes
  * on over two paths, with and without checksums (appendix B.2). */
 static void test_space_begins_behind(void **state) {
@@ -106,6 +113,8 @@ static void test_space_begins_behind(void **state) {
         assert_int_equal(a->early_out, EARLY);
         assert_int_equal(b->early_in, EARLY);
         assert_int_equal(a->early_in + b->early_out, 0);
+        assert_int_equal(tcp_info_of(a).tcpi_data_segs_out, 1);
+        assert_int_equal(tcp_info_of(b).tcpi_data_segs_in, 1);
         assert_true(pl_seq64_eq(a->send.end, pl_seq64_add(a->keys.idsn_local, 1)));
         assert_true(pl_seq64_eq(b->recv.nxt, pl_seq64_add(b->keys.idsn_remote, 1)));
         assert_int_equal(pl_fastopen_ssn_out(first_of(a)).v,

@@ -3,6 +3,8 @@
 #include "mptcp/internal.h"
 #include "mptcp/subflow.h"
 #include "mptcp_peer_test.h"
+#include "tcp/engine.h"
+#include "tcp/info.h"
 
 static int64_t write_all(uint64_t at, uint32_t len) {
     static uint8_t block[1 << 20];
@@ -66,6 +68,38 @@ static void test_window_is_not_filled(void **state) {
         peer_run(&peer, 20 * MS);
     }
     assert_in_range(peer.got_to - una, 65535 - 65535 / 8 - 1460, 65535 - 65535 / 8);
+    peer_fini(&peer);
+}
+
+/* TCP_INFO counts the time that a subflow waits for the data-level window, though what is kept free
+ * of it is not closed, and TCP's own is open. */
+static void test_window_limited_time(void **state) {
+    (void)state;
+    begin_with(&(struct peer_setup){.paths = 2});
+    unsigned second = peer_join(&peer, 1, false);
+    struct pl_subflow *sf = peer_subflow(&peer, 0);
+    struct plait_tcp_info info[2];
+    assert_int_equal(write_all(0, 200000), 200000);
+    uint64_t una = peer.got_to;
+    for (unsigned i = 0; i < 8 && !sf->windowed; i++) { /* the congestion window grows */
+        ack_window(0, una, 65535);
+        peer_run(&peer, 20 * MS);
+    }
+    assert_true(sf->windowed);
+    assert_true(pl_tcp_window_usable(&sf->tcp) > 10000);
+    assert_true(pl_tcp_flight(&sf->tcp) > 0);
+    for (unsigned i = 0; i < 2; i++) {
+        pl_tcp_info_linux(&sf->tcp, &info[i], peer.now + i * 50 * MS);
+    }
+    assert_int_equal(info[1].tcpi_rwnd_limited - info[0].tcpi_rwnd_limited, 50000);
+    assert_int_equal(info[1].tcpi_busy_time - info[0].tcpi_busy_time, 50000);
+    ack_window(second, peer.got_to, 65535);
+    peer_run(&peer, 20 * MS);
+    assert_false(sf->windowed);
+    for (unsigned i = 0; i < 2; i++) {
+        pl_tcp_info_linux(&sf->tcp, &info[i], peer.now + i * 50 * MS);
+    }
+    assert_int_equal(info[1].tcpi_rwnd_limited - info[0].tcpi_rwnd_limited, 0);
     peer_fini(&peer);
 }
 
@@ -142,6 +176,35 @@ static void test_buffer_limit(void **state) {
     assert_int_not_equal(plait_poll(peer.stack, peer.sock) & PLAIT_POLL_WRITE, 0);
     assert_int_equal(write_all(20000, 50000), 6000);
     peer_fini(&peer);
+}
+
+static uint64_t buffer_limited_us(plait_time now) {
+    struct plait_tcp_info info;
+    pl_tcp_info_linux(&peer_subflow(&peer, 0)->tcp, &info, now);
+    return info.tcpi_sndbuf_limited;
+}
+
+/* All is sent, and the buffer is full of it: until there is room, or nothing more is to come. */
+static void test_buffer_limited_time(void **state) {
+    (void)state;
+    for (unsigned shut = 0; shut < 2; shut++) {
+        begin();
+        assert_int_equal(plait_set(peer.stack, peer.sock, PLAIT_OPT_SEND_BUFFER, 10000), 0);
+        assert_int_equal(write_all(0, 50000), 10000);
+        peer_run(&peer, 10 * MS);
+        assert_int_equal(peer.got_to, 10000);
+        plait_time then = peer.now;
+        assert_int_equal(buffer_limited_us(then + 50 * MS) - buffer_limited_us(then), 50000);
+        if (shut == 0) {
+            peer_ack(&peer, 0, 3000);
+        } else {
+            assert_int_equal(plait_shutdown(peer.stack, peer.sock, peer.now), 0);
+            peer_pull(&peer);
+        }
+        then = peer.now;
+        assert_int_equal(buffer_limited_us(then + 50 * MS) - buffer_limited_us(then), 0);
+        peer_fini(&peer);
+    }
 }
 
 /* The limit grows with the congestion windows, up to the bound. */
@@ -297,9 +360,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_window_is_obeyed),
         cmocka_unit_test(test_window_is_not_filled),
+        cmocka_unit_test(test_window_limited_time),
         cmocka_unit_test(test_window_behind_a_hole),
         cmocka_unit_test(test_closed_window),
         cmocka_unit_test(test_buffer_limit),
+        cmocka_unit_test(test_buffer_limited_time),
         cmocka_unit_test(test_auto_tuning),
         cmocka_unit_test(test_odd_writes),
         cmocka_unit_test(test_big_segments),

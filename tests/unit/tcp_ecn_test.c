@@ -98,7 +98,7 @@ static void test_what_is_capable(void **state) {
     assert_true(tcp_pair_run(p, tcp_pair_all_received, 10 * S));
     tcp_pair_close(p, PAIR_A);
     tcp_pair_run_for(p, S);
-    assert_int_equal(a->stats.retrans_bytes, MSS);
+    assert_int_equal(pl_tcp_retrans_bytes(a), MSS);
     unsigned capable = 0, retransmitted = 0;
     uint32_t end = 1;
     for (unsigned i = 0; i < tap.count; i++) {
@@ -242,7 +242,7 @@ static void test_a_marking_queue(void **state) {
     assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
     assert_true(p->pipe[PAIR_A].marks > 0);
     assert_int_equal(p->pipe[PAIR_A].drops, 0);
-    assert_int_equal(a->stats.retrans_bytes, 0);
+    assert_int_equal(pl_tcp_retrans_bytes(a), 0);
     assert_true(COUNT(p, PAIR_A, EcnReductions) > 2);
     assert_true(p->now - start < 4700 * MS); /* 4 s and headers: 94 % of the rate */
     tcp_pair_free(p);
@@ -300,7 +300,7 @@ static void test_dctcp_echoes_every_mark(void **state) {
     assert_int_equal(ledger.acked, 300 * MSS);
     assert_int_equal(ledger.echoed, ledger.marked);
     assert_true(ledger.marked > 120 * MSS && ledger.marked < 180 * MSS);
-    assert_int_equal(a->stats.retrans_bytes, 0);
+    assert_int_equal(pl_tcp_retrans_bytes(a), 0);
     p->filter = NULL;
     tcp_pair_free(p);
 }

@@ -14,6 +14,7 @@
 
 #include "plait/error.h"
 #include "tcp/engine.h"
+#include "tcp/figures.h"
 #include "tcp_pair.h"
 
 #define MS PLAIT_NS_PER_MS

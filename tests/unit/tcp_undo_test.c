@@ -60,7 +60,7 @@ static void test_frto_slow_path(void **state) {
     assert_int_equal(COUNT(p, PAIR_A, SpuriousRecoveries), 1);
     assert_int_equal(a->rec.phase, PL_TCP_PHASE_OPEN);
     assert_true(a->cc.cwnd >= cwnd);
-    assert_true(a->stats.retrans_bytes <= 2 * MSS_BARE); /* the head, and a loss probe before */
+    assert_true(pl_tcp_retrans_bytes(a) <= 2 * MSS_BARE); /* the head, and a loss probe before */
     assert_true(tcp_pair_run(p, tcp_pair_all_received, 600 * S));
 }
 
@@ -86,11 +86,11 @@ static void test_frto_real_loss(void **state) {
     a->rtt.backoff = 0;
     pl_seq32 recover = a->rec.recover;
     wait_for(wants_new);
-    uint64_t again = a->stats.retrans_bytes;
+    uint64_t again = pl_tcp_retrans_bytes(a);
     a->cc.cwnd = 10 * MSS_BARE; /* there is room, but the answer comes first */
     tcp_pair_run_for(p, 2 * MS);
     assert_int_equal(a->rec.frto_left, 0);
-    assert_int_equal(a->stats.retrans_bytes, again);
+    assert_int_equal(pl_tcp_retrans_bytes(a), again);
     assert_int_equal(pl_seq32_diff(pl_tcp_sent_end(a), recover), 2 * a->cc.mss);
     tcp_pair_run_for(p, 25 * MS);
     assert_int_equal(a->rec.frto, PL_TCP_FRTO_OFF);
@@ -98,7 +98,7 @@ static void test_frto_real_loss(void **state) {
     assert_true(a->cc.cwnd <= 5 * MSS_BARE); /* 3, and what has come since */
     assert_true(tcp_pair_run(p, tcp_pair_all_received, 60 * S));
     assert_int_equal(COUNT(p, PAIR_A, SpuriousRecoveries), 0);
-    assert_true(a->stats.retrans_bytes >= 20 * MSS_BARE);
+    assert_true(pl_tcp_retrans_bytes(a) >= 20 * MSS_BARE);
 }
 
 /* Step 2b: nothing new to send, so retransmissions go on at once. */
@@ -162,7 +162,7 @@ static void two_are_late(bool timestamps) {
     ack_with(0, 2 * mss, SENT * mss, 0);
     assert_int_equal(a->rec.phase, PL_TCP_PHASE_RECOVERY);
     tcp_pair_run_for(p, 10 * MS);
-    assert_int_equal(a->stats.retrans_bytes, 2 * mss);
+    assert_int_equal(pl_tcp_retrans_bytes(a), 2 * mss);
 }
 
 static void test_dsack_undoes_afterwards(void **state) {
